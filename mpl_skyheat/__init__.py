@@ -1,0 +1,70 @@
+"""Calibrated sky-density heatmaps from catalogues, on the matplotlib Axes you already have.
+
+Importing the package gives every Axes the method ``sky_heatmap``::
+
+    import matplotlib.pyplot as plt
+    import mpl_skyheat
+
+    ax = plt.subplot(projection=wcs)
+    heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
+
+`sky_heatmap` is the same as a function, and `sky_map` makes the map without matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mpl_skyheat import datasets
+from mpl_skyheat._version import __version__
+from mpl_skyheat.axes import register, sky_heatmap, unregister
+
+if TYPE_CHECKING:
+    from mpl_skyheat.artist import SkyHeatmap
+    from mpl_skyheat.kernels import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
+    from mpl_skyheat.mapmaking import sky_map
+    from mpl_skyheat.skymap import SkyMap
+
+__all__ = [
+    "Annulus",
+    "Epanechnikov",
+    "Gaussian",
+    "Moffat",
+    "SkyHeatmap",
+    "SkyMap",
+    "TopHat",
+    "__version__",
+    "datasets",
+    "register",
+    "sky_heatmap",
+    "sky_map",
+    "unregister",
+]
+
+# Found at first use, so that the import adds next to nothing to a script's start.
+_HOMES = {
+    "Annulus": "kernels",
+    "Epanechnikov": "kernels",
+    "Gaussian": "kernels",
+    "Moffat": "kernels",
+    "SkyHeatmap": "artist",
+    "SkyMap": "skymap",
+    "TopHat": "kernels",
+    "sky_map": "mapmaking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mpl_skyheat' has no attribute {name!r}")
+    value = getattr(import_module(f"mpl_skyheat.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
+
+
+register()

@@ -1,0 +1,146 @@
+"""`SkyHeatmap`: the image of a `SkyMap` on an Axes, and its colorbar."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.utils.exceptions import AstropyUserWarning
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.image import AxesImage
+
+from mpl_skyheat.beside import beside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+
+    from mpl_skyheat.skymap import SkyMap
+
+# What the image sets itself: where it is comes from the map, never from the caller.
+FIXED = ("extent", "origin", "transform", "aspect")
+
+
+class SkyHeatmap(AxesImage):
+    """The image of a sky map, as `sky_heatmap` returns it.
+
+    Bins larger than a device pixel are drawn as crisp squares; of smaller ones the average is
+    drawn, as it should be for a density. What shows no sky is not drawn.
+
+    Attributes
+    ----------
+    sky_map : SkyMap
+        The map that is drawn.
+    """
+
+    def __init__(
+        self,
+        ax: Axes,
+        sky_map: SkyMap,
+        *,
+        norm: str | Normalize | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name in FIXED:
+            if name in kwargs:
+                raise TypeError(
+                    f"{name} must be left out, as it follows from the map; got {kwargs[name]!r}"
+                )
+        if isinstance(norm, Normalize) and not (vmin is None and vmax is None):
+            raise ValueError(
+                f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
+                f"vmax={vmax}"
+            )
+        # "antialiased" is "auto" by the name that every supported matplotlib knows.
+        kwargs = {
+            "interpolation": "antialiased",
+            "interpolation_stage": "data",
+        } | kwargs
+        super().__init__(ax, norm=norm, origin="lower", **kwargs)
+        self.sky_map = sky_map
+        self.set_data(np.ma.masked_invalid(sky_map.data))
+        self.set_clim(vmin, vmax)
+        self._scale_to_map()
+        self.set_transform(ax.transData)
+        self.set_clip_path(ax.patch)
+
+    def _scale_to_map(self) -> None:
+        """Set the limits of the colour scale that are not set; nominal ones for an empty map."""
+        self.autoscale_None()
+        if isinstance(self.norm, LogNorm) and not (np.nan_to_num(self.sky_map.data) > 0).any():
+            warnings.warn(
+                "norm='log' has no positive value to scale: the map is empty, and its colours are "
+                "set to vmin=0.1, vmax=1",
+                AstropyUserWarning,
+                stacklevel=4,
+            )
+            self.norm.vmin, self.norm.vmax = 0.1, 1.0
+
+    def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
+        """Return the map's value at positions on the sky; see `SkyMap.value_at`.
+
+        ``heat.value_at(coord)`` or ``heat.value_at(ra, dec)``, where bare numbers are degrees in
+        the frame that the map was made with.
+        """
+        return self.sky_map.value_at(*position, frame=frame, interpolate=interpolate)
+
+    def format_cursor_data(self, data: Any) -> str:
+        """Return the value under the cursor with its unit."""
+        if data is None or np.ma.is_masked(data) or not np.isfinite(data):
+            return "no sky"
+        unit = self.sky_map.unit.to_string()
+        return f"{float(data):.4g} {unit}".rstrip()
+
+    def add_colorbar(
+        self, location: str = "right", *, label: str | None = None, **kwargs: Any
+    ) -> Colorbar:
+        """Add a colorbar as tall (or as wide) as the Axes, beside it.
+
+        It stays clear of the Axes' tick labels and follows the Axes under every layout engine.
+        In a figure without one, the Axes makes room for it, as it does for
+        `~matplotlib.figure.Figure.colorbar`.
+
+        Parameters
+        ----------
+        location : {"right", "left", "top", "bottom"}, optional
+            The side of the Axes.
+        label : str, optional
+            By default what is counted, and the unit.
+        **kwargs
+            Further arguments of `~matplotlib.figure.Figure.colorbar`.
+
+        Returns
+        -------
+        `~matplotlib.colorbar.Colorbar`
+
+        Raises
+        ------
+        ValueError
+            If there is no such side.
+        """
+        if location not in ("right", "left", "top", "bottom"):
+            raise ValueError(
+                f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}"
+            )
+        cax = beside(self.axes, location)
+        colorbar = self.axes.figure.colorbar(self, cax=cax, location=location, **kwargs)
+        colorbar.set_label(self.label if label is None else label)
+        return colorbar
+
+    @property
+    def label(self) -> str:
+        """What the map's values are, with the unit, in mathtext."""
+        meta, unit = self.sky_map.meta, self.sky_map.unit
+        counted = meta["label"] or "sources"
+        if meta["statistic"] == "count":
+            return f"{counted} per pixel"
+        if meta["frame"] == "flat":
+            return f"{counted} per unit area"
+        per = unit**-1
+        if per.is_equivalent(u.sr):
+            return f"{counted} / {per.to_string('latex_inline')}"
+        return f"{meta['label'] or 'weight'} [{unit.to_string('latex_inline')}]"

@@ -1,0 +1,200 @@
+"""`sky_heatmap`, and its registration as a method of every Axes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from mpl_skyheat.artist import SkyHeatmap
+    from mpl_skyheat.grid import SkyGrid, View
+    from mpl_skyheat.planes import Plane
+
+METHOD = "sky_heatmap"
+
+
+def sky_heatmap(
+    ax: Axes,
+    *points: Any,
+    data: Any = None,
+    frame: Any = "icrs",
+    weights: Any = None,
+    statistic: str = "density",
+    pixel_size: Any = None,
+    bins: int | tuple[int, int] | None = None,
+    kernel: Any = None,
+    boundary: str = "sky",
+    geometry: str = "auto",
+    unit: Any = None,
+    label: str | None = None,
+    colorbar: bool | dict[str, Any] = False,
+    **image_kwargs: Any,
+) -> SkyHeatmap:
+    """Draw a smoothed, calibrated density map of a catalogue of sky positions.
+
+    Importing the package makes this a method: ``ax.sky_heatmap(ra, dec, ...)``.
+
+    Parameters
+    ----------
+    ax : `~astropy.visualization.wcsaxes.WCSAxes` or `~matplotlib.axes.Axes`
+        A WCSAxes whose two axes are celestial, in any projection and frame, empty or with an
+        image on it; or a plain Axes, with ``frame="flat"``. An Axes that shows something keeps
+        its limits; an empty one is set to the map.
+    *points : array-like, `~astropy.units.Quantity`, `~astropy.coordinates.SkyCoord` or str
+        Longitudes and latitudes (ra, dec), where bare numbers are degrees; one SkyCoord in any
+        frame; the names of columns of ``data``; or nothing, if ``data`` has one usual pair of
+        columns (ra/dec, RAJ2000/DEJ2000, l/b with ``frame="galactic"``, ...). Arrays of any
+        shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
+        counted in the map's ``meta``.
+    data : table-like, optional
+        An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict.
+    frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
+        The frame of bare numbers: any name that astropy knows, or a frame; ``"flat"`` for
+        Cartesian x, y on a plain Axes.
+    weights : array-like or str, optional
+        A weight for each point, not negative, or the name of a column. A unit carries over to
+        the map.
+    statistic : {"density", "count"}, optional
+        Points per unit solid angle, or points per pixel.
+    pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
+        Side of the map's pixels, exact at the centre of the view; a number in data units with
+        ``frame="flat"``.
+    bins : int or (int, int), optional
+        Pixels across the view, (nx, ny), in place of ``pixel_size``. With neither, the Axes'
+        own WCS pixels are taken, merged k × k to at most 1024 along the longer side (and 100 bins
+        each way with ``frame="flat"``).
+    kernel : `~astropy.units.Quantity` ['angle'], str, kernel or array-like, optional
+        Smoothing: σ of a Gaussian as an angle (``2*u.arcmin``, ``"2 arcmin"``) or in map pixels
+        (``2*u.pix``); one of `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat`, `Annulus` or a sum or
+        difference of them; an astropy ``Kernel2D`` or a 2-D array of odd shape, in map pixels.
+    boundary : {"sky", "fill", "wrap", "reflect"}, optional
+        What lies beyond the map. With ``"sky"``, the sky: points outside the map within the
+        kernel's reach are counted, and what shows no sky is divided out, so that a uniform field
+        is flat to its edge. The others act on the map alone, with zeros, its far side, or its
+        mirror image, as in astropy.convolution and scipy.ndimage.
+    geometry : {"auto", "plane"}, optional
+        Smoothing is done on the plane, with the pixel scale at the centre of the view. A map for
+        which this is off by more than 1 % of a source's peak is warned of.
+    unit : `~astropy.units.Unit` or str, optional
+        Unit of a density; by default deg⁻², arcmin⁻² or arcsec⁻², by the size of the pixels.
+    label : str, optional
+        What is counted ("stars"), for the colorbar.
+    colorbar : bool or dict, optional
+        Add a colorbar; a dict gives `SkyHeatmap.add_colorbar` its arguments.
+    **image_kwargs
+        Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
+        ``alpha``, ``zorder``, ``interpolation``, ...
+
+    Returns
+    -------
+    SkyHeatmap
+        The image, which has been added to the Axes.
+
+    Raises
+    ------
+    TypeError
+        If the Axes is of no supported kind, or an argument of no accepted form.
+    ValueError
+        If an argument has a value that it cannot have. The message names the argument, the value
+        and what to write in its place.
+
+    Notes
+    -----
+    With nₚ the points (or sum of weights) in pixel p, Ωₚ its solid angle on the sky and K the
+    kernel, the density is nₚ / Ωₚ, smoothed (K ∗ n)ₚ / (K ∗ Ω)ₚ, and the smoothed count is the
+    smoothed density times Ωₚ. With an explicit boundary, nothing is divided out: the count is K ∗ n
+    and the density (K ∗ n) / Ω. Pixels without points are 0; pixels without sky are masked.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from astropy import units as u
+    >>> from astropy.wcs import WCS
+    >>> import mpl_skyheat
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+    ...            "CRPIX1": 60.5, "CRPIX2": 60.5, "CDELT1": -0.05, "CDELT2": 0.05,
+    ...            "NAXIS1": 120, "NAXIS2": 120})
+    >>> ax = plt.subplot(projection=wcs)
+    >>> stars = mpl_skyheat.datasets.bright_stars()
+    >>> heat = ax.sky_heatmap(data=stars, kernel=12 * u.arcmin, label="stars")
+    >>> plt.close()
+    """
+    # Imported at first use: importing the package adds next to nothing to a script's start.
+    from mpl_skyheat.artist import SkyHeatmap
+    from mpl_skyheat.mapmaking import make_map
+    from mpl_skyheat.options import MapOptions
+    from mpl_skyheat.planes import plane_of_axes
+    from mpl_skyheat.points import read_catalogue
+
+    options = MapOptions.checked(
+        frame=frame,
+        statistic=statistic,
+        pixel_size=pixel_size,
+        bins=bins,
+        kernel=kernel,
+        boundary=boundary,
+        geometry=geometry,
+        unit=unit,
+        label=label,
+    )
+    plane = plane_of_axes(ax, flat=options.is_flat)
+    catalogue = read_catalogue(points, data, frame, weights)
+    sky_map, grid, view = make_map(catalogue, plane, options)
+    heat = SkyHeatmap(ax, sky_map, **image_kwargs)
+    _show(ax, heat, plane, grid, view)
+    if colorbar or isinstance(colorbar, dict):
+        heat.add_colorbar(**(colorbar if isinstance(colorbar, dict) else {}))
+    return heat
+
+
+def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, grid: SkyGrid, view: View) -> None:
+    """Add the image, with the Axes' limits as they were, or on the map where it had none."""
+    limits = ax.get_xlim(), ax.get_ylim()
+    heat.set_extent(grid.extent)
+    ax.add_image(heat)
+    # Bounds that come from the points are those of the pixels that hold them.
+    left, right, bottom, top = grid.extent if not plane.view.is_known else view
+    fresh_x, fresh_y = plane.is_fresh
+    for setter, old, new, is_fresh in (
+        (ax.set_xlim, limits[0], (left, right), fresh_x),
+        (ax.set_ylim, limits[1], (bottom, top), fresh_y),
+    ):
+        inverted = old[0] > old[1]
+        setter(new[::-1] if is_fresh and inverted else new if is_fresh else old, auto=None)
+    if plane.frame is not None and all(plane.is_fresh):
+        ax.set_aspect("equal")
+    _make_current(ax, heat)
+
+
+def _make_current(ax: Axes, heat: SkyHeatmap) -> None:
+    """Make the image what plt.colorbar() acts on, if pyplot is in use for this Axes."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None or not pyplot.get_fignums():
+        return
+    figure = pyplot.gcf()
+    if figure is ax.figure and figure.axes and figure.gca() is ax:
+        pyplot.sci(heat)
+
+
+def register() -> None:
+    """Make `sky_heatmap` a method of every `~matplotlib.axes.Axes`. Importing the package does.
+
+    Raises
+    ------
+    RuntimeError
+        If Axes have another attribute of that name already.
+    """
+    present = getattr(Axes, METHOD, sky_heatmap)
+    if present is not sky_heatmap:
+        raise RuntimeError(
+            f"Axes.{METHOD} must not be taken; got {present!r}, set by another package"
+        )
+    setattr(Axes, METHOD, sky_heatmap)
+
+
+def unregister() -> None:
+    """Take the method back from `~matplotlib.axes.Axes`."""
+    if getattr(Axes, METHOD, None) is sky_heatmap:
+        delattr(Axes, METHOD)

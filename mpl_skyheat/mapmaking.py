@@ -1,0 +1,399 @@
+"""The whole job without matplotlib: from a catalogue on a plane to a `SkyMap`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.utils.exceptions import AstropyUserWarning
+
+from mpl_skyheat.binning import Accumulator
+from mpl_skyheat.flatness import plane_error
+from mpl_skyheat.grid import (
+    SPLIT,
+    UNKNOWN,
+    SkyGrid,
+    View,
+    grid_of_bins,
+    grid_of_steps,
+    local_areas,
+    native_grid,
+    nearest_sky,
+    pixel_metric,
+    pixel_steps,
+    solid_angles,
+)
+from mpl_skyheat.kernels import RadialKernel
+from mpl_skyheat.options import MapOptions
+from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
+from mpl_skyheat.points import Catalogue, read_catalogue
+from mpl_skyheat.projection import project
+from mpl_skyheat.skymap import SkyMap
+from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.kernels import PixelKernel
+
+    FloatArray = NDArray[np.float64]
+    Counts = NDArray[np.int64] | FloatArray
+
+# A map for which one pixel scale is off by more than this fraction of a source's peak is warned of.
+PLANE_TOLERANCE = 0.01
+
+# The default bins along each side of a map of Cartesian x, y.
+FLAT_BINS = 100
+
+# What a map takes while it is made: counts, solid angles, their transforms and the kernel's.
+BYTES_PER_PIXEL = 100
+
+# Points where the plane shows less than this fraction of the median solid angle per pixel do not
+# set a map's bounds: towards its horizon a gnomonic projection stretches the sky without limit.
+STRETCHED = 1e-3
+
+
+def sky_map(
+    *points: Any,
+    wcs: Any = None,
+    shape: tuple[int, int] | None = None,
+    data: Any = None,
+    frame: Any = "icrs",
+    weights: Any = None,
+    statistic: str = "density",
+    pixel_size: Any = None,
+    bins: int | tuple[int, int] | None = None,
+    kernel: Any = None,
+    boundary: str = "sky",
+    geometry: str = "auto",
+    unit: Any = None,
+    label: str | None = None,
+) -> SkyMap:
+    """Make a smoothed, calibrated density map of a catalogue of sky positions.
+
+    Parameters
+    ----------
+    *points, data, frame, weights, statistic, pixel_size, bins, kernel, boundary, geometry, \
+    unit, label
+        As in `sky_heatmap`.
+    wcs : `~astropy.wcs.WCS` or other celestial WCS
+        Two celestial axes. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
+        more than 1024 of them along a side are merged k × k. Not needed with ``frame="flat"``.
+    shape : (int, int), optional
+        Size (ny, nx) of the region to map, in pixels of ``wcs``; by default the shape that the
+        WCS has, else the points' bounds.
+
+    Returns
+    -------
+    SkyMap
+        The map with its unit, WCS, mask, counts and solid angles.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sky_heatmap`; and if ``wcs`` or ``shape`` is not what it must be.
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> from mpl_skyheat import datasets, sky_map
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+    ...            "CRPIX1": 30.5, "CRPIX2": 30.5, "CDELT1": -0.1, "CDELT2": 0.1})
+    >>> stars = datasets.bright_stars()
+    >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(60, 60), kernel="12 arcmin")
+    >>> pleiades.unit
+    Unit("1 / deg2")
+    """
+    options = MapOptions.checked(
+        frame=frame,
+        statistic=statistic,
+        pixel_size=pixel_size,
+        bins=bins,
+        kernel=kernel,
+        boundary=boundary,
+        geometry=geometry,
+        unit=unit,
+        label=label,
+    )
+    catalogue = read_catalogue(points, data, frame, weights)
+    return make_map(catalogue, _map_plane(wcs, shape, catalogue), options)[0]
+
+
+def _map_plane(wcs: Any, shape: Any, catalogue: Catalogue) -> Plane:
+    if catalogue.frame is None:
+        if wcs is not None or shape is not None:
+            raise TypeError("frame='flat' takes no wcs and no shape: its x, y are plain numbers")
+        return flat_plane(UNKNOWN)
+    if wcs is None:
+        raise TypeError("wcs must be given for positions on the sky; got None")
+    if shape is not None:
+        pair = np.asarray(shape)
+        if pair.shape != (2,) or pair.dtype.kind not in "iu" or (pair < 1).any():
+            raise ValueError(f"shape must be two positive integers (ny, nx); got {shape!r}")
+    return plane_of_wcs(wcs, shape)
+
+
+def make_map(
+    catalogue: Catalogue, plane: Plane, options: MapOptions
+) -> tuple[SkyMap, SkyGrid, View]:
+    """Make the map of a catalogue on a plane; also return its grid and the region in view."""
+    if (catalogue.frame is None) != (plane.frame is None):
+        raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
+    tally = Tally(catalogue, plane)
+    view = plane.view if plane.view.is_known else plane.view.filled(tally.bounds())
+    centre = _sky_centre(plane, view)
+    grid = _cut_grid(plane, view, centre, options)
+    kernels = GridKernels(options, plane, centre, grid)
+    margin_x, margin_y = kernels.margin if options.boundary == "sky" else (0, 0)
+    _check_memory(options, grid, margin_x, margin_y)
+    kernels.warn_if_too_wide()
+    wide = grid.grown(margin_x, margin_y)
+    core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
+    counts = tally.counts(wide, core)
+    area = _areas(plane, wide, counts)
+    values = _statistic(options, counts, area, core, kernels)
+    unit, factor = _map_unit(options, plane, catalogue, area[core])
+    off_sky = area[core] <= 0
+    sky_map = SkyMap(
+        np.where(off_sky, np.nan, values * factor),
+        unit=unit,
+        mask=off_sky,
+        wcs=grid_wcs(plane, grid),
+        counts=counts[core].copy(),
+        solid_angle=area[core] << (u.dimensionless_unscaled if plane.frame is None else u.sr),
+        meta=options.summary | tally.rows | {"geometry": "plane", "plane_error": kernels.error},
+    )
+    return sky_map, grid, view
+
+
+class Tally:
+    """The pass over the catalogue: bounds, counts per pixel, and what became of every row."""
+
+    def __init__(self, catalogue: Catalogue, plane: Plane) -> None:
+        self._catalogue, self._plane = catalogue, plane
+        # Kept only where the bounds have to be found before the points can be counted.
+        self._kept: list[tuple[FloatArray, FloatArray, FloatArray | None]] | None = None
+        self.rows = {"read": len(catalogue), "dropped": 0, "inside": 0, "outside": 0}
+
+    def _blocks(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
+        for block in self._catalogue.blocks():
+            self.rows["dropped"] += block.dropped
+            x, y = project(self._plane, self._catalogue.frame, block.lon, block.lat)
+            yield x, y, block.weights
+
+    def bounds(self) -> View:
+        """Return the bounds of the points on the plane; one pixel if there are none."""
+        self._kept = list(self._blocks())
+        x, y = (np.concatenate([np.empty(0), *(block[i] for block in self._kept)]) for i in (0, 1))
+        known = np.isfinite(x) & np.isfinite(y)
+        x, y = x[known], y[known]
+        if not len(x):
+            return View(-0.5, 0.5, -0.5, 0.5)
+        if self._plane.frame is not None:
+            x, y = _unstretched(self._plane, x, y)
+        return View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+
+    def counts(self, grid: SkyGrid, core: tuple[slice, slice]) -> Counts:
+        """Count the points on a grid; those in its core are inside the map."""
+        total = Accumulator(grid.shape, weighted=self._catalogue.weights is not None)
+        in_core = np.zeros(grid.shape, bool)
+        in_core[core] = True
+        for x, y, weights in self._blocks() if self._kept is None else self._kept:
+            on_grid, pixels = grid.index(x, y)
+            total.add(pixels, None if weights is None else weights[on_grid])
+            self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
+        self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
+        return total.image
+
+
+def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Leave out the points that a projection has moved towards infinity."""
+    some = np.s_[:: len(x) // 10_000 + 1]
+    smallest = STRETCHED * np.median(local_areas(plane.to_sky, x[some], y[some]))
+    extremes = [x.argmin(), x.argmax(), y.argmin(), y.argmax()]
+    if (local_areas(plane.to_sky, x[extremes], y[extremes]) >= smallest).all():
+        return x, y
+    keep = local_areas(plane.to_sky, x, y) >= smallest
+    return x[keep], y[keep]
+
+
+def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
+    """Return the point where the pixel size and the kernel are exact: the view's centre."""
+    if plane.frame is None:
+        return view.centre
+    centre = nearest_sky(plane.to_sky, view)
+    if centre is None:
+        raise ValueError(
+            f"the region to map shows no sky; got pixels {view.x_min:g} to {view.x_max:g} in x, "
+            f"{view.y_min:g} to {view.y_max:g} in y"
+        )
+    return centre
+
+
+def _cut_grid(
+    plane: Plane, view: View, centre: tuple[float, float], options: MapOptions
+) -> SkyGrid:
+    size, bins = options.pixel_size, options.bins
+    if plane.frame is None and size is None:
+        bins = bins or (FLAT_BINS, FLAT_BINS)
+        # The largest x and y are in the map then, as in numpy.histogram2d.
+        return grid_of_bins(view, *bins, closed=not plane.view.is_known)
+    if bins is not None:
+        return grid_of_bins(view, *bins)
+    if size is None:
+        return native_grid(view)
+    steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
+    return grid_of_steps(view, *steps)
+
+
+class GridKernels:
+    """The terms of a kernel, as they lie on a grid's pixels."""
+
+    def __init__(
+        self,
+        options: MapOptions,
+        plane: Plane,
+        centre: tuple[float, float],
+        grid: SkyGrid,
+    ) -> None:
+        self._kernels: tuple[tuple[float, PixelKernel], ...] = ()
+        self.error = 0.0
+        if options.kernel is None:
+            return
+        self._kernels = options.kernel.terms
+        angular = [k for _, k in self._kernels if isinstance(k, RadialKernel) and not k.in_pixels]
+        if plane.frame is None:
+            if angular:
+                raise ValueError(
+                    f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
+                    f"{angular[0]!r}"
+                )
+            self._metric = np.eye(2)
+            return
+        self._metric = pixel_metric(plane.to_sky, centre, grid)
+        self.error = max(
+            (plane_error(k.spread, self._metric, grid, plane.to_sky) for k in angular),
+            default=0.0,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._kernels)
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """How many pixels the kernel reaches beyond its centre, along x and along y."""
+        sizes = [kernel.half_sizes(self._metric) for _, kernel in self._kernels]
+        return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)
+
+    def rasters(self) -> list[tuple[float, FloatArray]]:
+        """Return the (factor, pixels) pairs that the kernel is the sum of."""
+        return [(factor, kernel.raster(self._metric)) for factor, kernel in self._kernels]
+
+    def warn_if_too_wide(self) -> None:
+        if self.error > PLANE_TOLERANCE:
+            warnings.warn(
+                "the map is too wide to be smoothed with one pixel scale: far from its centre, "
+                f"sources are off by up to {100 * self.error:.2g} % of their peak",
+                AstropyUserWarning,
+                stacklevel=4,
+            )
+
+
+def _check_memory(options: MapOptions, grid: SkyGrid, margin_x: int, margin_y: int) -> None:
+    ny, nx = grid.shape
+    needed = BYTES_PER_PIXEL * (nx + 2.0 * margin_x) * (ny + 2.0 * margin_y)
+    allowed = 0.5 * _physical_memory()
+    if needed <= allowed:
+        return
+    coarser = 1.01 * float(np.sqrt(needed / allowed))
+    margin = f" (with the kernel's margin, {nx + 2 * margin_x} x {ny + 2 * margin_y})"
+    problem = (
+        f"a map of {nx} x {ny} pixels{margin if margin_x or margin_y else ''} takes about "
+        f"{needed / 2**30:.3g} GiB, more than half of this machine's memory"
+    )
+    if options.pixel_size is None:
+        raise ValueError(f"bins are too many: {problem}; {int(nx / coarser)} along x would do")
+    size = f"{options.pixel_size * coarser:.3g}"
+    if not options.is_flat:
+        size = _angle_text(options.pixel_size * coarser * u.rad)
+    raise ValueError(f"pixel_size is too small: {problem}; pixel_size={size} would do")
+
+
+def _angle_text(angle: u.Quantity) -> str:
+    for unit in (u.deg, u.arcmin, u.arcsec):
+        if angle >= 0.1 * unit:
+            break
+    return f"{angle.to_value(unit):.3g}*u.{unit.name}"
+
+
+def _physical_memory() -> float:
+    """Return the machine's memory in bytes; 8 GiB where it cannot be asked for."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return 8 * 2.0**30
+
+
+def _areas(plane: Plane, grid: SkyGrid, counts: Counts) -> FloatArray:
+    """Return the solid angle (sr) of each pixel, or its area on a plane of x and y."""
+    if plane.frame is None:
+        return np.full(grid.shape, grid.x.step * grid.y.step)
+    area = solid_angles(grid, plane.to_sky, plane.to_plane)
+    # A sliver of sky too thin for the lattice that found it empty, yet points fell on it.
+    missed = (area == 0) & (counts > 0)
+    if missed.any() and (area > 0).any():
+        area[missed] = np.median(area[area > 0]) / SPLIT**2
+    return area
+
+
+def _statistic(
+    options: MapOptions,
+    counts: Counts,
+    area: FloatArray,
+    core: tuple[slice, slice],
+    kernels: GridKernels,
+) -> FloatArray:
+    """Return the density (per sr or square data unit) or the counts of the core's pixels."""
+    is_density = options.statistic == "density"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if kernels and options.boundary == "sky":
+            density = smooth_ratio(counts.astype(float), area, kernels.rasters())
+            return density if is_density else density * area[core]
+        # An explicit boundary says what lies beyond the grid: nothing is divided out there.
+        image = counts[core].astype(float)
+        if kernels:
+            image = smooth_padded(image, kernels.rasters(), options.boundary)
+        return image / area[core] if is_density else image
+
+
+def _map_unit(
+    options: MapOptions, plane: Plane, catalogue: Catalogue, area: FloatArray
+) -> tuple[u.UnitBase, float]:
+    """Return the map's unit, and the factor from per sr (or per square data unit) to it."""
+    of_weights = catalogue.weights_unit
+    if options.statistic == "count" or plane.frame is None:
+        if options.unit is not None:
+            raise ValueError(f"unit must be left out with frame='flat'; got {options.unit}")
+        return of_weights, 1.0
+    per_sr = of_weights / u.sr
+    unit = of_weights / _unit_of_area(area) if options.unit is None else options.unit
+    if not unit.is_equivalent(per_sr):
+        wanted = "per solid angle, such as u.deg**-2"
+        if of_weights != u.dimensionless_unscaled:
+            wanted = f"that of the weights per solid angle, such as {of_weights / u.deg**2}"
+        raise ValueError(f"unit must be {wanted}; got {unit}")
+    return unit, float(per_sr.to(unit))
+
+
+def _unit_of_area(area: FloatArray) -> u.UnitBase:
+    """Return the unit that suits the pixels' side, so that maps on one grid compare."""
+    side = np.sqrt(np.median(area[area > 0])) * u.rad if (area > 0).any() else 1 * u.deg
+    for limit, unit in ((6 * u.arcmin, u.deg), (6 * u.arcsec, u.arcmin)):
+        if side >= 0.999 * limit:
+            return unit**2
+    return u.arcsec**2

@@ -1,0 +1,419 @@
+"""Planes: what an Axes or a WCS shows of the sky, as a flat plane with sky positions on it.
+
+A `Plane` knows how sky positions become x, y on the plane and back, and which rectangle of it is in
+view. There is one adapter for each kind of Axes; the rest of the package sees planes only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import (
+    ICRS,
+    BarycentricMeanEcliptic,
+    BaseCoordinateFrame,
+    SkyCoord,
+    Supergalactic,
+)
+from astropy.time import Time
+from astropy.wcs import WCS, NoConvergence
+from astropy.wcs.wcsapi import (
+    BaseHighLevelWCS,
+    BaseLowLevelWCS,
+    BaseWCSWrapper,
+    HighLevelWCSWrapper,
+)
+
+from mpl_skyheat.grid import UNKNOWN, Axis, Projection, SkyGrid, View
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+
+SUPPORTED = (
+    "sky_heatmap draws sky positions on a WCSAxes whose two axes are celestial "
+    "(plt.subplot(projection=wcs)), and Cartesian x, y on a plain Axes with frame='flat'"
+)
+
+# Distortions are inverted to this many pixels, far below what could move a point across an edge
+# unnoticed; astropy's default, 1e-4, makes the result depend on which other points are inverted.
+DISTORTION_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A flat plane, with positions (deg) in one frame of the sky on it.
+
+    ``frame`` is None for a plane of Cartesian x and y. ``view`` is the rectangle to map, NaN where
+    the points' bounds are to be taken. ``wcs`` gives the sky position of the plane's unit pixels,
+    whose centres are at whole numbers; it is None for a plane of x and y.
+    """
+
+    to_plane: Projection
+    to_sky: Projection
+    frame: BaseCoordinateFrame | None
+    view: View
+    wcs: BaseLowLevelWCS | None
+    # Whether the x and the y limits of the Axes are still those of an empty one.
+    is_fresh: tuple[bool, bool] = (False, False)
+
+
+def _same(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+    return np.asarray(x, float), np.asarray(y, float)
+
+
+def flat_plane(view: View) -> Plane:
+    """Return the plane of Cartesian x and y."""
+    return Plane(_same, _same, None, view, None)
+
+
+class GridWCS(BaseWCSWrapper):
+    """The sky as seen from the pixels of a grid that is cut on another WCS's pixel plane.
+
+    Pixel i of the grid is centred on ``grid.x.centres[i]`` of the plane; with ``swap``, x of the
+    plane is the wrapped WCS's second pixel axis. ``frame`` replaces the frame that the wrapped WCS
+    claims, for ecliptic and supergalactic ones, which astropy takes for ICRS or does not know.
+    """
+
+    def __init__(
+        self,
+        wcs: BaseLowLevelWCS,
+        grid: SkyGrid,
+        *,
+        swap: bool = False,
+        frame: BaseCoordinateFrame | None = None,
+    ) -> None:
+        super().__init__(wcs)
+        self._grid, self._swap, self._frame = grid, swap, frame
+        self._world_to_pixel = _world_to_pixel(wcs)
+
+    def pixel_to_world_values(self, *pixel: Any) -> Any:
+        x, y = (_pixel_centre(axis, p) for axis, p in zip(self._axes(), pixel, strict=True))
+        return self._wcs.pixel_to_world_values(*((y, x) if self._swap else (x, y)))
+
+    def world_to_pixel_values(self, *world: Any) -> Any:
+        x, y = self._world_to_pixel(*world)
+        plane = (y, x) if self._swap else (x, y)
+        return tuple(_pixel_number(axis, p) for axis, p in zip(self._axes(), plane, strict=True))
+
+    def _axes(self) -> tuple[Axis, Axis]:
+        return self._grid.x, self._grid.y
+
+    @property
+    def pixel_shape(self) -> tuple[int, int]:
+        return self._grid.x.count, self._grid.y.count
+
+    @property
+    def array_shape(self) -> tuple[int, int]:
+        return self._grid.shape
+
+    @property
+    def pixel_bounds(self) -> None:
+        return None
+
+    @property
+    def pixel_axis_names(self) -> Any:
+        names = self._wcs.pixel_axis_names
+        return names[::-1] if self._swap else names
+
+    @property
+    def axis_correlation_matrix(self) -> Any:
+        matrix = self._wcs.axis_correlation_matrix
+        return matrix[:, ::-1] if self._swap else matrix
+
+    @property
+    def world_axis_object_components(self) -> Any:
+        if self._frame is None:
+            return self._wcs.world_axis_object_components
+        units = [u.Unit(unit) for unit in self._wcs.world_axis_units]
+        longitude, latitude = _celestial_order(self._wcs)
+        components: list[Any] = [None, None]
+        components[longitude] = (
+            "celestial",
+            0,
+            lambda c: c.spherical.lon.to_value(units[longitude]),
+        )
+        components[latitude] = (
+            "celestial",
+            1,
+            lambda c: c.spherical.lat.to_value(units[latitude]),
+        )
+        return components
+
+    @property
+    def world_axis_object_classes(self) -> Any:
+        if self._frame is None:
+            return self._wcs.world_axis_object_classes
+        order = _celestial_order(self._wcs)
+        units = tuple(u.Unit(self._wcs.world_axis_units[i]) for i in order)
+        return {"celestial": (SkyCoord, (), {"frame": self._frame, "unit": units})}
+
+
+def _pixel_centre(axis: Axis, pixel: Any) -> FloatArray:
+    return axis.origin + axis.step * (np.asarray(pixel) + axis.first + 0.5)
+
+
+def _pixel_number(axis: Axis, position: Any) -> FloatArray:
+    return (np.asarray(position) - axis.origin) / axis.step - axis.first - 0.5
+
+
+def grid_wcs(plane: Plane, grid: SkyGrid) -> BaseHighLevelWCS:
+    """Return the WCS of a grid's pixels: a FITS WCS where one can say it, else a wrapper."""
+    if plane.wcs is None:
+        return _linear_wcs(grid)
+    if isinstance(plane.wcs, WCS) and plane.wcs.naxis == 2 and not plane.wcs.has_distortion:
+        return _resampled_fits_wcs(plane.wcs, grid)
+    return HighLevelWCSWrapper(GridWCS(plane.wcs, grid))
+
+
+def _linear_wcs(grid: SkyGrid) -> WCS:
+    wcs = WCS(naxis=2)
+    wcs.wcs.crpix = [1.0, 1.0]
+    wcs.wcs.crval = [grid.x.centres[0], grid.y.centres[0]]
+    wcs.wcs.cdelt = [grid.x.step, grid.y.step]
+    wcs.pixel_shape = grid.shape[::-1]
+    return wcs
+
+
+def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
+    """Rewrite CRPIXj and PCi_j, CDELTi (or CDi_j) for other pixels on the same plane.
+
+    With steps s, CDELTi PCi_j sj = (CDELTi si) (PCi_j sj / si), which keeps PC a rotation.
+    """
+    wcs = source.deepcopy()
+    steps = np.array([grid.x.step, grid.y.step])
+    # CRPIX is 1-based.
+    wcs.wcs.crpix = [
+        _pixel_number(axis, crpix - 1) + 1
+        for axis, crpix in zip((grid.x, grid.y), source.wcs.crpix, strict=True)
+    ]
+    if wcs.wcs.has_cd():
+        wcs.wcs.cd = source.wcs.cd * steps
+    else:
+        wcs.wcs.pc = source.wcs.get_pc() * steps / steps[:, np.newaxis]
+        wcs.wcs.cdelt = source.wcs.get_cdelt() * steps
+    wcs.pixel_shape = grid.shape[::-1]
+    wcs.wcs.set()
+    return wcs
+
+
+def plane_of_wcs(wcs: Any, shape: tuple[int, int] | None = None) -> Plane:
+    """Return the pixel plane of a celestial WCS; ``shape`` is (ny, nx), by default the WCS's own.
+
+    Raises
+    ------
+    TypeError
+        If it is no WCS.
+    ValueError
+        If its two axes are not celestial.
+    """
+    low_level = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
+    if not isinstance(low_level, BaseLowLevelWCS):
+        raise TypeError(f"wcs must be a WCS, such as astropy.wcs.WCS; got {type(wcs).__name__}")
+    return _celestial_plane(low_level, _view_of_shape(low_level, shape), header=low_level)
+
+
+def _view_of_shape(wcs: BaseLowLevelWCS, shape: tuple[int, int] | None) -> View:
+    if shape is not None:
+        ny, nx = shape
+        return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
+    if wcs.pixel_shape is not None and all(wcs.pixel_shape):
+        nx, ny = wcs.pixel_shape
+        return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
+    if wcs.pixel_bounds is not None and all(wcs.pixel_bounds):
+        (x_min, x_max), (y_min, y_max) = wcs.pixel_bounds
+        return View(float(x_min), float(x_max), float(y_min), float(y_max))
+    return UNKNOWN
+
+
+def _celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool = False) -> Plane:
+    claimed = _claimed_frame(wcs)
+    frame = _true_frame(wcs, claimed, header)
+    corrected = None if frame is claimed else frame
+    if swap or corrected is not None:
+        pixels = SkyGrid(Axis(-0.5, 1, 1), Axis(-0.5, 1, 1))
+        wcs = GridWCS(wcs, pixels, swap=swap, frame=corrected)
+    longitude, latitude = _celestial_order(wcs)
+    units = [u.Unit(unit) for unit in wcs.world_axis_units]
+    factors = [units[i].to(u.deg) for i in (longitude, latitude)]
+    world_to_pixel = _world_to_pixel(wcs)
+
+    def to_plane(lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        if np.size(lon) == 0:  # gwcs and SIP fail on nothing
+            return np.zeros(np.shape(lon)), np.zeros(np.shape(lon))
+        world: list[Any] = [None, None]
+        world[longitude], world[latitude] = lon / factors[0], lat / factors[1]
+        x, y = world_to_pixel(*world)
+        return np.asarray(x), np.asarray(y)
+
+    def to_sky(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        world = wcs.pixel_to_world_values(x, y)
+        return (
+            np.asarray(world[longitude]) * factors[0],
+            np.asarray(world[latitude]) * factors[1],
+        )
+
+    return Plane(to_plane, to_sky, frame, view, wcs)
+
+
+def _world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
+    """Return the WCS's own world_to_pixel_values, made definite where distortions are inverted."""
+    if not (isinstance(wcs, WCS) and wcs.has_distortion):
+        return wcs.world_to_pixel_values
+
+    def undistorted(*world: Any) -> list[FloatArray]:
+        try:
+            pixel = wcs.all_world2pix(*world, 0, tolerance=DISTORTION_TOLERANCE, maxiter=50)
+        except NoConvergence as failure:
+            # Far outside the image, where the polynomial means nothing.
+            pixel = failure.best_solution.T.copy()
+            for lost in (failure.divergent, failure.slow_conv):
+                if lost is not None:
+                    pixel[:, lost] = np.nan
+        return list(pixel)
+
+    return undistorted
+
+
+def _celestial_order(wcs: BaseLowLevelWCS) -> tuple[int, int]:
+    """Return which world axis is the longitude and which the latitude."""
+    for i, kind in enumerate(wcs.world_axis_physical_types):
+        if str(kind).endswith((".lat", ".dec")):
+            return 1 - i, i
+    # Without a UCD (supergalactic, say): SkyCoord's longitude comes first, astropy names the rest.
+    (name, order, _), (_, _, _) = wcs.world_axis_object_components
+    return (1, 0) if order == 1 or name == "slat" else (0, 1)
+
+
+def _claimed_frame(wcs: BaseLowLevelWCS) -> BaseCoordinateFrame | None:
+    """Return the frame of the SkyCoord that the WCS makes of a pixel, None if it makes none."""
+    classes = wcs.world_axis_object_classes
+    components = [c[0] for c in wcs.world_axis_object_components]
+    if wcs.pixel_n_dim != 2 or wcs.world_n_dim != 2 or len(set(components)) != 1:
+        return None
+    cls, _, keywords, *_ = classes[components[0]]
+    if not (isinstance(cls, type) and issubclass(cls, SkyCoord)):
+        return None
+    frame = keywords.get("frame", ICRS())
+    return frame() if isinstance(frame, type) else frame
+
+
+def _true_frame(
+    wcs: BaseLowLevelWCS, claimed: BaseCoordinateFrame | None, header: Any
+) -> BaseCoordinateFrame:
+    types = [str(t) for t in wcs.world_axis_physical_types]
+    if wcs.pixel_n_dim != 2 or wcs.world_n_dim != 2:
+        raise ValueError(
+            f"wcs must have two celestial axes; got {wcs.pixel_n_dim} pixel and {wcs.world_n_dim} "
+            f"world axes ({', '.join(types)}): take wcs.celestial, or slice the other axes away "
+            "with slices=('x', 'y', 0), which works where they are not coupled to the sky"
+        )
+    if all(t.startswith("pos.ecliptic") for t in types) and isinstance(claimed, ICRS | None):
+        return _ecliptic_frame(header)
+    if any(c.startswith("SLON") for c in _ctypes(header)):
+        return Supergalactic()
+    if claimed is None:
+        raise ValueError(
+            f"wcs must have two celestial axes that astropy knows the frame of; got "
+            f"{', '.join(types)} (CTYPE {', '.join(_ctypes(header)) or 'unknown'}); "
+            "helioprojective and planetary frames need the package that defines them to be "
+            "imported (sunpy, for one)"
+        )
+    return claimed
+
+
+def _ctypes(header: Any) -> list[str]:
+    return [str(c) for c in header.wcs.ctype] if isinstance(header, WCS) else []
+
+
+def _ecliptic_frame(header: Any) -> BaseCoordinateFrame:
+    """Return the ecliptic frame of a header's equinox (J2000 if it gives none).
+
+    astropy takes ELON/ELAT for ICRS. The mean ecliptic and equinox are those of Calabretta &
+    Greisen (2002, A&A 395, 1077), section 3.1.
+    """
+    if not isinstance(header, WCS):
+        return BarycentricMeanEcliptic(equinox="J2000")
+    header.wcs.set()  # fills RADESYS in from EQUINOX
+    if header.wcs.radesys.upper().startswith("FK4"):
+        raise ValueError(
+            "wcs must not give ecliptic axes in the FK4 system (RADESYS "
+            f"{header.wcs.radesys!r}), for which astropy has no frame; take RADESYS='FK5' or 'ICRS'"
+        )
+    equinox = header.wcs.equinox
+    return BarycentricMeanEcliptic(
+        equinox=Time(equinox if np.isfinite(equinox) else 2000.0, format="jyear")
+    )
+
+
+def plane_of_axes(ax: Axes, *, flat: bool) -> Plane:
+    """Return the plane that an Axes shows.
+
+    Raises
+    ------
+    TypeError
+        If the Axes is of no supported kind, or not of the kind that the frame asks for.
+    """
+    from astropy.visualization.wcsaxes import WCSAxes
+
+    if isinstance(ax, WCSAxes):
+        if flat:
+            raise TypeError(
+                "frame='flat' is for x, y on a plain Axes; got a WCSAxes, on which positions are "
+                f"sky coordinates (say which with frame=). {SUPPORTED}"
+            )
+        return _plane_of_wcsaxes(ax)
+    if flat and getattr(ax, "name", None) == "rectilinear":
+        return _plane_of_plain_axes(ax)
+    hint = " (pass frame='flat' if x, y are Cartesian)" if ax.name == "rectilinear" else ""
+    raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}{hint}")
+
+
+def _plane_of_wcsaxes(ax: Any) -> Plane:
+    world_to_pixel = ax.get_transform("world") - ax.transData
+    wcs = getattr(world_to_pixel, "wcs", None)
+    if wcs is None:
+        raise TypeError(f"{SUPPORTED}; got a WCSAxes that is not made from a WCS")
+    wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
+    swap = world_to_pixel.invert_xy
+    shape = _view_of_shape(wcs, None)
+    if swap:
+        shape = View(*shape[2:], *shape[:2])
+    limits = _limits(ax.get_xlim(), ax.get_ylim())
+    try:
+        plane = _celestial_plane(wcs, limits.filled(shape), header=ax.wcs, swap=swap)
+    except ValueError as error:
+        raise TypeError(f"{SUPPORTED}; got a WCSAxes whose {error}") from error
+    return _with_freshness(plane, limits)
+
+
+def _with_freshness(plane: Plane, limits: View) -> Plane:
+    return replace(plane, is_fresh=(bool(np.isnan(limits.x_min)), bool(np.isnan(limits.y_min))))
+
+
+def _limits(x: tuple[float, float], y: tuple[float, float]) -> View:
+    """Return the limits of an Axes, unknown where they are still those of a fresh one."""
+    x_min, x_max = (np.nan, np.nan) if sorted(x) == [0, 1] else sorted(x)
+    y_min, y_max = (np.nan, np.nan) if sorted(y) == [0, 1] else sorted(y)
+    return View(x_min, x_max, y_min, y_max)
+
+
+def _plane_of_plain_axes(ax: Axes) -> Plane:
+    for name, scale in (("x", ax.get_xscale()), ("y", ax.get_yscale())):
+        if scale != "linear":
+            raise ValueError(
+                f"ax must have linear scales for frame='flat'; got a {scale} {name} axis: map "
+                f"the logarithm of {name} instead"
+            )
+    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    # Limits that nobody set and nothing is drawn in yet are not a choice.
+    if not ax.has_data():
+        x = [np.nan, np.nan] if ax.get_autoscalex_on() else x
+        y = [np.nan, np.nan] if ax.get_autoscaley_on() else y
+    limits = View(*x, *y)
+    return _with_freshness(flat_plane(limits), limits)

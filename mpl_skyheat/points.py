@@ -1,0 +1,397 @@
+"""Catalogues in every accepted form, read as blocks of float64 positions in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import (
+    FK4,
+    FK5,
+    ICRS,
+    BarycentricMeanEcliptic,
+    BaseCoordinateFrame,
+    FK4NoETerms,
+    Galactic,
+    SkyCoord,
+    Supergalactic,
+    UnitSphericalRepresentation,
+    frame_transform_graph,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+
+# Rows read at a time: large enough to hide the cost of a call into astropy, small enough for the
+# temporaries of a coordinate transform to stay in cache.
+BLOCK_ROWS = 2**16
+
+# Frames that are rotations of the sky (and the E-terms of FK4): the direction in one of them gives
+# the direction in every other, whatever the distance. From all others, positions go to ICRS first.
+ROTATED_FRAMES = (
+    BarycentricMeanEcliptic,
+    FK4,
+    FK4NoETerms,
+    FK5,
+    Galactic,
+    ICRS,
+    Supergalactic,
+)
+
+# Names that catalogues give to their longitude and latitude, by kind of frame; case is ignored.
+EQUATORIAL_NAMES = (
+    ("ra", "dec"),
+    ("ra", "de"),
+    ("raj2000", "dej2000"),
+    ("raj2000", "decj2000"),
+    ("_raj2000", "_dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("ra_icrs", "dec_icrs"),
+    ("_ra.icrs", "_de.icrs"),
+    ("_ra_icrs", "_de_icrs"),
+    ("ramean", "decmean"),
+    ("_ra", "_de"),
+    ("radeg", "dedeg"),
+    ("radeg", "decdeg"),
+    ("ra_deg", "dec_deg"),
+    ("alpha_j2000", "delta_j2000"),
+    ("s_ra", "s_dec"),
+)
+GALACTIC_NAMES = (
+    ("l", "b"),
+    ("glon", "glat"),
+    ("gal_l", "gal_b"),
+    ("gal_lon", "gal_lat"),
+)
+ECLIPTIC_NAMES = (("elon", "elat"), ("ecl_lon", "ecl_lat"), ("lambda", "beta"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a catalogue: finite positions (deg, or plain x and y) and their weights."""
+
+    lon: FloatArray
+    lat: FloatArray
+    weights: FloatArray | None
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A one-dimensional column that is converted to float64 a block of rows at a time."""
+
+    name: str
+    values: Any
+    unit: u.UnitBase | None = None
+    mask: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def block(self, rows: slice) -> FloatArray:
+        """Return these rows, with NaN where they are masked."""
+        values = np.ma.filled(np.ma.asarray(self.values[rows]).astype(float), np.nan)
+        if self.mask is not None:
+            values = np.where(self.mask[rows], np.nan, values)
+        return values * self._factor()
+
+    def _factor(self) -> float:
+        is_angle = self.unit is not None and self.unit.is_equivalent(u.deg)
+        return float(self.unit.to(u.deg)) if is_angle and self.unit else 1.0
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Positions in one frame (None: Cartesian x and y), with optional weights."""
+
+    frame: BaseCoordinateFrame | None
+    lon: Column
+    lat: Column
+    weights: Column | None = None
+
+    def __post_init__(self) -> None:
+        for column in (self.lat, self.weights):
+            if column is not None and len(column) != len(self.lon):
+                raise ValueError(
+                    f"{self.lon.name} and {column.name} must have the same length; got "
+                    f"{len(self.lon)} and {len(column)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.lon)
+
+    @property
+    def weights_unit(self) -> u.UnitBase:
+        """The unit of the weights, dimensionless where there are none."""
+        unit = self.weights.unit if self.weights else None
+        return unit or u.dimensionless_unscaled
+
+    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Block]:
+        """Yield the catalogue block by block, without the rows that are not finite.
+
+        Raises
+        ------
+        ValueError
+            If a latitude is beyond ±90 deg or a weight is negative; the message names the row.
+        """
+        for start in range(0, len(self), rows):
+            yield self._block(start, slice(start, start + rows))
+
+    def _block(self, start: int, rows: slice) -> Block:
+        lon, lat = self.lon.block(rows), self.lat.block(rows)
+        weights = self.weights.block(rows) if self.weights else None
+        if self.frame is not None:
+            _check_latitudes(lat, self.lat.name, start)
+        if weights is not None:
+            _check_rows(weights < 0, weights, start, "weights must not be negative")
+        keep = np.isfinite(lon) & np.isfinite(lat)
+        if weights is not None:
+            keep &= np.isfinite(weights)
+        if keep.all():
+            return Block(lon, lat, weights, 0)
+        dropped = len(keep) - int(np.count_nonzero(keep))
+        return Block(lon[keep], lat[keep], None if weights is None else weights[keep], dropped)
+
+
+def _check_latitudes(lat: FloatArray, name: str, start: int) -> None:
+    _check_rows(np.abs(lat) > 90, lat, start, f"{name} must lie within ±90 deg")
+
+
+def _check_rows(bad: NDArray[np.bool_], values: FloatArray, start: int, rule: str) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"{rule}; row {start + row} has {values[row]:g}")
+
+
+def read_catalogue(
+    points: tuple[Any, ...], data: Any = None, frame: Any = "icrs", weights: Any = None
+) -> Catalogue:
+    """Return the catalogue that the arguments of `mpl_skyheat.sky_map` stand for.
+
+    Raises
+    ------
+    TypeError
+        If the points are of no accepted form.
+    ValueError
+        If the columns are unknown, of different lengths or not angles.
+    """
+    sky_frame = find_frame(frame)
+    if data is not None:
+        table = Table(data)
+        points = table.select(points, sky_frame)
+        weights = table[weights] if isinstance(weights, str) else weights
+    weights_column = None if weights is None else _column(weights, "weights")
+    if len(points) == 1 and isinstance(points[0], SkyCoord | BaseCoordinateFrame):
+        return _from_coordinates(points[0], weights_column)
+    if len(points) != 2:
+        raise TypeError(_no_points(points))
+    names = _axis_names(sky_frame)
+    lon, lat = (_column(p, name) for p, name in zip(points, names, strict=True))
+    for column in (lon, lat):
+        _check_unit(column, sky_frame)
+    return Catalogue(sky_frame, lon, lat, weights_column)
+
+
+def read_positions(
+    position: tuple[Any, ...], frame: Any
+) -> tuple[FloatArray, FloatArray, BaseCoordinateFrame | None]:
+    """Return positions (deg, or plain x and y), of any shape, and their frame.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `read_catalogue`, for positions that are no SkyCoord and no two arrays of numbers.
+    """
+    if len(position) == 2:
+        position = tuple(p if isinstance(p, u.Quantity) else np.asarray(p) for p in position)
+        position = np.broadcast_arrays(*position, subok=True)
+    shape = position[0].shape if position else ()
+    catalogue = read_catalogue(tuple(position), frame=frame)
+    lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
+    if catalogue.frame is not None:
+        _check_latitudes(lat, catalogue.lat.name, 0)
+    return lon.reshape(shape), lat.reshape(shape), catalogue.frame
+
+
+def find_frame(frame: Any) -> BaseCoordinateFrame | None:
+    """Return the astropy frame of a name, class or object; None for "flat".
+
+    Raises
+    ------
+    ValueError
+        If astropy has no such frame.
+    """
+    if isinstance(frame, str):
+        if frame == "flat":
+            return None
+        found = frame_transform_graph.lookup_name(frame.lower())
+        if found is None:
+            names = ", ".join(sorted(frame_transform_graph.get_names()))
+            raise ValueError(f"frame must be 'flat' or one of {names}; got {frame!r}")
+        return found()
+    if isinstance(frame, type) and issubclass(frame, BaseCoordinateFrame):
+        return frame()
+    if isinstance(frame, SkyCoord):
+        frame = frame.frame
+    if isinstance(frame, BaseCoordinateFrame):
+        return frame.replicate_without_data()
+    raise ValueError(f"frame must be the name of an astropy frame or a frame; got {frame!r}")
+
+
+class Table:
+    """Column access to a table of any accepted kind."""
+
+    def __init__(self, data: Any) -> None:
+        if hasattr(data, "header") and hasattr(data, "columns"):  # a FITS table HDU
+            data = data.data
+        self._data = data
+        self.names = _column_names(data)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise ValueError(f"no column {name!r} in data; it has {', '.join(self.names)}")
+        column = self._data[name]
+        definitions = getattr(self._data, "columns", None)
+        if definitions is not None and hasattr(definitions, "units"):  # FITS_rec
+            unit = definitions[name].unit
+            return column << u.Unit(unit) if unit else column
+        return column
+
+    def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
+        """Return the points with names replaced by columns, which are found if none is named."""
+        if not points:
+            points = self._recognise(frame)
+        return tuple(self[p] if isinstance(p, str) else p for p in points)
+
+    def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
+        by_lower = {name.lower(): name for name in self.names}
+        found: list[tuple[str, ...]] = [
+            (by_lower[lon], by_lower[lat])
+            for lon, lat in _usual_names(frame)
+            if lon in by_lower and lat in by_lower
+        ]
+        found = found or [(n,) for n in self.names if isinstance(self._data[n], SkyCoord)]
+        if len(found) == 1:
+            return found[0]
+        listed = "; ".join("/".join(pair) for pair in found) or "none"
+        raise ValueError(
+            f"data must have one recognisable pair of columns such as ra/dec; found {listed} among "
+            f"{', '.join(self.names)}: name the two, as in sky_heatmap('ra', 'dec', data=table)"
+        )
+
+
+def _column_names(data: Any) -> list[str]:
+    for names in (
+        getattr(data, "colnames", None),  # astropy
+        getattr(data, "column_names", None),  # pyarrow
+        getattr(getattr(data, "dtype", None), "names", None),  # FITS_rec, structured arrays
+        list(data) if isinstance(data, Mapping) else None,
+        getattr(data, "columns", None),  # pandas, polars
+    ):
+        if names is not None:
+            return [str(name) for name in names]
+    raise TypeError(
+        "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
+        f"dict of columns); got {type(data).__name__}"
+    )
+
+
+def _usual_names(frame: BaseCoordinateFrame | None) -> tuple[tuple[str, str], ...]:
+    if frame is None:
+        return (("x", "y"),)
+    if frame.name == "galactic":
+        return GALACTIC_NAMES
+    return ECLIPTIC_NAMES if "ecliptic" in frame.name else EQUATORIAL_NAMES
+
+
+def _axis_names(frame: BaseCoordinateFrame | None) -> tuple[str, str]:
+    if frame is None:
+        return "x", "y"
+    is_equatorial = "ra" in frame.get_representation_component_names()
+    return ("ra", "dec") if is_equatorial else ("lon", "lat")
+
+
+def _no_points(points: tuple[Any, ...]) -> str:
+    if len(points) == 1 and isinstance(points[0], str):
+        return f"points must be named in pairs with data=table; got the single name {points[0]!r}"
+    got = ", ".join(type(p).__name__ for p in points) or "nothing"
+    return (
+        "points must be two arrays (ra, dec), one SkyCoord, two column names with data=table, or "
+        f"data=table alone; got {got}"
+    )
+
+
+def _from_coordinates(
+    coordinates: SkyCoord | BaseCoordinateFrame, weights: Column | None
+) -> Catalogue:
+    frame = getattr(coordinates, "frame", coordinates)
+    if not frame.has_data:
+        raise ValueError(f"points must have positions; got the frame {frame!r} without data")
+    if not isinstance(frame, ROTATED_FRAMES):
+        frame = frame.transform_to(ICRS())
+    sky = frame.represent_as(UnitSphericalRepresentation)
+    names = _axis_names(frame)
+    lon, lat = _column(sky.lon, names[0]), _column(sky.lat, names[1])
+    return Catalogue(frame.replicate_without_data(), lon, lat, weights)
+
+
+def _column(values: Any, name: str) -> Column:
+    """Return one column of any accepted kind, without copying its values."""
+    if isinstance(values, str):
+        raise TypeError(f"{name} is the column name {values!r}: pass the table too, as data=table")
+    if isinstance(values, SkyCoord | BaseCoordinateFrame):
+        raise TypeError(f"{name} must be numbers or angles; got a SkyCoord (pass it on its own)")
+    if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
+        values = u.Quantity(values)
+    unit = getattr(values, "unit", None)
+    mask = getattr(values, "mask", None) if isinstance(values, u.Quantity) else None
+    array = _array(values, name)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(
+            f"{name} must be numbers or angles; got an array of {array.dtype} (read sexagesimal "
+            "text with SkyCoord)"
+        )
+    return Column(
+        name,
+        array.ravel(),
+        unit if isinstance(unit, u.UnitBase) else None,
+        None if mask is None else np.ravel(mask),
+    )
+
+
+def _array(values: Any, name: str) -> Any:
+    if isinstance(values, u.Quantity):
+        return np.asarray(getattr(values, "unmasked", values).value)
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.asarray(values)
+    if type(values).__module__.startswith("pandas"):
+        from pandas.api.types import is_numeric_dtype
+
+        if is_numeric_dtype(values):  # its nullable types would become objects
+            return values.to_numpy(dtype=float, na_value=np.nan)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise TypeError(f"{name} must be a flat sequence of numbers; got {values!r}") from error
+    return array.astype(float) if array.size == 0 else array
+
+
+def _check_unit(column: Column, frame: BaseCoordinateFrame | None) -> None:
+    unit = column.unit
+    if unit is None or (unit == u.dimensionless_unscaled and frame is None):
+        return
+    if frame is None:
+        raise ValueError(
+            f"{column.name} must be plain numbers with frame='flat'; got unit '{unit}'"
+        )
+    if not unit.is_equivalent(u.deg):
+        raise ValueError(
+            f"{column.name} must be an angle (plain numbers are degrees); got unit '{unit}'"
+        )
