@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from mpl_skyheat.beside import beside
+from mpl_skyheat.beside import FullLength, Side, beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
+    from numpy.typing import NDArray
 
     from mpl_skyheat.skymap import SkyMap
 
@@ -69,16 +71,17 @@ class SkyHeatmap(AxesImage):
         self.set_clip_path(ax.patch)
 
     def _scale_to_map(self) -> None:
-        """Set the limits of the colour scale that are not set; nominal ones for an empty map."""
-        self.autoscale_None()
-        if isinstance(self.norm, LogNorm) and not (np.nan_to_num(self.sky_map.data) > 0).any():
+        """Set those limits of the colour scale that are not set, from the map."""
+        values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
+        if isinstance(self.norm, LogNorm) and not (values > 0).any():
             warnings.warn(
                 "norm='log' has no positive value to scale: the map is empty, and its colours are "
                 "set to vmin=0.1, vmax=1",
                 AstropyUserWarning,
                 stacklevel=4,
             )
-            self.norm.vmin, self.norm.vmax = 0.1, 1.0
+            values = np.array([0.1, 1.0])
+        self.norm.autoscale_None(values if len(values) else np.zeros(1))
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky; see `SkyMap.value_at`.
@@ -96,7 +99,7 @@ class SkyHeatmap(AxesImage):
         return f"{float(data):.4g} {unit}".rstrip()
 
     def add_colorbar(
-        self, location: str = "right", *, label: str | None = None, **kwargs: Any
+        self, location: Side = "right", *, label: str | None = None, **kwargs: Any
     ) -> Colorbar:
         """Add a colorbar as tall (or as wide) as the Axes, beside it.
 
@@ -122,13 +125,16 @@ class SkyHeatmap(AxesImage):
         ValueError
             If there is no such side.
         """
-        if location not in ("right", "left", "top", "bottom"):
+        if location not in get_args(Side):
             raise ValueError(
                 f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}"
             )
-        cax = beside(self.axes, location)
-        colorbar = self.axes.figure.colorbar(self, cax=cax, location=location, **kwargs)
+        cax, arguments = beside(self.axes, location)
+        colorbar = self.axes.figure.colorbar(self, cax=cax, **arguments | kwargs)
+        cax.set_axes_locator(FullLength(cax))
         colorbar.set_label(self.label if label is None else label)
+        if isinstance(self.norm, LogNorm) and not {"ticks", "format"} & set(kwargs):
+            _set_log_ticks(colorbar, self.norm)
         return colorbar
 
     @property
@@ -144,3 +150,27 @@ class SkyHeatmap(AxesImage):
         if per.is_equivalent(u.sr):
             return f"{counted} / {per.to_string('latex_inline')}"
         return f"{meta['label'] or 'weight'} [{unit.to_string('latex_inline')}]"
+
+
+def _set_log_ticks(colorbar: Colorbar, norm: LogNorm) -> None:
+    """Label 1, 2 and 5 plainly on a scale of few decades, where 2 × 10⁰ is hard to read."""
+    vmin, vmax = norm.vmin, norm.vmax
+    if vmin is not None and vmax is not None and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
+        colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
+        colorbar.formatter = FormatStrFormatter("%g")
+        colorbar.long_axis.set_minor_formatter(NullFormatter())
+
+
+def _is_whole(sky_map: SkyMap) -> NDArray[np.bool_]:
+    """Tell which pixels show at least half as much sky as the largest pixel around them.
+
+    Of a sliver at the sky's edge, a single source makes a density beyond all others: colours must
+    not be scaled to that.
+    """
+    area = np.asarray(sky_map.solid_angle)
+    if area.min() >= 0.5 * area.max():
+        return np.ones(area.shape, bool)
+    ny, nx = area.shape
+    padded = np.pad(area, 1)
+    around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+    return np.asarray(area >= 0.5 * np.max(around, axis=0))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colorbar import make_axes, make_axes_gridspec
 from matplotlib.transforms import Bbox
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axes._base import _AxesBase
-    from matplotlib.figure import Figure
+
+Side = Literal["left", "right", "top", "bottom"]
 
 # Thickness of a colorbar and its distance, as fractions of the shorter side of the Axes.
 THICKNESS = 0.05
@@ -22,14 +25,15 @@ LABELS = 6.0
 class Beside:
     """Axes locator: places an Axes along one side of another as that is drawn."""
 
-    def __init__(self, ax: Axes, location: str) -> None:
+    def __init__(self, ax: Axes, location: Side) -> None:
         self._ax, self._location = ax, location
         self._measuring = False
 
-    def __call__(self, _: _AxesBase, renderer: Any) -> Bbox:
+    def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
+        del cax, renderer
         figure = self._ax.figure
+        outer = self._decorated().transformed(figure.transSubfigure.inverted())
         box = self._ax.get_position()
-        outer = self._decorated(renderer).transformed(figure.transSubfigure.inverted())
         width, height = figure.bbox.size
         side = min(box.width * width, box.height * height)
         pad_x, pad_y = PAD * side / width, PAD * side / height
@@ -44,50 +48,61 @@ class Beside:
         bottom = min(box.y0, outer.y0) - pad_y - thick_y
         return Bbox.from_bounds(box.x0, bottom, box.width, thick_y)
 
-    def _decorated(self, renderer: Any) -> Bbox:
-        """The Axes with its tick labels, in device pixels, or bare where that cannot be told."""
+    def _decorated(self) -> Bbox:
+        """The Axes with its tick labels, in device pixels."""
         ax = self._ax
-        # matplotlib asks for this position, too, while it measures the Axes; and it moves a title
-        # above a colorbar at the top, which must then not keep clear of the title.
-        has_title = self._location == "top" and ax.get_title()
-        if renderer is None or self._measuring or has_title:
-            return ax.get_window_extent(renderer)
+        # matplotlib asks for this position, too, while it measures the Axes.
+        if self._measuring:
+            return ax.get_window_extent()
         self._measuring = True
         try:
-            box = ax.get_tightbbox(renderer, call_axes_locator=False, bbox_extra_artists=[])
+            # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
+            nowhere = RendererAgg(1, 1, ax.figure.dpi)  # type: ignore[no-untyped-call]
+            box = ax.get_tightbbox(nowhere, bbox_extra_artists=[])
         finally:
             self._measuring = False
-        return ax.get_window_extent(renderer) if box is None else box
+        return ax.get_window_extent() if box is None else box
 
 
-def beside(ax: Axes, location: str) -> Axes:
-    """Return a new Axes along one side of another, with room for it where no layout engine is."""
-    if ax.figure.get_layout_engine() is None:
-        _make_room(ax, location)
-    cax = ax.inset_axes((1.0, 0.0, THICKNESS, 1.0))
-    cax.set_axes_locator(Beside(ax, location))
-    return cax
+class FullLength:
+    """Axes locator: that of a colorbar, without the ratio of its sides that matplotlib fixes."""
+
+    def __init__(self, cax: Axes) -> None:
+        self._locator: Any = cax.get_axes_locator()
+
+    def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
+        box: Bbox = self._locator(cax, renderer)
+        if cax.get_box_aspect() is not None:
+            cax.set_box_aspect(None)
+        return box
+
+    def get_subplotspec(self) -> Any:
+        """Return the cell in the figure, which tight layout asks a locator for."""
+        return self._locator.get_subplotspec()
 
 
-def _make_room(ax: Axes, location: str) -> None:
-    spec = ax.get_subplotspec()
-    if spec is None:  # placed by hand, and to stay there
-        return
-    is_vertical = location in ("right", "left")
-    # A SubFigure will do, whatever the annotations of matplotlib say.
-    figure = cast("Figure", ax.figure)
-    box = spec.get_position(figure)
-    width, height = ax.figure.bbox.size
-    slot_width, slot_height = box.width * width, box.height * height
-    labels = LABELS * float(ax.xaxis.label.get_fontsize()) * ax.figure.dpi / 72
-    room = (THICKNESS + PAD) * min(slot_width, slot_height) + labels
-    share = min(room / (slot_width if is_vertical else slot_height), 0.4)
-    first = location in ("left", "top")
-    ratios = [share, 1 - share] if first else [1 - share, share]
-    if is_vertical:
-        cells = spec.subgridspec(1, 2, width_ratios=ratios, wspace=0)
+def beside(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
+    """Return a new Axes along one side of another, and the colorbar's arguments for that side.
+
+    A layout engine makes room for it; without one, the Axes gives up some of its cell in the
+    figure, as it does for matplotlib's own colorbars. An Axes placed by hand stays where it is.
+    """
+    engine = ax.figure.get_layout_engine()
+    if engine is not None and not engine.colorbar_gridspec:
+        cax, arguments = make_axes(ax, location=location, pad=PAD)
+    elif ax.get_subplotspec() is not None:
+        share = THICKNESS + PAD if engine is not None else _share(ax, location)
+        cax, arguments = make_axes_gridspec(ax, location=location, fraction=share, pad=0)
     else:
-        cells = spec.subgridspec(2, 1, height_ratios=ratios, hspace=0)
-    cell = cells[1 if first else 0]
-    ax.set_subplotspec(cell)
-    ax.set_position(cell.get_position(figure))
+        cax, arguments = ax.inset_axes((1, 0, THICKNESS, 1)), {"location": location}
+    cax.set_axes_locator(Beside(ax, location))
+    return cax, arguments
+
+
+def _share(ax: Axes, location: Side) -> float:
+    """Return the share of an Axes' cell that a colorbar and its labels need."""
+    slot = ax.get_position(original=True)
+    width, height = slot.width * ax.figure.bbox.width, slot.height * ax.figure.bbox.height
+    labels = LABELS * float(ax.xaxis.label.get_fontsize()) * ax.figure.dpi / 72
+    room = (THICKNESS + PAD) * min(width, height) + labels
+    return float(min(room / (width if location in ("right", "left") else height), 0.4))

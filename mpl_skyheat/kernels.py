@@ -283,7 +283,7 @@ class Moffat(RadialKernel):
 
     def profile(self, r: FloatArray) -> FloatArray:
         wings = (1 + (r / self._gamma) ** 2) ** -self.beta
-        return np.where(r <= self.reach, wings, 0.0)
+        return np.asarray(np.where(r <= self.reach, wings, 0.0))
 
     def __repr__(self) -> str:
         return f"Moffat(fwhm={_text(self.fwhm)}, beta={self.beta:g})"
@@ -343,7 +343,7 @@ class ArrayKernel(PixelKernel):
                 f"kernel must not sum to zero, as it is normalised to unit sum; got a sum of "
                 f"{total:g} (take Gaussian(a) - Gaussian(b) for a difference of kernels)"
             )
-        self._pixels = pixels / total
+        self._pixels: FloatArray = pixels / total
 
     def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
         del metric  # its pixels are the map's

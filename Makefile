@@ -1,0 +1,66 @@
+# `make figure` and `make test` do all set-up themselves, in virtual environments of this folder.
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+BIN := $(VENV)/bin
+
+.PHONY: figure test lint types test-oldest baseline docs-figures benchmark clean
+.DELETE_ON_ERROR:
+
+figure: $(VENV)/installed
+	@mkdir -p figures
+	$(BIN)/python -m mpl_skyheat -o figures/skyheat.png
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest --mpl -n auto
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest --mpl -n auto
+
+# Draw the reference images anew. Open every old and new one before committing them.
+baseline: $(VENV)/installed-test
+	$(BIN)/python -m pytest tests/test_images.py --mpl-generate-path=baseline_images
+
+# The figures of the README.
+docs-figures: $(VENV)/installed
+	$(BIN)/python -m mpl_skyheat -o docs/figures/skyheat.png
+	$(BIN)/python examples/field_survey.py docs/figures/field_survey.png
+
+# The numbers of the README.
+benchmark: $(VENV)/installed-test
+	$(BIN)/python benchmarks/recipe.py
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mpl_skyheat needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[test,test-peers]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+# The floors of pyproject.toml.
+$(OLDEST)/installed: pyproject.toml tools/oldest.py
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST)/bin/python tools/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet -e '.[test]' -c $(OLDEST)/constraints.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(OLDEST) figures

@@ -1,0 +1,80 @@
+"""WCSs that show a field or the whole sky, for the command and the examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+
+# Projections whose whole sky fills an ellipse.
+ELLIPTICAL = ("AIT", "MOL")
+
+# CTYPE, and RADESYS, of the frames that a FITS WCS can say.
+AXES = {
+    "icrs": (("RA---", "DEC--"), "ICRS"),
+    "fk5": (("RA---", "DEC--"), "FK5"),
+    "fk4": (("RA---", "DEC--"), "FK4"),
+    "galactic": (("GLON-", "GLAT-"), ""),
+    "barycentricmeanecliptic": (("ELON-", "ELAT-"), "ICRS"),
+}
+
+
+def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code: str) -> WCS:
+    """Return the WCS of a field: north up, east left, and a circle of ``radius`` around a centre.
+
+    Its frame is that of the centre, or ICRS where FITS has no name for it.
+    """
+    if center.frame.name not in AXES:
+        center = center.icrs
+    wcs = _blank_wcs(center.frame, center, pixel_size, code)
+    around = center.directional_offset_by(np.arange(0, 360, 1) * u.deg, radius)
+    return _framed(wcs, around.spherical.lon.deg, around.spherical.lat.deg)
+
+
+def all_sky_wcs(frame: BaseCoordinateFrame, pixel_size: u.Quantity, code: str) -> WCS:
+    """Return the WCS of the whole sky, centred on longitude and latitude zero of its frame."""
+    if frame.name not in AXES:
+        frame = SkyCoord(0, 0, unit="deg").frame
+    center = SkyCoord(0, 0, unit="deg", frame=frame)
+    wcs = _blank_wcs(frame, center, pixel_size, code)
+    # A hair inside the edges, where a projection may not be defined.
+    lon, lat = np.meshgrid(np.linspace(-179.999, 179.999, 361), np.linspace(-89.999, 89.999, 181))
+    return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=True)
+
+
+def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
+    prefixes, radesys = AXES[frame.name]
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = [prefix + code for prefix in prefixes]
+    wcs.wcs.crval = [center.spherical.lon.deg, center.spherical.lat.deg]
+    wcs.wcs.cdelt = np.array([-1, 1]) * pixel_size.to_value(u.deg)
+    wcs.wcs.radesys = radesys
+    if hasattr(frame, "equinox"):
+        wcs.wcs.equinox = frame.equinox.byear if frame.name == "fk4" else frame.equinox.jyear
+    wcs.wcs.set()
+    return wcs
+
+
+def _framed(wcs: WCS, lon: Any, lat: Any, *, fit_pixels: bool = False) -> WCS:
+    """Set the reference pixel and the shape so that positions in the WCS's own frame just fit.
+
+    With ``fit_pixels`` the pixels change by a fraction of themselves so that nothing is left over:
+    a frame around the sky that is drawn beyond its edge would get no tick labels.
+    """
+    bounds = np.array([(np.nanmin(p), np.nanmax(p)) for p in wcs.world_to_pixel_values(lon, lat)])
+    size = bounds[:, 1] - bounds[:, 0]
+    count = np.maximum(np.ceil(size - 1e-6), 1)
+    scale = size / count if fit_pixels else np.ones(2)
+    # The reference pixel (1-based) sits where it is relative to the middle of the positions.
+    offset = wcs.wcs.crpix - 1 - bounds.mean(axis=1)
+    wcs.wcs.crpix = offset / scale + 0.5 * (count + 1)
+    wcs.wcs.cdelt = wcs.wcs.cdelt * scale
+    wcs.pixel_shape = [int(n) for n in count]
+    wcs.wcs.set()
+    return wcs

@@ -1,0 +1,389 @@
+"""Solid angles, pixel sizes and edges of map pixels, against analytic values, astropy and numpy."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpl_skyheat import sky_map
+from mpl_skyheat.grid import (
+    Axis,
+    View,
+    _corner_solid_angles,
+    _smooth_solid_angles,
+    grid_of_bins,
+    native_grid,
+)
+from mpl_skyheat.planes import plane_of_wcs
+
+ARCMIN = np.radians(1 / 60)
+
+
+def make_wcs(projection="TAN", crval=(150.1, 42.2), crpix=(30.5, 25.5), cdelt=0.1, **more):
+    dx, dy = np.broadcast_to(cdelt, 2)
+    return WCS(
+        {
+            "CTYPE1": f"RA---{projection}",
+            "CTYPE2": f"DEC--{projection}",
+            "CRVAL1": crval[0],
+            "CRVAL2": crval[1],
+            "CRPIX1": crpix[0],
+            "CRPIX2": crpix[1],
+            "CDELT1": -float(dx),
+            "CDELT2": float(dy),
+            **more,
+        }
+    )
+
+
+def empty_map(wcs, shape, **kwargs):
+    return sky_map([], [], wcs=wcs, shape=shape, **kwargs)
+
+
+def solid_angles(wcs, shape, **kwargs):
+    return empty_map(wcs, shape, **kwargs).solid_angle.to_value(u.sr)
+
+
+def all_sky_wcs(projection, nx=180, ny=90, step=2.0, **more):
+    """A map of the whole sky: nx x ny pixels around (0, 0)."""
+    crpix = ((nx + 1) / 2, (ny + 1) / 2)
+    return make_wcs(projection, crval=(0, 0), crpix=crpix, cdelt=step, **more)
+
+
+def rotation(angle, parity=1):
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    return {"PC1_1": cos, "PC1_2": -parity * sin, "PC2_1": sin, "PC2_2": parity * cos}
+
+
+SIP = {
+    "CTYPE1": "RA---TAN-SIP",
+    "CTYPE2": "DEC--TAN-SIP",
+    "A_ORDER": 2,
+    "B_ORDER": 2,
+    "A_2_0": 3e-4,
+    "B_0_2": -2e-4,
+    "B_1_1": 1e-4,
+}
+
+
+@pytest.mark.parametrize("step", [0.5, 1.0, 5.0])
+def test_car_pixels_have_the_area_between_two_meridians_and_two_parallels(step):
+    nx, ny = int(60 / step), int(180 / step)
+    wcs = make_wcs("CAR", crval=(0, 0), crpix=((nx + 1) / 2, (ny + 1) / 2), cdelt=step)
+    sines = np.sin(np.radians(np.linspace(-90, 90, ny + 1)))
+    expected = np.radians(step) * np.diff(sines)
+    areas = solid_angles(wcs, (ny, nx))
+    np.testing.assert_allclose(areas, np.broadcast_to(expected[:, None], areas.shape), rtol=3e-4)
+
+
+@pytest.mark.parametrize(
+    ("projection", "constants", "scale"),
+    [
+        ("AIT", {}, 1),
+        ("MOL", {}, 1),
+        ("CEA", {"PV2_1": 1.0}, 1),
+        ("CEA", {"PV2_1": 0.25}, 0.25),
+        ("ZEA", {}, 1),
+        ("SFL", {}, 1),
+        ("BON", {"PV2_1": 45.0}, 1),
+        # y = 135/2 sin(lat) and 180 sin(lat/3), in deg (Calabretta & Greisen 2002).
+        ("HPX", {}, 8 / (3 * np.pi)),
+        ("PAR", {}, 3 / np.pi),
+    ],
+)
+def test_equal_area_pixels_are_equal(projection, constants, scale):
+    # Within 30 deg of (150, 0), far from where the sky is cut.
+    wcs = make_wcs(projection, crval=(150, 0), crpix=(30.5, 30.5), cdelt=1.0, **constants)
+    np.testing.assert_allclose(solid_angles(wcs, (60, 60)), scale * np.radians(1.0) ** 2, rtol=2e-4)
+
+
+@pytest.mark.parametrize("projection", ["ZEA", "AIT", "MOL"])
+def test_equal_area_pixels_are_equal_up_to_the_rim_of_the_sky(projection):
+    step, nx, ny = np.radians(2.0), 180, 120
+    wcs = all_sky_wcs(projection, nx, ny, 2.0)
+    split = 20  # parts of a pixel, each of them on the sky or off it
+    x, y = (step * ((np.arange(n * split) + 0.5) / split - n / 2) for n in (nx, ny))
+    x, y = np.meshgrid(x, y)
+    # The sky is a disc of radius 2 rad, and ellipses of 2 √2 and √2 rad.
+    on_sky = np.hypot(x, y) < 2 if projection == "ZEA" else x**2 / 8 + y**2 / 2 < 1
+    share = on_sky.reshape(ny, split, nx, split).mean(axis=(1, 3))
+    found = solid_angles(wcs, (ny, nx)) / step**2
+    np.testing.assert_allclose(found[share == 1], 1, rtol=0.01)
+    np.testing.assert_allclose(found, share, atol=0.04)
+
+
+@pytest.mark.parametrize("projection", ["AIT", "MOL", "CEA", "CAR", "SFL", "PAR", "ZEA", "ARC"])
+@pytest.mark.parametrize("step", [2.0, 7.3])
+def test_the_pixels_of_the_whole_sky_sum_to_4_pi(projection, step):
+    n = int(np.ceil(400 / step))
+    wcs = make_wcs(projection, crval=(0, 0), crpix=((n + 1) / 2, (n + 1) / 2), cdelt=step)
+    assert solid_angles(wcs, (n, n)).sum() == pytest.approx(4 * np.pi, rel=1e-3)
+
+
+@pytest.mark.parametrize("projection", ["HPX", "TSC", "CSC", "QSC", "XPH"])
+def test_the_pixels_of_the_whole_sky_on_faces_sum_to_4_pi(projection):
+    # Cubes lay their four equatorial faces out from -45 to 315 deg, to the left.
+    crpix, shape = {"HPX": ((90.5, 50.5), (100, 180)), "XPH": ((70.5, 70.5), (140, 140))}.get(
+        projection, ((170.5, 70.5), (140, 200))
+    )
+    centre = (0, 90) if projection == "XPH" else (0, 0)
+    wcs = make_wcs(projection, crval=centre, crpix=crpix, cdelt=2.0)
+    assert solid_angles(wcs, shape).sum() == pytest.approx(4 * np.pi, rel=1e-3)
+
+
+@pytest.mark.parametrize("crval", [(0, 0), (83, 21)])
+def test_the_whole_sky_sums_to_4_pi_wherever_it_is_centred(crval):
+    wcs = make_wcs("MOL", crval=crval, crpix=(90.5, 45.5), cdelt=2.0)
+    assert solid_angles(wcs, (90, 180)).sum() == pytest.approx(4 * np.pi, rel=1e-3)
+
+
+def test_an_orthographic_hemisphere_sums_to_2_pi():
+    wcs = make_wcs("SIN", crval=(30, 40), crpix=(70.5, 70.5), cdelt=1.0)
+    assert solid_angles(wcs, (140, 140)).sum() == pytest.approx(2 * np.pi, rel=0.015)
+
+
+@pytest.mark.parametrize("cdelt", [0.1, 0.5])
+def test_tan_pixels_shrink_as_the_cube_of_the_cosine(cdelt):
+    wcs = make_wcs("TAN", crpix=(40.5, 30.5), cdelt=cdelt)
+    x, y = np.meshgrid(np.arange(80) - 39.5, np.arange(60) - 29.5)
+    # On the tangent plane, in units of the sphere's radius; Ω = ∫∫ dx dy / (1 + x² + y²)^(3/2).
+    step = np.radians(cdelt)
+    squared = (x**2 + y**2) * step**2
+    expected = step**2 * (1 + squared) ** -1.5
+    # The next order of the integral over the pixel.
+    laplacian = (-6 + 9 * squared) / (1 + squared) ** 2
+    expected *= 1 + step**2 / 24 * laplacian
+    np.testing.assert_allclose(solid_angles(wcs, (60, 80)), expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (30, 40)])
+@pytest.mark.parametrize("crval", [(150.1, 42.2), (0.0, -89.999), (359.9999, 0.0)])
+def test_tiny_pixels_keep_their_area(shape, crval):
+    wcs = make_wcs("TAN", crval=crval, crpix=(3, 2), cdelt=0.01 / 3600)
+    np.testing.assert_allclose(solid_angles(wcs, shape), np.radians(0.01 / 3600) ** 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wcs", "shape"),
+    [
+        (make_wcs("TAN", cdelt=0.05), (60, 70)),
+        (make_wcs("TAN", cdelt=(0.05, 0.02), **rotation(33)), (60, 70)),
+        (make_wcs("TAN", crval=(10, 89.9), cdelt=0.02), (60, 70)),
+        (make_wcs("TAN", crval=(0, 5), cdelt=0.02), (60, 70)),
+        (make_wcs("TAN", cdelt=0.02, **SIP), (60, 70)),
+        (make_wcs("ZEA", cdelt=0.3, crpix=(-10, 80)), (60, 70)),
+        (make_wcs("SIN", cdelt=0.01), (300, 40)),
+        (make_wcs("CAR", crval=(150, 0), crpix=(30, -600), cdelt=0.1), (60, 70)),
+        (make_wcs("AIT", crval=(150, 0), crpix=(-400, -200), cdelt=0.1), (60, 70)),
+    ],
+    ids=["TAN", "rotated", "pole", "0h", "SIP", "ZEA", "SIN", "CAR", "AIT"],
+)
+def test_the_polynomial_gives_the_solid_angles_of_the_corners(wcs, shape):
+    plane = plane_of_wcs(wcs, shape)
+    grid = native_grid(plane.view)
+    smooth = _smooth_solid_angles(grid, plane.to_sky, plane.to_plane)
+    assert smooth is not None
+    exact, sound, _ = _corner_solid_angles(grid, plane.to_sky)
+    assert sound.all()
+    np.testing.assert_allclose(smooth, exact, rtol=1e-6)
+
+
+def test_there_is_no_polynomial_where_a_map_shows_the_edge_of_the_sky():
+    plane = plane_of_wcs(all_sky_wcs("AIT"), (90, 180))
+    assert _smooth_solid_angles(native_grid(plane.view), plane.to_sky, plane.to_plane) is None
+
+
+@pytest.mark.parametrize("projection", ["AIT", "SIN"])
+def test_pixels_off_the_sky_are_masked_and_have_no_area(projection):
+    skymap = empty_map(all_sky_wcs(projection), (90, 180))
+    x, y = np.meshgrid(
+        np.radians(2 * (np.arange(180) - 89.5)), np.radians(2 * (np.arange(90) - 44.5))
+    )
+    # An ellipse of 2 √2 and √2 rad, and a disc of one radian.
+    squared = x**2 / 8 + y**2 / 2 if projection == "AIT" else x**2 + y**2
+    assert skymap.mask[squared > 1.15].all()
+    assert not skymap.mask[squared < 1].any()
+    np.testing.assert_array_equal(skymap.solid_angle.value == 0, skymap.mask)
+    assert np.isnan(skymap.data[skymap.mask]).all()
+
+
+VIEWS = {
+    "TAN": (make_wcs(), (50, 60)),
+    "rotated": (make_wcs(**rotation(33)), (50, 60)),
+    "sheared": (make_wcs(PC1_2=0.4, PC2_1=0.1), (50, 60)),
+    "off-centre": (make_wcs(crpix=(-200.0, 160.0)), (50, 60)),
+    "non-square": (make_wcs(cdelt=(0.1, 0.03)), (150, 60)),
+    "SIP": (make_wcs(**SIP), (50, 60)),
+    "near the pole": (make_wcs(crval=(20, 88.0)), (50, 60)),
+    "CAR at 60 deg": (make_wcs("CAR", crval=(0, 0), crpix=(30, -575)), (50, 60)),
+    "AIT": (all_sky_wcs("AIT"), (90, 180)),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("size", [7 * u.arcmin, 1.3 * u.deg])
+def test_pixel_size_is_exact_at_the_centre_of_the_view(name, size):
+    wcs, (ny, nx) = VIEWS[name]
+    if name == "AIT" and size < 1 * u.deg:
+        size = 33 * u.arcmin
+    skymap = empty_map(wcs, (ny, nx), pixel_size=size)
+    middle = wcs.pixel_to_world((nx - 1) / 2, (ny - 1) / 2)
+    x, y = skymap.wcs.world_to_pixel(middle)
+    left, right = skymap.wcs.pixel_to_world([x - 0.5, x + 0.5], [y, y])
+    bottom, top = skymap.wcs.pixel_to_world([x, x], [y - 0.5, y + 0.5])
+    assert (left.separation(right) / size).to_value("") == pytest.approx(1, abs=1e-6)
+    assert (bottom.separation(top) / size).to_value("") == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("size", [33 * u.arcmin, 1.3 * u.deg])
+def test_the_grid_overhangs_the_view_evenly_by_less_than_one_pixel(name, size):
+    wcs, (ny, nx) = VIEWS[name]
+    skymap = empty_map(wcs, (ny, nx), pixel_size=size)
+    rows, columns = skymap.data.shape
+    middle_x, middle_y = (nx - 1) / 2, (ny - 1) / 2
+    near = 3  # pixels from the middle, where every projection shows sky
+    x, y = skymap.wcs.world_to_pixel(
+        wcs.pixel_to_world(
+            [middle_x, middle_x + near, middle_x], [middle_y, middle_y, middle_y + near]
+        )
+    )
+    # The middle of the view is that of the grid, and its sides lie within the outermost pixels.
+    assert (x[0], y[0]) == pytest.approx(((columns - 1) / 2, (rows - 1) / 2), abs=1e-6)
+    width, height = nx / near * abs(x[1] - x[0]), ny / near * abs(y[2] - y[0])
+    assert columns - 1 < width <= columns + 1e-6
+    assert rows - 1 < height <= rows + 1e-6
+
+
+def test_a_view_of_whole_pixels_does_not_overhang():
+    wcs = make_wcs("CAR", crval=(0, 0), crpix=(30.5, 30.5), cdelt=0.1)
+    assert empty_map(wcs, (60, 60), pixel_size=0.2 * u.deg).data.shape == (30, 30)
+
+
+@pytest.mark.parametrize(
+    ("size", "unit"),
+    [
+        (1 * u.deg, "deg-2"),
+        (6 * u.arcmin, "deg-2"),
+        (5.9 * u.arcmin, "arcmin-2"),
+        (1 * u.arcmin, "arcmin-2"),
+        (6 * u.arcsec, "arcmin-2"),
+        (5.9 * u.arcsec, "arcsec-2"),
+        (0.01 * u.arcsec, "arcsec-2"),
+    ],
+)
+def test_the_unit_of_a_density_suits_the_pixels(size, unit):
+    wcs = make_wcs(crpix=(6.5, 6.5), cdelt=size.to_value(u.deg))
+    assert empty_map(wcs, (12, 12)).unit == u.Unit(unit)
+    # Not the data: a hundred points change nothing.
+    assert sky_map([150.1] * 100, [42.2] * 100, wcs=wcs, shape=(12, 12)).unit == u.Unit(unit)
+
+
+@st.composite
+def axes_and_points(draw):
+    """An axis, and points at random, on its edges and next to them."""
+    axis = Axis(
+        draw(st.floats(-1e4, 1e4)),
+        draw(st.floats(1e-3, 1e3)),
+        draw(st.integers(1, 50)),
+        draw(st.integers(-20, 20)),
+    )
+    edges = axis.edges
+    fractions = draw(st.lists(st.floats(-0.1, 1.1), max_size=20))
+    within = edges[0] + np.array(fractions, float) * (edges[-1] - edges[0])
+    beside = [np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
+    return axis, np.concatenate([within, edges, *beside])
+
+
+@given(axes_and_points())
+@settings(max_examples=25, deadline=None)
+def test_points_go_to_the_bins_between_the_edges_that_hold_them(axis_and_points):
+    axis, x = axis_and_points
+    inside = axis.contains(x)
+    # numpy.histogram's last bin holds its upper edge; an axis's does not, as the next one would.
+    np.testing.assert_array_equal(inside, (x >= axis.edges[0]) & (x < axis.edges[-1]))
+    found = np.bincount(axis.index(x[inside]), minlength=axis.count)
+    expected, _ = np.histogram(x[inside], bins=axis.edges)
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(axes_and_points(), st.integers(0, 10))
+@settings(max_examples=25, deadline=None)
+def test_an_axis_keeps_its_bins_when_a_margin_is_added(axis_and_points, margin):
+    axis, x = axis_and_points
+    wide = axis.grown(margin)
+    np.testing.assert_array_equal(wide.edges[margin : margin + axis.count + 1], axis.edges)
+    inside = x[axis.contains(x)]
+    np.testing.assert_array_equal(wide.index(inside), axis.index(inside) + margin)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-50, 50), st.floats(-7, 7)).map(lambda p: (p[0] / 10, p[1])),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(1, 30),
+    st.integers(1, 30),
+)
+@settings(max_examples=25, deadline=None)
+def test_flat_bins_are_those_of_numpy_histogram2d(points, nx, ny):
+    x, y = np.transpose(points)
+    counts = sky_map(x, y, frame="flat", bins=(nx, ny)).counts
+    expected, _, _ = np.histogram2d(x, y, bins=(nx, ny))
+    np.testing.assert_array_equal(counts, expected.T)
+
+
+def test_the_last_flat_bin_holds_its_upper_edge():
+    grid = grid_of_bins(View(0.0, 0.7, 0.0, 1.0), 7, 3, closed=True)
+    assert grid.extent == (0.0, 0.7, 0.0, 1.0)
+    inside, pixels = grid.index(np.array([0.7, 0.0]), np.array([1.0, 0.0]))
+    assert inside.all()
+    assert pixels.tolist() == [20, 0]
+
+
+@pytest.mark.parametrize("latitude", [42.2, -89.0])
+def test_a_wcs_without_shape_shows_all_the_points(latitude):
+    wcs = make_wcs(crval=(359.9, latitude))
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-30.2, 44.3, 500), rng.uniform(7.1, 61.8, 500)
+    skymap = sky_map(wcs.pixel_to_world(x, y), wcs=wcs)
+    # The WCS's own pixels, from the first that holds a point to the last.
+    columns = np.floor(x.max() + 0.5) - np.floor(x.min() + 0.5) + 1
+    rows = np.floor(y.max() + 0.5) - np.floor(y.min() + 0.5) + 1
+    assert skymap.data.shape == (rows, columns)
+    assert skymap.counts.sum() == 500
+    assert skymap.meta["inside"] == 500
+
+
+def test_the_wcs_own_shape_is_the_view():
+    wcs = make_wcs()
+    wcs.pixel_shape = (60, 50)
+    assert sky_map([150.1], [42.2], wcs=wcs).data.shape == (50, 60)
+    assert sky_map([150.1], [42.2], wcs=wcs, shape=(7, 9)).data.shape == (7, 9)
+
+
+def test_the_horizon_does_not_blow_up_a_gnomonic_map_of_the_whole_sky():
+    rng = np.random.default_rng(6)
+    stars = SkyCoord(
+        rng.uniform(0, 360, 20_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 20_000))), unit="deg"
+    )
+    wcs = make_wcs(crval=(30, 60), crpix=(1, 1), cdelt=0.5)
+    skymap = sky_map(stars, wcs=wcs)
+    scale = skymap.wcs.proj_plane_pixel_scales()[0]
+    assert scale <= 5 * u.deg
+    distance = stars.separation(SkyCoord(30, 60, unit="deg"))
+    # All within 80 deg of the centre are on the map, which is well over three quarters of those
+    # that the projection shows at all, and none of the others' half of the sky is.
+    assert skymap.meta["inside"] >= np.count_nonzero(distance < 80 * u.deg)
+    assert skymap.meta["inside"] <= np.count_nonzero(distance < 90 * u.deg)
+    assert skymap.counts.sum() == skymap.meta["inside"]
+
+
+def test_a_map_of_no_points_and_no_shape_is_one_pixel():
+    skymap = sky_map([], [], wcs=make_wcs())
+    assert skymap.data.shape == (1, 1)
+    assert skymap.counts.sum() == 0
