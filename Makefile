@@ -26,7 +26,7 @@ test-oldest: $(OLDEST)/installed
 
 # Draw the reference images anew. Open every old and new one before committing them.
 baseline: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/test_images.py --mpl-generate-path=baseline_images
+	$(BIN)/python -m pytest tests/test_images.py -W ignore --mpl-generate-path=baseline_images
 
 # The figures of the README.
 docs-figures: $(VENV)/installed

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 # What the image sets itself: where it is comes from the map, never from the caller.
 FIXED = ("extent", "origin", "transform", "aspect")
 
+# How the image is drawn unless the caller says otherwise. "antialiased" is "auto" by the name that
+# every supported matplotlib knows. Without resampling, what falls between the pixels of the screen
+# would be lost.
+DRAWING = {"interpolation": "antialiased", "interpolation_stage": "data", "resample": True}
+
 
 class SkyHeatmap(AxesImage):
     """The image of a sky map, as `sky_heatmap` returns it.
@@ -57,12 +62,7 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
-        # "antialiased" is "auto" by the name that every supported matplotlib knows.
-        kwargs = {
-            "interpolation": "antialiased",
-            "interpolation_stage": "data",
-        } | kwargs
-        super().__init__(ax, norm=norm, origin="lower", **kwargs)
+        super().__init__(ax, norm=norm, origin="lower", **DRAWING | kwargs)
         self.sky_map = sky_map
         self.set_data(np.ma.masked_invalid(sky_map.data))
         self.set_clim(vmin, vmax)

@@ -1,0 +1,32 @@
+"""WCSs, and a catalogue whose map cannot be mistaken when it is turned or mirrored."""
+
+import numpy as np
+from astropy.wcs import WCS
+
+
+def make_wcs(code="TAN", *, shape=(30, 20), center=(83.0, -5.0), cdelt=(-0.1, 0.1), axes="RADEC"):
+    """Return a WCS of ``shape`` (nx, ny) pixels with its reference in the middle."""
+    prefixes = {
+        "RADEC": ("RA---", "DEC--"),
+        "DECRA": ("DEC--", "RA---"),
+        "GLON": ("GLON-", "GLAT-"),
+        "ELON": ("ELON-", "ELAT-"),
+    }[axes]
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = [prefix + code for prefix in prefixes]
+    wcs.wcs.crval = center
+    wcs.wcs.crpix = [(n + 1) / 2 for n in shape]
+    wcs.wcs.cdelt = cdelt
+    wcs.pixel_shape = shape
+    return wcs
+
+
+def letter_f(wcs):
+    """Return positions that draw a letter F, upright to the pixels' x and y, one point a pixel."""
+    nx, ny = wcs.pixel_shape
+    left, bottom, top = nx // 4, ny // 5, 4 * ny // 5
+    stem = [(left, y) for y in range(bottom, top + 1)]
+    arm = [(x, top) for x in range(left, 3 * nx // 4)]
+    short = [(x, (bottom + top) // 2) for x in range(left, nx // 2)]
+    x, y = np.array(stem + arm + short).T
+    return wcs.pixel_to_world_values(x + 0.1, y - 0.2)
