@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from mpl_skyheat.beside import FullLength, Side, beside
+from mpl_skyheat.beside import FullLength, Side, beside, check_location
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,11 @@ FIXED = ("extent", "origin", "transform", "aspect")
 # How the image is drawn unless the caller says otherwise. "antialiased" is "auto" by the name that
 # every supported matplotlib knows. Without resampling, what falls between the pixels of the screen
 # would be lost.
-DRAWING = {"interpolation": "antialiased", "interpolation_stage": "data", "resample": True}
+DRAWING: dict[str, Any] = {
+    "interpolation": "antialiased",
+    "interpolation_stage": "data",
+    "resample": True,
+}
 
 
 class SkyHeatmap(AxesImage):
@@ -81,7 +85,13 @@ class SkyHeatmap(AxesImage):
                 stacklevel=4,
             )
             values = np.array([0.1, 1.0])
+        given = self.get_clim()[0]
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
+        low, high = self.get_clim()
+        if low is not None and high is not None and low > high:
+            # The one limit that was given is beyond all of the map.
+            limit = high if given is None else low
+            self.set_clim(limit, limit)
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky; see `SkyMap.value_at`.
@@ -125,10 +135,7 @@ class SkyHeatmap(AxesImage):
         ValueError
             If there is no such side.
         """
-        if location not in get_args(Side):
-            raise ValueError(
-                f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}"
-            )
+        check_location(location)
         cax, arguments = beside(self.axes, location)
         colorbar = self.axes.figure.colorbar(self, cax=cax, **arguments | kwargs)
         cax.set_axes_locator(FullLength(cax))
@@ -158,7 +165,7 @@ def _set_log_ticks(colorbar: Colorbar, norm: LogNorm) -> None:
     if vmin is not None and vmax is not None and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
         colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
         colorbar.formatter = FormatStrFormatter("%g")
-        colorbar.long_axis.set_minor_formatter(NullFormatter())
+        colorbar.minorformatter = NullFormatter()
 
 
 def _is_whole(sky_map: SkyMap) -> NDArray[np.bool_]:

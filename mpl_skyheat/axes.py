@@ -123,6 +123,7 @@ def sky_heatmap(
     """
     # Imported at first use: importing the package adds next to nothing to a script's start.
     from mpl_skyheat.artist import SkyHeatmap
+    from mpl_skyheat.beside import check_location
     from mpl_skyheat.mapmaking import make_map
     from mpl_skyheat.options import MapOptions
     from mpl_skyheat.planes import plane_of_axes
@@ -139,13 +140,15 @@ def sky_heatmap(
         unit=unit,
         label=label,
     )
+    bar = dict(colorbar) if isinstance(colorbar, dict) else {}
+    check_location(bar.get("location", "right"))
     plane = plane_of_axes(ax, flat=options.is_flat)
     catalogue = read_catalogue(points, data, frame, weights)
     sky_map, grid, view = make_map(catalogue, plane, options)
     heat = SkyHeatmap(ax, sky_map, **image_kwargs)
     _show(ax, heat, plane, grid, view)
     if colorbar or isinstance(colorbar, dict):
-        heat.add_colorbar(**(colorbar if isinstance(colorbar, dict) else {}))
+        heat.add_colorbar(**bar)
     return heat
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colorbar import make_axes, make_axes_gridspec
@@ -79,6 +79,12 @@ class FullLength:
     def get_subplotspec(self) -> Any:
         """Return the cell in the figure, which tight layout asks a locator for."""
         return self._locator.get_subplotspec()
+
+
+def check_location(location: Any) -> None:
+    """Raise an error if there is no such side of an Axes."""
+    if location not in get_args(Side):
+        raise ValueError(f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}")
 
 
 def beside(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:

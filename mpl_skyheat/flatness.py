@@ -23,8 +23,8 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, to_sky: Projec
     x, y = (
         v.ravel()[:, np.newaxis]
         for v in np.meshgrid(
-            grid.x.edges[0] + PLACES * (grid.x.edges[-1] - grid.x.edges[0]),
-            grid.y.edges[0] + PLACES * (grid.y.edges[-1] - grid.y.edges[0]),
+            grid.x.bounds[0] + PLACES * (grid.x.bounds[1] - grid.x.bounds[0]),
+            grid.y.bounds[0] + PLACES * (grid.y.bounds[1] - grid.y.bounds[0]),
         )
     )
     dx, dy = _offsets(spread, metric)

@@ -77,6 +77,14 @@ class Axis:
     closed_at: float | None = None
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """The outer edges."""
+        last = self.origin + self.step * (self.first + self.count)
+        return self.origin + self.step * self.first, last if self.closed_at is None else (
+            self.closed_at
+        )
+
+    @property
     def edges(self) -> FloatArray:
         numbers = np.arange(self.first, self.first + self.count + 1)
         edges = np.asarray(self.origin + self.step * numbers, dtype=float)
@@ -99,7 +107,7 @@ class Axis:
 
     def contains(self, x: FloatArray) -> NDArray[np.bool_]:
         """Tell which x lie in a bin (NaN does not)."""
-        low, high = self.edges[[0, -1]]
+        low, high = self.bounds
         below = (x < high) if self.closed_at is None else (x <= high)
         return np.asarray((x >= low) & below)
 
@@ -128,8 +136,7 @@ class SkyGrid:
     @property
     def extent(self) -> tuple[float, float, float, float]:
         """Outer edges as matplotlib takes them: left, right, bottom, top."""
-        x, y = self.x.edges, self.y.edges
-        return float(x[0]), float(x[-1]), float(y[0]), float(y[-1])
+        return *self.x.bounds, *self.y.bounds
 
     def grown(self, margin_x: int, margin_y: int) -> SkyGrid:
         """Return the grid with more pixels on all sides."""
@@ -195,6 +202,8 @@ def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tup
         step = 1e-3
         for _ in range(4):  # the angle is all but proportional to the step
             step *= size / _chord(to_sky, at, direction, step)
+            if step < 1e-6:  # and wholly so here, where rounding would show
+                break
         steps.append(step)
     return steps[0], steps[1]
 
@@ -218,11 +227,13 @@ def pixel_metric(to_sky: Projection, at: tuple[float, float], grid: SkyGrid) -> 
     An offset of d = (dx, dy) map pixels subtends √(dᵀ G d), G = Jᵀ J of the central differences J
     of the position's unit vector.
     """
-    h = 1e-2
-    offset_x = np.array([h, -h, 0, 0]) * grid.x.step
-    offset_y = np.array([0, 0, h, -h]) * grid.y.step
+    steps = np.array([grid.x.step, grid.y.step])
+    h = np.maximum(1e-2 * steps, 1e-4)  # in smaller steps, rounding would show
+    offset_x = np.array([1, -1, 0, 0]) * h[0]
+    offset_y = np.array([0, 0, 1, -1]) * h[1]
     right, left, up, down = to_vectors(*to_sky(at[0] + offset_x, at[1] + offset_y))
-    jacobian = np.stack([right - left, up - down], axis=1) / (2 * h)
+    # Steps that are refused later on must not underflow when squared here.
+    jacobian = np.stack([right - left, up - down], axis=1) / (2 * h) * np.maximum(steps, 1e-100)
     return np.asarray(jacobian.T @ jacobian)
 
 
@@ -338,7 +349,7 @@ def _areas_across(
             y + 0.5 * grid.y.step * np.array([-1, -1, 1, 1])[:, None, None],
         )
     )
-    small = separation(vectors[0], vectors[2]) < SMALL
+    small = _diagonal(vectors) < SMALL
     return quadrilateral_area(vectors) if small.all() else None
 
 
@@ -368,8 +379,14 @@ def _cell_areas(vectors: FloatArray, largest: float) -> tuple[FloatArray, NDArra
     )
     areas = quadrilateral_area(corners)
     # Corners off the sky are NaN, and so is the area.
-    sound = np.isfinite(areas) & (separation(corners[0], corners[2]) < largest)
+    sound = np.isfinite(areas) & (_diagonal(corners) < largest)
     return np.where(sound, areas, 0.0), sound
+
+
+def _diagonal(corners: FloatArray) -> FloatArray:
+    """Return the longer diagonal (rad) of spherical quadrilaterals (4, …, 3)."""
+    diagonals = separation(corners[0], corners[2]), separation(corners[1], corners[3])
+    return np.asarray(np.fmax(*diagonals))
 
 
 @dataclass(frozen=True)
@@ -429,7 +446,9 @@ def _split_areas(
         left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
     )
     vectors, on_sky = sky(x, y)
-    areas, sound = _cell_areas(np.where(on_sky[..., None], vectors, np.nan), np.inf)
+    # A cell that spans far more of the sky than it should lies across a branch cut or the edge.
+    largest = 4 * SMALL if again else np.inf
+    areas, sound = _cell_areas(np.where(on_sky[..., None], vectors, np.nan), largest)
     node = on_sky.astype(float)
     share = 0.25 * (node[:, :-1, :-1] + node[:, 1:, :-1] + node[:, :-1, 1:] + node[:, 1:, 1:])
     cut = ~sound & (share > 0)

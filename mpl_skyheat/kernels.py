@@ -136,8 +136,11 @@ class RadialKernel(PixelKernel):
 
     def _subpixels(self, pixel: float) -> int:
         """How many samples along a pixel's side (odd, so that one is at its centre)."""
-        wanted = 20.0 if self.has_steps else 4.0 if self.core < NARROW * pixel else 0.0
-        return 2 * min(int(wanted * pixel / self.core) // 2, 100) + 1
+        if self.has_steps:
+            wanted = max(20.0 * pixel / self.core, 5.0)
+        else:
+            wanted = 4.0 * pixel / self.core if self.core < NARROW * pixel else 0.0
+        return 2 * min(int(wanted) // 2, 100) + 1
 
 
 class Gaussian(RadialKernel):
@@ -329,7 +332,10 @@ class ArrayKernel(PixelKernel):
     """A kernel given by its pixels, as astropy's and scipy's are."""
 
     def __init__(self, array: ArrayLike) -> None:
-        pixels = np.asarray(array, dtype=float)
+        try:
+            pixels = np.asarray(array, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"kernel must be a 2-D array of numbers; got {array!r}") from error
         if pixels.ndim != 2 or pixels.shape[0] % 2 == 0 or pixels.shape[1] % 2 == 0:
             raise ValueError(
                 f"kernel must be a 2-D array with an odd number of rows and columns; got shape "
@@ -338,7 +344,8 @@ class ArrayKernel(PixelKernel):
         total = pixels.sum()
         if not np.isfinite(total):
             raise ValueError("kernel must have finite values; got NaN or infinity among them")
-        if abs(total) <= 1e-12 * np.abs(pixels).sum():
+        # As astropy.convolution does: what is left of such a sum is mostly rounding and cuts.
+        if abs(total) <= 0.01 * np.abs(pixels).sum():
             raise ValueError(
                 f"kernel must not sum to zero, as it is normalised to unit sum; got a sum of "
                 f"{total:g} (take Gaussian(a) - Gaussian(b) for a difference of kernels)"
@@ -373,25 +380,27 @@ def as_kernel(kernel: Any) -> KernelAlgebra | None:
         return kernel
     if isinstance(kernel, str | u.Quantity) and np.ndim(kernel) == 0:
         return Gaussian(parse_width(kernel, "kernel"))
-    if isinstance(kernel, np.ndarray | list | tuple) and not isinstance(kernel, u.Quantity):
-        return ArrayKernel(kernel) if np.ndim(kernel) else _refuse(kernel)
-    if np.isscalar(kernel):
-        return _refuse(kernel)
-    # Imported only here, for what can hardly be anything but one of its kernels.
-    from astropy.convolution import Kernel2D
-
-    return ArrayKernel(kernel.array) if isinstance(kernel, Kernel2D) else _refuse(kernel)
+    if isinstance(kernel, list | tuple):
+        return ArrayKernel(kernel)
+    if np.isscalar(kernel) or isinstance(kernel, u.Quantity) or np.shape(kernel) == ():
+        return _of_astropy(kernel)
+    return ArrayKernel(kernel)
 
 
-def _refuse(kernel: object) -> KernelAlgebra:
+def _of_astropy(kernel: Any) -> KernelAlgebra:
+    # Imported only here, for what is nothing else.
+    from astropy.convolution import Kernel
+
+    if isinstance(kernel, Kernel):
+        return ArrayKernel(kernel.array)
     raise TypeError(
         f"kernel must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
         f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"
     )
 
 
-def parse_width(value: Any, name: str) -> u.Quantity:
-    """Return a width as a positive scalar Quantity in angle or in pixels.
+def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
+    """Return a width as a positive scalar Quantity in angle or, where they will do, in pixels.
 
     Raises
     ------
@@ -402,18 +411,15 @@ def parse_width(value: Any, name: str) -> u.Quantity:
         width = u.Quantity(value) if isinstance(value, str | u.Quantity) else None
     except (TypeError, ValueError):
         width = None
-    if width is None or not width.isscalar or not _is_length(width.unit):
+    units = (u.rad, u.pix) if in_pixels else (u.rad,)
+    if width is None or not width.isscalar or not any(map(width.unit.is_equivalent, units)):
+        hint = " (or 2*u.pix for map pixels)" if in_pixels else ""
         raise ValueError(
-            f"{name} must be an angle such as 2*u.arcmin or '2 arcmin' (or 2*u.pix for map "
-            f"pixels); got {value!r}"
+            f"{name} must be an angle such as 2*u.arcmin or '2 arcmin'{hint}; got {value!r}"
         )
     if not 0 < width.value < math.inf:
         raise ValueError(f"{name} must be positive and finite; got {width}")
     return width
-
-
-def _is_length(unit: u.UnitBase) -> bool:
-    return bool(unit.is_equivalent(u.rad) or unit.is_equivalent(u.pix))
 
 
 def _in_base_unit(width: u.Quantity) -> tuple[float, bool]:

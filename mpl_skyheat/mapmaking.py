@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-    from mpl_skyheat.kernels import PixelKernel
 
     FloatArray = NDArray[np.float64]
     Counts = NDArray[np.int64] | FloatArray
@@ -149,9 +148,9 @@ def make_map(
     centre = _sky_centre(plane, view)
     grid = _cut_grid(plane, view, centre, options)
     kernels = GridKernels(options, plane, centre, grid)
-    margin_x, margin_y = kernels.margin if options.boundary == "sky" else (0, 0)
-    _check_memory(options, grid, margin_x, margin_y)
+    _check_memory(options, grid, kernels)
     kernels.warn_if_too_wide()
+    margin_x, margin_y = kernels.margin() if options.boundary == "sky" else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
     counts = tally.counts(wide, core)
@@ -255,44 +254,44 @@ class GridKernels:
     """The terms of a kernel, as they lie on a grid's pixels."""
 
     def __init__(
-        self,
-        options: MapOptions,
-        plane: Plane,
-        centre: tuple[float, float],
-        grid: SkyGrid,
+        self, options: MapOptions, plane: Plane, centre: tuple[float, float], grid: SkyGrid
     ) -> None:
-        self._kernels: tuple[tuple[float, PixelKernel], ...] = ()
-        self.error = 0.0
-        if options.kernel is None:
-            return
-        self._kernels = options.kernel.terms
-        angular = [k for _, k in self._kernels if isinstance(k, RadialKernel) and not k.in_pixels]
-        if plane.frame is None:
-            if angular:
-                raise ValueError(
-                    f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
-                    f"{angular[0]!r}"
-                )
-            self._metric = np.eye(2)
-            return
-        self._metric = pixel_metric(plane.to_sky, centre, grid)
-        self.error = max(
-            (plane_error(k.spread, self._metric, grid, plane.to_sky) for k in angular),
-            default=0.0,
-        )
+        self._terms = () if options.kernel is None else options.kernel.terms
+        self._plane, self._grid = plane, grid
+        angular = self._angular
+        if plane.frame is None and angular:
+            raise ValueError(
+                f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
+                f"{angular[0]!r}"
+            )
+        # On a plane of x and y, every kernel is in pixels and needs no metric.
+        self._metric = np.eye(2)
+        if plane.frame is not None:
+            self._metric = pixel_metric(plane.to_sky, centre, grid)
 
     def __bool__(self) -> bool:
-        return bool(self._kernels)
+        return bool(self._terms)
 
     @property
-    def margin(self) -> tuple[int, int]:
-        """How many pixels the kernel reaches beyond its centre, along x and along y."""
-        sizes = [kernel.half_sizes(self._metric) for _, kernel in self._kernels]
+    def _angular(self) -> list[RadialKernel]:
+        return [k for _, k in self._terms if isinstance(k, RadialKernel) and not k.in_pixels]
+
+    def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
+        """How many pixels the kernel reaches along x and y, were the pixels so much coarser."""
+        metric = self._metric * coarser**2
+        sizes = [kernel.half_sizes(metric) for _, kernel in self._terms]
         return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)
 
     def rasters(self) -> list[tuple[float, FloatArray]]:
         """Return the (factor, pixels) pairs that the kernel is the sum of."""
-        return [(factor, kernel.raster(self._metric)) for factor, kernel in self._kernels]
+        return [(factor, kernel.raster(self._metric)) for factor, kernel in self._terms]
+
+    @cached_property
+    def error(self) -> float:
+        """The error of smoothing with one pixel scale, as a fraction of a source's peak."""
+        spreads = [kernel.spread for kernel in self._angular]
+        to_sky = self._plane.to_sky
+        return max((plane_error(s, self._metric, self._grid, to_sky) for s in spreads), default=0.0)
 
     def warn_if_too_wide(self) -> None:
         if self.error > PLANE_TOLERANCE:
@@ -304,24 +303,36 @@ class GridKernels:
             )
 
 
-def _check_memory(options: MapOptions, grid: SkyGrid, margin_x: int, margin_y: int) -> None:
-    ny, nx = grid.shape
-    needed = BYTES_PER_PIXEL * (nx + 2.0 * margin_x) * (ny + 2.0 * margin_y)
+def _check_memory(options: MapOptions, grid: SkyGrid, kernels: GridKernels) -> None:
+    """Refuse a map that would not fit in memory, with the pixel size or bins that would."""
+    ny, nx = (min(n, 10**150) for n in grid.shape)  # what a float holds, squared
+
+    def needed(coarser: float) -> float:
+        margin_x, margin_y = kernels.margin(coarser=coarser)
+        return BYTES_PER_PIXEL * (nx / coarser + 2 * margin_x) * (ny / coarser + 2 * margin_y)
+
     allowed = 0.5 * _physical_memory()
-    if needed <= allowed:
+    if needed(1.0) <= allowed:
         return
-    coarser = 1.01 * float(np.sqrt(needed / allowed))
-    margin = f" (with the kernel's margin, {nx + 2 * margin_x} x {ny + 2 * margin_y})"
-    problem = (
-        f"a map of {nx} x {ny} pixels{margin if margin_x or margin_y else ''} takes about "
-        f"{needed / 2**30:.3g} GiB, more than half of this machine's memory"
+    margin = ", with the margin of its kernel," if kernels else ""
+    takes = (
+        f"a map of {nx:.6g} x {ny:.6g} pixels{margin} takes about {needed(1.0) / 2**30:.3g} GiB, "
+        "more than half of this machine's memory"
     )
+    if needed(max(nx, ny)) > allowed:
+        raise ValueError(f"kernel is too wide: {takes}; a narrower one would do")
+    coarser = 1.05
+    while needed(coarser) > allowed:
+        coarser *= 1.05
+    if options.bins is not None:
+        fewer = tuple(max(int(n / coarser), 1) for n in options.bins)
+        raise ValueError(f"bins are too many: {takes}; bins={fewer} would do")
     if options.pixel_size is None:
-        raise ValueError(f"bins are too many: {problem}; {int(nx / coarser)} along x would do")
+        raise ValueError(f"kernel is too wide: {takes}; a larger pixel_size would do")
     size = f"{options.pixel_size * coarser:.3g}"
     if not options.is_flat:
         size = _angle_text(options.pixel_size * coarser * u.rad)
-    raise ValueError(f"pixel_size is too small: {problem}; pixel_size={size} would do")
+    raise ValueError(f"pixel_size is too small: {takes}; pixel_size={size} would do")
 
 
 def _angle_text(angle: u.Quantity) -> str:

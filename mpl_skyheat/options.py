@@ -106,16 +106,17 @@ def _parse_pixel_size(pixel_size: Any, *, flat: bool) -> float | None:
                 f"{pixel_size!r}"
             )
         return float(pixel_size)
-    width = parse_width(pixel_size, "pixel_size")
-    if not width.unit.is_equivalent(u.rad) or width >= 180 * u.deg:
-        raise ValueError(
-            f"pixel_size must be an angle below 180 deg, such as 1*u.arcmin; got {pixel_size}"
-        )
+    width = parse_width(pixel_size, "pixel_size", in_pixels=False)
+    if width >= 180 * u.deg:
+        raise ValueError(f"pixel_size must be an angle below 180 deg; got {pixel_size}")
     return float(width.to_value(u.rad))
 
 
 def _parse_bins(bins: Any) -> tuple[int, int]:
-    pair = np.atleast_1d(bins)
+    try:
+        pair = np.atleast_1d(bins)
+    except ValueError:
+        pair = np.empty(0)
     if pair.shape not in ((1,), (2,)) or pair.dtype.kind not in "iu" or (pair < 1).any():
         raise ValueError(f"bins must be a positive integer or a pair (nx, ny); got {bins!r}")
     return int(pair[0]), int(pair[-1])

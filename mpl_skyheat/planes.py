@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import (
+    FK4,
+    FK5,
     ICRS,
     BarycentricMeanEcliptic,
     BaseCoordinateFrame,
@@ -167,7 +169,9 @@ def grid_wcs(plane: Plane, grid: SkyGrid) -> BaseHighLevelWCS:
     if plane.wcs is None:
         return _linear_wcs(grid)
     if isinstance(plane.wcs, WCS) and plane.wcs.naxis == 2 and not plane.wcs.has_distortion:
-        return _resampled_fits_wcs(plane.wcs, grid)
+        resampled = _resampled_fits_wcs(plane.wcs, grid)
+        if _agree(resampled, plane.wcs, grid):
+            return resampled
     return HighLevelWCSWrapper(GridWCS(plane.wcs, grid))
 
 
@@ -200,6 +204,17 @@ def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
     wcs.pixel_shape = grid.shape[::-1]
     wcs.wcs.set()
     return wcs
+
+
+def _agree(resampled: WCS, source: WCS, grid: SkyGrid) -> bool:
+    """Tell whether a rewritten WCS has the sky where the source has it.
+
+    It has not where a distortion works on the intermediate coordinates as CDELT scales them (TPV).
+    """
+    i, j = np.meshgrid(*(np.linspace(0, axis.count - 1, 5) for axis in (grid.x, grid.y)))
+    there = source.wcs_pix2world(_pixel_centre(grid.x, i), _pixel_centre(grid.y, j), 0)
+    here = resampled.wcs_pix2world(i, j, 0)
+    return bool(np.allclose(here, there, rtol=0, atol=1e-9, equal_nan=True))
 
 
 def plane_of_wcs(wcs: Any, shape: tuple[int, int] | None = None) -> Plane:
@@ -267,6 +282,9 @@ def _world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
         return wcs.world_to_pixel_values
 
     def undistorted(*world: Any) -> list[FloatArray]:
+        linear = wcs.wcs_world2pix(*world, 0)
+        if not np.isfinite(linear).all(axis=0).any():  # the iteration would warn of nothing but NaN
+            return list(linear)
         try:
             pixel = wcs.all_world2pix(*world, 0, tolerance=DISTORTION_TOLERANCE, maxiter=50)
         except NoConvergence as failure:
@@ -313,7 +331,9 @@ def _true_frame(
             f"world axes ({', '.join(types)}): take wcs.celestial, or slice the other axes away "
             "with slices=('x', 'y', 0), which works where they are not coupled to the sky"
         )
-    if all(t.startswith("pos.ecliptic") for t in types) and isinstance(claimed, ICRS | None):
+    # astropy takes these axes for equatorial ones, in the system of RADESYS.
+    is_equatorial = isinstance(claimed, ICRS | FK5 | FK4 | None)
+    if all(t.startswith("pos.ecliptic") for t in types) and is_equatorial:
         return _ecliptic_frame(header)
     if any(c.startswith("SLON") for c in _ctypes(header)):
         return Supergalactic()
@@ -334,7 +354,7 @@ def _ctypes(header: Any) -> list[str]:
 def _ecliptic_frame(header: Any) -> BaseCoordinateFrame:
     """Return the ecliptic frame of a header's equinox (J2000 if it gives none).
 
-    astropy takes ELON/ELAT for ICRS. The mean ecliptic and equinox are those of Calabretta &
+    The mean ecliptic and equinox are those of Calabretta &
     Greisen (2002, A&A 395, 1077), section 3.1.
     """
     if not isinstance(header, WCS):

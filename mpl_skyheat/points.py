@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from astropy.coordinates import (
     UnitSphericalRepresentation,
     frame_transform_graph,
 )
+from astropy.utils.masked import Masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 # Rows read at a time: large enough to hide the cost of a call into astropy, small enough for the
 # temporaries of a coordinate transform to stay in cache.
 BLOCK_ROWS = 2**16
+
+# The pole, as a float32 in rad, is this close to 90 deg.
+POLE_TOLERANCE = 1e-5
 
 # Frames that are rotations of the sky (and the E-terms of FK4): the direction in one of them gives
 # the direction in every other, whatever the distance. From all others, positions go to ICRS first.
@@ -89,6 +94,7 @@ class Column:
 
     name: str
     values: Any
+    shape: tuple[int, ...]
     unit: u.UnitBase | None = None
     mask: NDArray[np.bool_] | None = None
 
@@ -118,10 +124,14 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights):
-            if column is not None and len(column) != len(self.lon):
+            if column is not None and column.shape != self.lon.shape:
+                names = f"{self.lon.name} and {column.name}"
+                if len(column.shape) == len(self.lon.shape) == 1:
+                    raise ValueError(
+                        f"{names} must have the same length; got {len(self.lon)} and {len(column)}"
+                    )
                 raise ValueError(
-                    f"{self.lon.name} and {column.name} must have the same length; got "
-                    f"{len(self.lon)} and {len(column)}"
+                    f"{names} must have the same shape; got {self.lon.shape} and {column.shape}"
                 )
 
     def __len__(self) -> int:
@@ -147,21 +157,24 @@ class Catalogue:
     def _block(self, start: int, rows: slice) -> Block:
         lon, lat = self.lon.block(rows), self.lat.block(rows)
         weights = self.weights.block(rows) if self.weights else None
-        if self.frame is not None:
-            _check_latitudes(lat, self.lat.name, start)
-        if weights is not None:
-            _check_rows(weights < 0, weights, start, "weights must not be negative")
         keep = np.isfinite(lon) & np.isfinite(lat)
         if weights is not None:
             keep &= np.isfinite(weights)
+            negative = keep & (weights < 0)
+            _check_rows(negative, weights, start, "weights must not be negative")
+        if self.frame is not None:
+            lat = _checked_latitudes(lat, self.lat.name, start)
         if keep.all():
             return Block(lon, lat, weights, 0)
         dropped = len(keep) - int(np.count_nonzero(keep))
         return Block(lon[keep], lat[keep], None if weights is None else weights[keep], dropped)
 
 
-def _check_latitudes(lat: FloatArray, name: str, start: int) -> None:
-    _check_rows(np.abs(lat) > 90, lat, start, f"{name} must lie within ±90 deg")
+def _checked_latitudes(lat: FloatArray, name: str, start: int) -> FloatArray:
+    """Return latitudes clipped to ±90 deg; beyond by more than a float32's error is an error."""
+    beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
+    _check_rows(beyond, lat, start, f"{name} must lie within ±90 deg")
+    return np.clip(lat, -90, 90)
 
 
 def _check_rows(bad: NDArray[np.bool_], values: FloatArray, start: int, rule: str) -> None:
@@ -216,7 +229,7 @@ def read_positions(
     catalogue = read_catalogue(tuple(position), frame=frame)
     lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
     if catalogue.frame is not None:
-        _check_latitudes(lat, catalogue.lat.name, 0)
+        lat = _checked_latitudes(lat, catalogue.lat.name, 0)
     return lon.reshape(shape), lat.reshape(shape), catalogue.frame
 
 
@@ -235,22 +248,36 @@ def find_frame(frame: Any) -> BaseCoordinateFrame | None:
         if found is None:
             names = ", ".join(sorted(frame_transform_graph.get_names()))
             raise ValueError(f"frame must be 'flat' or one of {names}; got {frame!r}")
-        return found()
+        return _complete(found())
     if isinstance(frame, type) and issubclass(frame, BaseCoordinateFrame):
-        return frame()
+        return _complete(frame())
     if isinstance(frame, SkyCoord):
         frame = frame.frame
     if isinstance(frame, BaseCoordinateFrame):
-        return frame.replicate_without_data()
+        return _complete(frame.replicate_without_data())
     raise ValueError(f"frame must be the name of an astropy frame or a frame; got {frame!r}")
+
+
+def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
+    """Return a frame whose positions are on the sky; without time and place, AltAz's are not."""
+    if not isinstance(frame, ROTATED_FRAMES):
+        try:
+            pole = UnitSphericalRepresentation(0 * u.deg, 90 * u.deg)
+            frame.realize_frame(pole).transform_to(ICRS())
+        except Exception as error:
+            raise ValueError(
+                f"frame {frame.name!r} must come with all that it needs, as a frame object such as "
+                f"AltAz(obstime=..., location=...); got {frame!r}, for which astropy says: {error}"
+            ) from error
+    return frame
 
 
 class Table:
     """Column access to a table of any accepted kind."""
 
     def __init__(self, data: Any) -> None:
-        if hasattr(data, "header") and hasattr(data, "columns"):  # a FITS table HDU
-            data = data.data
+        if type(data).__module__.startswith("astropy.io.fits") and hasattr(data, "header"):
+            data = data.data  # of a table HDU
         self._data = data
         self.names = _column_names(data)
 
@@ -260,31 +287,44 @@ class Table:
         column = self._data[name]
         definitions = getattr(self._data, "columns", None)
         if definitions is not None and hasattr(definitions, "units"):  # FITS_rec
-            unit = definitions[name].unit
-            return column << u.Unit(unit) if unit else column
+            return _fits_column(column, definitions[name])
         return column
 
     def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """Return the points with names replaced by columns, which are found if none is named."""
         if not points:
             points = self._recognise(frame)
-        return tuple(self[p] if isinstance(p, str) else p for p in points)
+        columns = tuple(self[p] if isinstance(p, str) else p for p in points)
+        if len(columns) == 1 and not isinstance(columns[0], SkyCoord | BaseCoordinateFrame):
+            raise TypeError(_no_points(points))
+        return columns
 
     def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
-        by_lower = {name.lower(): name for name in self.names}
+        usual = _usual_names(frame)
         found: list[tuple[str, ...]] = [
-            (by_lower[lon], by_lower[lat])
-            for lon, lat in _usual_names(frame)
-            if lon in by_lower and lat in by_lower
+            (lon, lat)
+            for lon, lat in product(self.names, repeat=2)
+            if (lon.lower(), lat.lower()) in usual
         ]
         found = found or [(n,) for n in self.names if isinstance(self._data[n], SkyCoord)]
         if len(found) == 1:
             return found[0]
         listed = "; ".join("/".join(pair) for pair in found) or "none"
         raise ValueError(
-            f"data must have one recognisable pair of columns such as ra/dec; found {listed} among "
-            f"{', '.join(self.names)}: name the two, as in sky_heatmap('ra', 'dec', data=table)"
+            f"data must have one recognisable pair of columns such as {'/'.join(usual[0])}; found "
+            f"{listed} among {', '.join(self.names)}: name the two, as in "
+            "sky_heatmap('ra', 'dec', data=table)"
         )
+
+
+def _fits_column(column: Any, definition: Any) -> Any:
+    """Return a FITS column with its unit, and with its null value masked."""
+    if definition.null not in (None, "") and column.dtype.kind in "iu":
+        column = np.ma.masked_equal(column, definition.null)
+    if not definition.unit:
+        return column
+    unit = u.Unit(definition.unit)
+    return Masked(column, mask=np.ma.getmaskarray(column)) << unit
 
 
 def _column_names(data: Any) -> list[str]:
@@ -354,13 +394,12 @@ def _column(values: Any, name: str) -> Column:
     mask = getattr(values, "mask", None) if isinstance(values, u.Quantity) else None
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
-        raise TypeError(
-            f"{name} must be numbers or angles; got an array of {array.dtype} (read sexagesimal "
-            "text with SkyCoord)"
-        )
+        hint = " (read sexagesimal text with SkyCoord)" if array.dtype.kind in "SU" else ""
+        raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
     return Column(
         name,
         array.ravel(),
+        np.atleast_1d(array).shape,
         unit if isinstance(unit, u.UnitBase) else None,
         None if mask is None else np.ravel(mask),
     )

@@ -104,7 +104,9 @@ FIELDS = {
     "Dec first, PC": FIELD | DEC_FIRST | PC,
     "SIP": FIELD | SIP,
     "SIP, CD": without_cdelt(FIELD) | SIP | CD,
-    "TPV": FIELD | TPV,
+    "TPV": without_cdelt(FIELD) | TPV | CD,
+    # WCSLIB applies the polynomial before CDELT, to pixels.
+    "TPV, CDELT": FIELD | TPV | {"PV1_4": 1e-4, "PV1_7": 1e-6, "PV2_5": -1e-4},
     "FK5": FIELD | {"RADESYS": "FK5", "EQUINOX": 2000.0},
     "FK5 of 1975": FIELD | {"RADESYS": "FK5", "EQUINOX": 1975.0},
     "FK4": FIELD | {"RADESYS": "FK4", "EQUINOX": 1950.0},
@@ -291,6 +293,13 @@ def test_smoothing_leaves_the_counts_alone(boundary):
     )
     np.testing.assert_array_equal(smoothed.counts, expected)
     assert not np.array_equal(smoothed.data, expected)
+
+
+@pytest.mark.parametrize("name", ["plain", "SIP", "TPV"])
+def test_points_that_are_all_on_the_far_side_of_the_sky_are_outside(name):
+    skymap = sky_map([330.0, 331.0], [-42.0, -43.0], wcs=make_wcs(FIELDS[name]), shape=FIELD_SHAPE)
+    assert skymap.counts.sum() == 0
+    assert skymap.meta["outside"] == 2
 
 
 def test_counts_are_integers_unless_weighted():

@@ -88,7 +88,7 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
         (("ra", "dec"), {"weights": "w"}, ValueError, "no column 'w' in data; it has ra, dec, …"),
         (("ra",), {}, TypeError, "points must be named in pairs …; got the single name 'ra'"),
         ((), {"data": {"x": RA, "y": DEC}}, ValueError, UNRECOGNISED + "ra/dec; …among x, y: …"),
-        ((), {"data": EITHER}, ValueError, UNRECOGNISED + "…found ra/dec; RAJ2000/DEJ2000 among…"),
+        ((), {"data": EITHER}, ValueError, UNRECOGNISED + "…found RAJ2000/DEJ2000; ra/dec among…"),
         ((), {"data": {"ra": RA, "dec": DEC, "RA": RA}}, ValueError, UNRECOGNISED + "…RA…"),
         ((), {"frame": "galactic"}, ValueError, UNRECOGNISED + "l/b; found none among ra, dec, …"),
         ((), {"data": [RA, DEC]}, TypeError, "data must be a table (…; got list"),
@@ -130,6 +130,8 @@ AN_ANGLE = "must be an angle such as 2*u.arcmin or '2 arcmin' (or 2*u.pix for ma
 @pytest.mark.parametrize("width", [-1.5, 0, np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("unit", ["arcmin", "pix"])
 def test_widths_must_be_positive_and_finite(name, width, unit):
+    if name == "pixel_size":
+        unit = "arcmin"  # in pixels it would mean nothing
     with refuses(ValueError, f"{name.strip()} must be positive and finite; got {width:.1f} {unit}"):
         WIDTHS[name](width * u.Unit(unit))
 
@@ -238,7 +240,10 @@ FLAT = {"frame": "flat", "wcs": None}
         ("weights must not be negative; row 2 has -3", {"weights": [1, 1, -3] * u.Jy}),
         ("ra and weights must have the same length; got 3 and 2", {"weights": [1, 2]}),
         ("ra and weights must have the same length; got 3 and 1", {"weights": 2.0}),
-        ("ra and weights must have the same length; got 3 and 6", {"weights": np.ones((3, 2))}),
+        (
+            "ra and weights must have the same shape; got (3,) and (3, 2)",
+            {"weights": np.ones((3, 2))},
+        ),
     ],
 )
 def test_options_without_meaning_are_refused(text, kwargs):
@@ -439,3 +444,13 @@ def test_a_logarithmic_norm_over_an_empty_map_warns_and_draws(norm):
 def test_a_logarithmic_norm_with_limits_keeps_them_over_an_empty_map():
     heat = add_axes(projection=SKY_WCS).sky_heatmap([], [], norm=LogNorm(2, 200))
     assert heat.get_clim() == (2, 200)
+
+
+@pytest.mark.filterwarnings("ignore:norm='log' has no positive value")
+@pytest.mark.parametrize("norm", [None, "log"])
+@pytest.mark.parametrize("limits", [{"vmin": 2}, {"vmax": 0.01}], ids=str)
+def test_one_given_limit_of_the_colours_draws_over_an_empty_map(norm, limits):
+    ax = add_axes(projection=SKY_WCS)
+    heat = ax.sky_heatmap([], [], norm=norm, **limits)
+    ax.figure.savefig(io.BytesIO())
+    assert limits.items() <= {"vmin": heat.norm.vmin, "vmax": heat.norm.vmax}.items()

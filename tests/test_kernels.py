@@ -153,17 +153,18 @@ def test_a_narrow_gaussian_is_integrated_over_the_pixels(sigma, unit):
     def share(n):
         return 0.5 * (erf((n + 0.5) / (np.sqrt(2) * sigma)) - erf((n - 0.5) / (np.sqrt(2) * sigma)))
 
-    np.testing.assert_allclose(raster, np.outer(share(y), share(x)), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(raster, np.outer(share(y), share(x)), rtol=0, atol=3e-3)
 
 
-@pytest.mark.parametrize("radius", [0.3, 0.5, 1.0, 2.5, 3.0, 7.3])
+@pytest.mark.parametrize("radius", [0.3, 0.5, 1.0, 2.5, 3.0, 7.3, 15.0])
 @pytest.mark.parametrize("unit", [u.pix, u.arcmin])
 def test_a_top_hat_is_the_part_of_each_pixel_in_a_disc(radius, unit):
     raster = TopHat(radius * unit).raster(ARCMIN_PIXEL)
     expected = disc_in_pixels(radius, len(raster) // 2)
     assert expected.sum() == pytest.approx(np.pi * radius**2, rel=1e-4)
-    # One pixel wholly within counts one; the samples in a pixel cut by the rim are few.
-    np.testing.assert_allclose(raster * np.pi * radius**2, expected, rtol=0, atol=0.06)
+    # A pixel wholly within counts one; the samples in a pixel cut by the rim are few.
+    np.testing.assert_allclose(raster * np.pi * radius**2, expected, rtol=0, atol=0.25)
+    assert abs(raster - expected / expected.sum()).sum() < 0.03
     inside = raster[expected == 1]
     np.testing.assert_allclose(inside * np.pi * radius**2, 1, rtol=0.02)
 
@@ -176,16 +177,19 @@ def test_a_top_hat_has_the_area_and_spread_of_its_disc(pixel):
     assert raster.max() == pytest.approx(area / (np.pi * 36), rel=0.01)
     # r² / 4 along any axis, and 1/12 pixel² as it is integrated over the pixels.
     expected = 9 * np.eye(2) + jacobian @ jacobian.T / 12
-    np.testing.assert_allclose(covariance_on_sky(raster, jacobian), expected, rtol=0, atol=0.1)
+    np.testing.assert_allclose(covariance_on_sky(raster, jacobian), expected, rtol=0, atol=0.2)
 
 
-@pytest.mark.parametrize(("inner", "outer"), [(2.0, 4.0), (3.3, 4.1), (0.4, 2.0), (5.0, 9.5)])
+@pytest.mark.parametrize(
+    ("inner", "outer"), [(2.0, 4.0), (3.3, 4.1), (0.4, 2.0), (5.0, 9.5), (20.0, 21.5)]
+)
 def test_an_annulus_is_a_disc_without_a_disc(inner, outer):
     raster = Annulus(inner * u.arcmin, outer * u.arcmin).raster(ARCMIN_PIXEL)
     half = len(raster) // 2
     area = np.pi * (outer**2 - inner**2)
     expected = disc_in_pixels(outer, half) - disc_in_pixels(inner, half)
-    np.testing.assert_allclose(raster * area, expected, rtol=0, atol=0.06)
+    np.testing.assert_allclose(raster * area, expected, rtol=0, atol=0.25)
+    assert abs(raster - expected / expected.sum()).sum() < 0.03
     x, y = offsets(raster)
     hole = np.hypot(abs(x) + 0.5, abs(y) + 0.5) < inner
     assert (raster[hole] == 0).all()
