@@ -319,7 +319,7 @@ def _check_memory(options: MapOptions, grid: SkyGrid, kernels: GridKernels) -> N
         f"a map of {nx:.6g} x {ny:.6g} pixels{margin} takes about {needed(1.0) / 2**30:.3g} GiB, "
         "more than half of this machine's memory"
     )
-    if needed(max(nx, ny)) > allowed:
+    if needed(float(max(nx, ny))) > allowed:
         raise ValueError(f"kernel is too wide: {takes}; a narrower one would do")
     coarser = 1.05
     while needed(coarser) > allowed:
