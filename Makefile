@@ -35,7 +35,7 @@ docs-figures: $(VENV)/installed
 
 # The numbers of the README.
 benchmark: $(VENV)/installed-test
-	$(BIN)/python benchmarks/recipe.py
+	$(BIN)/python benchmarks/recipe.py --readme
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mpl_skyheat needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

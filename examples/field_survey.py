@@ -54,6 +54,7 @@ def main(path="field_survey.png"):
     for limit, tint in ((BLUE, "C0"), (VERY_BLUE, "navy")):
         diagram.plot([limit, limit], [BRIGHT, FAINT], color=tint, linewidth=1)
     diagram.set(xlim=(-0.5, 2.2), ylim=(10.2, 5.5), xlabel="$B_T - V_T$", ylabel="$V_T$")
+    diagram.set_box_aspect(1)
     diagram.legend(loc="upper right", framealpha=1)
     diagram.set_title("Colour cuts")
 

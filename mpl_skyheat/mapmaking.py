@@ -102,9 +102,9 @@ def sky_map(
     >>> from astropy.wcs import WCS
     >>> from mpl_skyheat import datasets, sky_map
     >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
-    ...            "CRPIX1": 30.5, "CRPIX2": 30.5, "CDELT1": -0.1, "CDELT2": 0.1})
+    ...            "CRPIX1": 20.5, "CRPIX2": 20.5, "CDELT1": -0.15, "CDELT2": 0.15})
     >>> stars = datasets.bright_stars()
-    >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(60, 60), kernel="12 arcmin")
+    >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(40, 40), kernel="12 arcmin")
     >>> pleiades.unit
     Unit("1 / deg2")
     """

@@ -75,6 +75,6 @@ def convolve_valid(images: Sequence[FloatArray], pixels: FloatArray) -> list[Flo
         result = fft.irfft2(fft.rfft2(image, shape) * transfer, shape)[valid]
         # |error| < ε log₂(N) ‖image‖ ‖kernel‖ (Schatzman 1996, SIAM J. Sci. Comput. 17, 1150).
         noise = np.finfo(float).eps * np.log2(result.size + 2.0)
-        noise *= np.linalg.norm(image) * np.linalg.norm(pixels)
+        noise *= np.sqrt(np.square(image).sum() * np.square(pixels).sum())
         smoothed.append(np.where(np.abs(result) > noise, result, 0.0))
     return smoothed
