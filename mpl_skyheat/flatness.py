@@ -32,8 +32,9 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, to_sky: Projec
     true = separation(around, around[:, :1])
     assumed = np.sqrt(metric[0, 0] * dx**2 + 2 * metric[0, 1] * dx * dy + metric[1, 1] * dy**2)
     area = local_areas(to_sky, x, y, grid.x.step, grid.y.step)
-    scale = np.sqrt(np.linalg.det(metric)) / area
-    error = np.abs(_gaussian(assumed / spread) * scale - _gaussian(true / spread))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of grids too fine for any memory
+        scale = np.sqrt(np.linalg.det(metric)) / area
+        error = np.abs(_gaussian(assumed / spread) * scale - _gaussian(true / spread))
     on_sky = np.isfinite(error)
     return float(error[on_sky].max()) if on_sky.any() else 0.0
 

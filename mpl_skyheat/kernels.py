@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +81,10 @@ class PixelKernel(KernelAlgebra):
         return ((1.0, self),)
 
     @abstractmethod
+    def spread_in_pixels(self, pixel: float) -> float:
+        """Return the standard deviation along one axis, about, for pixels of so many rad."""
+
+    @abstractmethod
     def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
         """Return how many pixels the kernel reaches from its centre, along x and along y."""
 
@@ -110,6 +115,32 @@ class RadialKernel(PixelKernel):
     @abstractmethod
     def profile(self, r: FloatArray) -> FloatArray:
         """Return k(r), not normalised."""
+
+    @property
+    def bin_size(self) -> float:
+        """Bins that resolve the kernel: fine enough for interpolation between them."""
+        return min(self.core / 4, self.reach / 24) if self.has_steps else self.core / 2.5
+
+    @property
+    def spline_order(self) -> int:
+        """Order of the splines that suit it: at steps, a cubic one would overshoot."""
+        return 1 if self.has_steps else 3
+
+    def smeared_profile(self, r: FloatArray, width: float) -> FloatArray:
+        """Return k(r), its steps as wide as a bin so that what bins hold of it is not ragged."""
+        if width == 0:
+            return self.profile(r)
+        shifts = width * (np.arange(9) - 4) / 9
+        return np.asarray(sum(self.profile(np.abs(r + shift)) for shift in shifts) / len(shifts))
+
+    @cached_property
+    def integral(self) -> float:
+        """The integral (sr) of the profile over the sphere, 2π ∫ k(θ) sin θ dθ."""
+        theta, weight = _midpoints(min(self.reach, math.pi))
+        return float(2 * math.pi * weight * (self.profile(theta) * np.sin(theta)).sum())
+
+    def spread_in_pixels(self, pixel: float) -> float:
+        return self.spread if self.in_pixels else self.spread / pixel
 
     def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
         if self.in_pixels:
@@ -244,6 +275,10 @@ class Epanechnikov(RadialKernel):
         self.core = self.reach / 2
         self.spread = self.reach / math.sqrt(6)
 
+    @property
+    def bin_size(self) -> float:
+        return self.reach / 12  # for the kink at its edge
+
     def profile(self, r: FloatArray) -> FloatArray:
         return np.maximum(1 - (r / self.reach) ** 2, 0)
 
@@ -352,6 +387,12 @@ class ArrayKernel(PixelKernel):
             )
         self._pixels: FloatArray = pixels / total
 
+    def spread_in_pixels(self, pixel: float) -> float:
+        del pixel  # its pixels are the map's
+        y, x = (np.arange(n) - n // 2 for n in self._pixels.shape)
+        squared = np.add.outer(y**2, x**2) * np.abs(self._pixels)
+        return float(np.sqrt(0.5 * squared.sum() / np.abs(self._pixels).sum()))
+
     def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
         del metric  # its pixels are the map's
         rows, columns = self._pixels.shape
@@ -427,6 +468,12 @@ def _in_base_unit(width: u.Quantity) -> tuple[float, bool]:
     if width.unit.is_equivalent(u.pix):
         return float(width.to_value(u.pix)), True
     return float(width.to_value(u.rad)), False
+
+
+def _midpoints(limit: float) -> tuple[FloatArray, float]:
+    """Nodes and the weight of the midpoint rule on 0 … limit."""
+    count = 20_000
+    return np.asarray((np.arange(count) + 0.5) * (limit / count), float), limit / count
 
 
 def _subpixel_centres(half: int, split: int) -> FloatArray:

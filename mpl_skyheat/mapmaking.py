@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.binning import Accumulator
-from mpl_skyheat.flatness import plane_error
+from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
     SPLIT,
     UNKNOWN,
@@ -23,17 +21,17 @@ from mpl_skyheat.grid import (
     local_areas,
     native_grid,
     nearest_sky,
-    pixel_metric,
     pixel_steps,
     solid_angles,
 )
-from mpl_skyheat.kernels import RadialKernel
+from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions
 from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
 from mpl_skyheat.points import Catalogue, read_catalogue
 from mpl_skyheat.projection import project
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
+from mpl_skyheat.sphere import sphere_density
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
     Counts = NDArray[np.int64] | FloatArray
-
-# A map for which one pixel scale is off by more than this fraction of a source's peak is warned of.
-PLANE_TOLERANCE = 0.01
 
 # The default bins along each side of a map of Cartesian x, y.
 FLAT_BINS = 100
@@ -147,15 +142,22 @@ def make_map(
     view = plane.view if plane.view.is_known else plane.view.filled(tally.bounds())
     centre = _sky_centre(plane, view)
     grid = _cut_grid(plane, view, centre, options)
-    kernels = GridKernels(options, plane, centre, grid)
-    _check_memory(options, grid, kernels)
-    kernels.warn_if_too_wide()
-    margin_x, margin_y = kernels.margin() if options.boundary == "sky" else (0, 0)
+    kernels = GridKernels(options.kernel, plane, centre, grid)
+    choice = choose_geometry(options, kernels)
+    _check_memory(options, grid, kernels, choice.geometry)
+    if choice.warning:
+        warnings.warn(choice.warning, AstropyUserWarning, stacklevel=3)
+    has_margin = options.boundary == "sky" and choice.geometry == "plane"
+    margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
     counts = tally.counts(wide, core)
     area = _areas(plane, wide, counts)
-    values = _statistic(options, counts, area, core, kernels)
+    if choice.geometry == "sphere":
+        density = sphere_density(catalogue, plane, centre, grid, area, kernels.angular_terms)
+        values = density if options.statistic == "density" else density * area
+    else:
+        values = _plane_statistic(options, counts, area, core, kernels)
     unit, factor = _map_unit(options, plane, catalogue, area[core])
     off_sky = area[core] <= 0
     sky_map = SkyMap(
@@ -165,7 +167,7 @@ def make_map(
         wcs=grid_wcs(plane, grid),
         counts=counts[core].copy(),
         solid_angle=area[core] << (u.dimensionless_unscaled if plane.frame is None else u.sr),
-        meta=options.summary | tally.rows | {"geometry": "plane", "plane_error": kernels.error},
+        meta=options.summary | tally.rows | choice.summary | {"plane_error": kernels.error},
     )
     return sky_map, grid, view
 
@@ -250,71 +252,19 @@ def _cut_grid(
     return grid_of_steps(view, *steps)
 
 
-class GridKernels:
-    """The terms of a kernel, as they lie on a grid's pixels."""
-
-    def __init__(
-        self, options: MapOptions, plane: Plane, centre: tuple[float, float], grid: SkyGrid
-    ) -> None:
-        self._terms = () if options.kernel is None else options.kernel.terms
-        self._plane, self._grid = plane, grid
-        angular = self._angular
-        if plane.frame is None and angular:
-            raise ValueError(
-                f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
-                f"{angular[0]!r}"
-            )
-        # On a plane of x and y, every kernel is in pixels and needs no metric.
-        self._metric = np.eye(2)
-        if plane.frame is not None:
-            self._metric = pixel_metric(plane.to_sky, centre, grid)
-
-    def __bool__(self) -> bool:
-        return bool(self._terms)
-
-    @property
-    def _angular(self) -> list[RadialKernel]:
-        return [k for _, k in self._terms if isinstance(k, RadialKernel) and not k.in_pixels]
-
-    def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
-        """How many pixels the kernel reaches along x and y, were the pixels so much coarser."""
-        metric = self._metric * coarser**2
-        sizes = [kernel.half_sizes(metric) for _, kernel in self._terms]
-        return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)
-
-    def rasters(self) -> list[tuple[float, FloatArray]]:
-        """Return the (factor, pixels) pairs that the kernel is the sum of."""
-        return [(factor, kernel.raster(self._metric)) for factor, kernel in self._terms]
-
-    @cached_property
-    def error(self) -> float:
-        """The error of smoothing with one pixel scale, as a fraction of a source's peak."""
-        spreads = [kernel.spread for kernel in self._angular]
-        to_sky = self._plane.to_sky
-        return max((plane_error(s, self._metric, self._grid, to_sky) for s in spreads), default=0.0)
-
-    def warn_if_too_wide(self) -> None:
-        if self.error > PLANE_TOLERANCE:
-            warnings.warn(
-                "the map is too wide to be smoothed with one pixel scale: far from its centre, "
-                f"sources are off by up to {100 * self.error:.2g} % of their peak",
-                AstropyUserWarning,
-                stacklevel=4,
-            )
-
-
-def _check_memory(options: MapOptions, grid: SkyGrid, kernels: GridKernels) -> None:
+def _check_memory(options: MapOptions, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:
     """Refuse a map that would not fit in memory, with the pixel size or bins that would."""
     ny, nx = (min(n, 10**150) for n in grid.shape)  # what a float holds, squared
+    has_margin = bool(kernels) and geometry == "plane"
 
     def needed(coarser: float) -> float:
-        margin_x, margin_y = kernels.margin(coarser=coarser)
+        margin_x, margin_y = kernels.margin(coarser=coarser) if has_margin else (0, 0)
         return BYTES_PER_PIXEL * (nx / coarser + 2 * margin_x) * (ny / coarser + 2 * margin_y)
 
-    allowed = 0.5 * _physical_memory()
+    allowed = allowed_bytes()
     if needed(1.0) <= allowed:
         return
-    margin = ", with the margin of its kernel," if kernels else ""
+    margin = ", with the margin of its kernel," if has_margin else ""
     takes = (
         f"a map of {nx:.6g} x {ny:.6g} pixels{margin} takes about {needed(1.0) / 2**30:.3g} GiB, "
         "more than half of this machine's memory"
@@ -342,14 +292,6 @@ def _angle_text(angle: u.Quantity) -> str:
     return f"{angle.to_value(unit):.3g}*u.{unit.name}"
 
 
-def _physical_memory() -> float:
-    """Return the machine's memory in bytes; 8 GiB where it cannot be asked for."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
-        return 8 * 2.0**30
-
-
 def _areas(plane: Plane, grid: SkyGrid, counts: Counts) -> FloatArray:
     """Return the solid angle (sr) of each pixel, or its area on a plane of x and y."""
     if plane.frame is None:
@@ -362,7 +304,7 @@ def _areas(plane: Plane, grid: SkyGrid, counts: Counts) -> FloatArray:
     return area
 
 
-def _statistic(
+def _plane_statistic(
     options: MapOptions,
     counts: Counts,
     area: FloatArray,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STATISTICS = ("density", "count")
 BOUNDARIES = ("sky", *PAD_MODES)
-GEOMETRIES = ("auto", "plane")
+GEOMETRIES = ("auto", "plane", "sphere")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from astropy.coordinates import (
     UnitSphericalRepresentation,
 )
 
+from mpl_skyheat.grid import to_vectors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,6 +29,23 @@ def project(
     if frame is not None and plane.frame is not None:
         lon, lat = change_frame(lon, lat, frame, plane.frame)
     return plane.to_plane(lon, lat)
+
+
+def frame_rotation(source: BaseCoordinateFrame, target: BaseCoordinateFrame) -> FloatArray | None:
+    """Return the matrix that takes unit vectors of one frame to another; None if none does.
+
+    The transform between most frames is a rotation, and then far cheaper as one. (That from FK4
+    is not: it takes off the E-terms of aberration.)
+    """
+    x, y, z = (_moved_vectors(lon, lat, source, target) for lon, lat in ((0, 0), (90, 0), (0, 90)))
+    matrix = np.concatenate([x, y, z]).T
+    lon, lat = np.array([10.0, 130.0, 250.0]), np.array([-60.0, 5.0, 45.0])
+    expected = _moved_vectors(lon, lat, source, target)
+    return matrix if np.allclose(to_vectors(lon, lat) @ matrix.T, expected, 0, 1e-11) else None
+
+
+def _moved_vectors(lon: Any, lat: Any, source: Any, target: Any) -> FloatArray:
+    return to_vectors(*change_frame(np.atleast_1d(lon), np.atleast_1d(lat), source, target))
 
 
 def change_frame(

@@ -356,7 +356,7 @@ def test_image_keywords_that_the_heatmap_fixes_are_refused(kwargs, error, text):
 @pytest.fixture
 def small_memory(monkeypatch):
     """Let half of the memory hold a map of 1000 x 1000 pixels."""
-    monkeypatch.setattr(mapmaking, "_physical_memory", lambda: 2e6 * mapmaking.BYTES_PER_PIXEL)
+    monkeypatch.setattr(mapmaking, "allowed_bytes", lambda: 1e6 * mapmaking.BYTES_PER_PIXEL)
 
 
 TOO_LARGE = "…: a map of {} pixels…takes about …GiB, more than half of this machine's memory…"

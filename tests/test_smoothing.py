@@ -255,8 +255,8 @@ def test_a_uniform_sky_is_flat_to_the_rim_of_an_all_sky_map():
     n = 400_000
     points, density = lattice_cap(180 * u.deg, n)
     wcs = make_wcs(shape, 3 * u.deg, "AIT", SkyCoord(0, 0, unit="deg"))
-    with pytest.warns(AstropyUserWarning, match="too wide to be smoothed with one pixel scale"):
-        skymap = sky_map(points, wcs=wcs, shape=shape, kernel="8 deg")
+    with pytest.warns(AstropyUserWarning, match="too wide to be smoothed on the plane"):
+        skymap = sky_map(points, wcs=wcs, shape=shape, kernel="8 deg", geometry="plane")
     flat = (skymap.data * skymap.unit).to_value(u.sr**-1) / density
     on_sky = np.isfinite(flat)
     # An ellipse of half-axes 2 √2 and √2 rad.
@@ -392,8 +392,8 @@ def test_the_warning_of_a_wide_field_names_the_error(projection):
     shift = (0, -60) if projection == "CAR" else (0, 0)  # 15 to 45 deg of latitude
     wcs = make_wcs(shape, 0.5 * u.deg, projection, centre, shift)
     sources = sources_in_the_corners(wcs, shape)
-    with pytest.warns(AstropyUserWarning, match="too wide .* % of their peak") as record:
-        skymap = sky_map(sources, wcs=wcs, shape=shape, kernel=sigma)
+    with pytest.warns(AstropyUserWarning, match="too wide .* % of a source's peak") as record:
+        skymap = sky_map(sources, wcs=wcs, shape=shape, kernel=sigma, geometry="plane")
     (named,) = (float(re.search(r"up to (\S+) %", str(w.message))[1]) / 100 for w in record)
     error = error_of_sources(skymap, sources, sigma)
     assert 0.5 < named / error < 2
@@ -411,11 +411,15 @@ def test_a_narrow_field_is_not_warned_of():
     assert skymap.meta["plane_error"] < 0.01
 
 
-def test_a_kernel_in_pixels_means_no_angle_and_is_not_warned_of():
-    shape = (60, 60)
-    wcs = make_wcs(shape, 0.5 * u.deg)
-    skymap = sky_map([150.1], [62.2], wcs=wcs, shape=shape, kernel=3 * u.pix)
-    assert skymap.meta["plane_error"] == 0
+@pytest.mark.parametrize("kernel", [3 * u.pix, Gaussian2DKernel(3)], ids=["pix", "astropy"])
+def test_a_kernel_in_pixels_stays_on_the_plane_and_is_warned_of_on_an_all_sky_map(kernel):
+    wcs = make_wcs((60, 60), 0.2 * u.deg)
+    assert sky_map([150.1], [62.2], wcs=wcs, kernel=kernel).meta["geometry"] == "plane"
+    wcs = make_wcs((60, 110), 3 * u.deg, "AIT", SkyCoord(0, 0, unit="deg"))
+    with pytest.warns(AstropyUserWarning, match="one in map pixels has no size on the sphere"):
+        skymap = sky_map([150.1], [62.2], wcs=wcs, kernel=kernel)
+    assert skymap.meta["geometry"] == "plane"
+    assert sky_map([1], [2], wcs=wcs, kernel=kernel, boundary="fill").meta["geometry"] == "plane"
 
 
 def test_a_box_of_three_pixels_is_the_mean_of_nine():

@@ -1,0 +1,160 @@
+"""Kernels laid on a grid's pixels, and the choice between smoothing on the plane and the sphere."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mpl_skyheat.flatness import plane_error
+from mpl_skyheat.grid import SkyGrid, pixel_metric
+from mpl_skyheat.kernels import KernelAlgebra, RadialKernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.options import MapOptions
+    from mpl_skyheat.planes import Plane
+
+    FloatArray = NDArray[np.float64]
+
+# A map for which one pixel scale is off by more than this fraction of a source's peak is too wide
+# for the plane. Who gives a kernel in pixels wants the plane, and is told on an all-sky map only.
+PLANE_TOLERANCE = 0.01
+PIXEL_KERNEL_TOLERANCE = 0.1
+
+# On a wide map, a kernel narrower than this many pixels is best left on the plane: pixels that
+# hold all of a source do not mind the shape of what they hold.
+POINTLIKE = 0.2
+
+
+class GridKernels:
+    """The terms of a kernel, as they lie on a grid's pixels."""
+
+    def __init__(
+        self,
+        kernel: KernelAlgebra | None,
+        plane: Plane,
+        centre: tuple[float, float],
+        grid: SkyGrid,
+    ) -> None:
+        self._terms = () if kernel is None else kernel.terms
+        self._plane, self._grid = plane, grid
+        if plane.frame is None and self.angular_terms:
+            raise ValueError(
+                f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
+                f"{self.angular_terms[0][1]!r}"
+            )
+        # On a plane of x and y, every kernel is in pixels and needs no metric.
+        self._metric = np.eye(2)
+        if plane.frame is not None:
+            self._metric = pixel_metric(plane.to_sky, centre, grid)
+
+    def __bool__(self) -> bool:
+        return bool(self._terms)
+
+    @property
+    def angular_terms(self) -> list[tuple[float, RadialKernel]]:
+        """The terms that are in angle, not in map pixels."""
+        return [
+            (factor, kernel)
+            for factor, kernel in self._terms
+            if isinstance(kernel, RadialKernel) and not kernel.in_pixels
+        ]
+
+    @property
+    def is_angular(self) -> bool:
+        """Tell whether all of the kernel is in angle."""
+        return len(self.angular_terms) == len(self._terms)
+
+    def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
+        """How many pixels the kernel reaches along x and y, were the pixels so much coarser."""
+        metric = self._metric * coarser**2
+        sizes = [kernel.half_sizes(metric) for _, kernel in self._terms]
+        return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)
+
+    def rasters(self) -> list[tuple[float, FloatArray]]:
+        """Return the (factor, pixels) pairs that the kernel is the sum of."""
+        return [(factor, kernel.raster(self._metric)) for factor, kernel in self._terms]
+
+    @cached_property
+    def error(self) -> float:
+        """The error of smoothing with one pixel scale, as a fraction of a source's peak."""
+        if self._plane.frame is None:
+            return 0.0
+        spreads = self._spreads_in_pixels * self._pixel
+        to_sky = self._plane.to_sky
+        return max((plane_error(s, self._metric, self._grid, to_sky) for s in spreads), default=0.0)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Tell whether all but a little of the kernel stays in a pixel."""
+        return bool(self._spreads_in_pixels.min(initial=np.inf) < POINTLIKE)
+
+    @property
+    def _pixel(self) -> float:
+        """The side (rad) of a pixel at the centre of the view."""
+        return float(np.linalg.det(self._metric) ** 0.25)
+
+    @property
+    def _spreads_in_pixels(self) -> FloatArray:
+        return np.array([kernel.spread_in_pixels(self._pixel) for _, kernel in self._terms])
+
+
+class Choice(NamedTuple):
+    """Where to smooth, why, and what to warn of, if anything."""
+
+    geometry: str
+    reason: str
+    warning: str = ""
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """What a map's ``meta`` says of it."""
+        return {"geometry": self.geometry, "geometry_reason": self.reason}
+
+
+def choose_geometry(options: MapOptions, kernels: GridKernels) -> Choice:
+    """Choose the plane, or the sphere where the plane is too wide for one pixel scale.
+
+    Raises
+    ------
+    ValueError
+        If the sphere is asked for and the kernel or the boundary has no meaning there.
+    """
+    obstacle = _obstacle_to_sphere(options, kernels)
+    if options.geometry == "sphere":
+        if obstacle:
+            raise ValueError(f"geometry='sphere' {obstacle}; take geometry='plane'")
+        return Choice("sphere", "asked for")
+    if not kernels:
+        return Choice("plane", "no kernel")
+    percent = 100 * kernels.error
+    if kernels.error <= PLANE_TOLERANCE:
+        return Choice("plane", f"one pixel scale is right to {percent:.2g} % of a source's peak")
+    if kernels.is_narrow:
+        return Choice("plane", "the kernel is narrower than a pixel")
+    wide = f"one pixel scale is off by up to {percent:.2g} % of a source's peak"
+    if options.geometry == "auto" and not obstacle:
+        return Choice("sphere", wide)
+    is_meant = not kernels.is_angular and (
+        options.boundary != "sky" or kernels.error <= PIXEL_KERNEL_TOLERANCE
+    )
+    remedy = f"geometry='sphere' {obstacle or 'would be right'}"
+    warning = f"the map is too wide to be smoothed on the plane: {wide}; {remedy}"
+    reason = f"geometry='sphere' {obstacle}" if obstacle else "asked for"
+    return Choice("plane", reason, "" if is_meant else warning)
+
+
+def _obstacle_to_sphere(options: MapOptions, kernels: GridKernels) -> str:
+    """Return why a map cannot be smoothed on the sphere, in words; "" if it can be."""
+    if options.is_flat:
+        return "is for positions on the sky, and frame='flat' has none"
+    if not kernels:
+        return "needs a kernel"
+    if not kernels.is_angular:
+        return "needs a kernel in angle, as one in map pixels has no size on the sphere"
+    if options.boundary != "sky":
+        return f"needs boundary='sky', as {options.boundary!r} is about the edges of a plane"
+    return ""

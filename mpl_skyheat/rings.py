@@ -1,0 +1,265 @@
+"""Smoothing on the sphere, with isotropic kernels on rings of constant latitude.
+
+The exact map is f(y) = Σₚ wₚ K(xₚ, y) over points xₚ. Both ends of K are interpolated with splines
+between the bins of an equirectangular lattice: the points are spread over the bins around them with
+B-spline weights, the lattice is convolved, and the result is read off at the pixels, between bins.
+Spline prefilters on both sides make this the spline interpolation of K itself. On rings of constant
+latitude an isotropic K is, for each order m of the Fourier transform along the ring, a banded
+matrix over rings: exact at the poles and across 0h, at the cost of the sky that is covered.
+
+Nothing here knows of frames: the lattice has its own poles, and the map's centre at its origin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.binning import Accumulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.kernels import RadialKernel
+
+    FloatArray = NDArray[np.float64]
+
+# Rings and columns around the lattice that hold what is spread beyond its edges.
+PAD = 3
+
+# Rings and columns kept between what is read off and the edge of a partial lattice: over so many
+# bins the spline prefilter forgets the edge, to 0.27¹⁰ ~ 2e-6.
+MARGIN = 10
+
+# Bins are never wider (rad): weights spread along a ring pull a point towards its pole.
+WIDEST_BIN = np.radians(1.5)
+
+# What is below this fraction of the largest value is rounding error: exactly zero.
+NOISE = 1e-10
+
+# Kernel values held at a time.
+BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Bins of ``rings`` × ``columns`` about latitude and longitude zero.
+
+    A lattice that reaches the poles has rings of 360 deg; another is a window, surrounded by sky
+    that the kernel does not reach across.
+    """
+
+    rings: int
+    columns: int
+    lat_step: float
+    lon_step: float
+    has_poles: bool
+
+    @classmethod
+    def covering(cls, lat: float, lon: float, reach: float, bin_size: float) -> Lattice:
+        """Return the lattice for pixels within ± lat and ± lon (rad), and a kernel's reach."""
+        from scipy.fft import next_fast_len
+
+        step = min(bin_size, WIDEST_BIN)
+        lat_limit = lat + reach + MARGIN * step
+        if lat_limit >= np.radians(85):
+            return cls.whole(step)
+        # A circle of radius ρ around latitude φ spans ± arcsin(sin ρ / sin(90° − φ)) in longitude.
+        across = np.arcsin(min(np.sin(min(reach, np.pi / 2)) / np.cos(lat_limit), 1.0))
+        lon_limit = lon + across + MARGIN * step / np.cos(lat_limit)
+        if lon_limit >= np.radians(150):
+            return cls.whole(step)
+        rings = 2 * int(np.ceil(lat_limit / step))
+        columns = 2 * next_fast_len(int(np.ceil(lon_limit / step)), real=True)
+        return cls(rings, columns, step, step, has_poles=False)
+
+    @classmethod
+    def whole(cls, step: float) -> Lattice:
+        """Return the lattice of the whole sphere."""
+        from scipy.fft import next_fast_len
+
+        rings = 2 * int(np.ceil(np.pi / 2 / step))
+        columns = 2 * next_fast_len(int(np.ceil(np.pi / step)), real=True)
+        return cls(rings, columns, np.pi / rings, 2 * np.pi / columns, has_poles=True)
+
+    @property
+    def bytes(self) -> float:
+        """What smoothing on the lattice takes."""
+        return 80.0 * self.rings * self.columns
+
+    @property
+    def latitudes(self) -> FloatArray:
+        return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
+
+    def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return row and column (0 at the centre of the first bin) of positions (rad)."""
+        row = lat / self.lat_step + 0.5 * (self.rings - 1)
+        return row, lon / self.lon_step + 0.5 * (self.columns - 1)
+
+
+class PointSpread:
+    """Points, spread over the bins of a lattice with the weights of a B-spline."""
+
+    def __init__(self, lattice: Lattice, order: int) -> None:
+        self._lattice, self._order = lattice, order
+        self._shape = lattice.rings + 2 * PAD, lattice.columns + 2 * PAD
+        self._total = Accumulator(self._shape, weighted=True)
+
+    def add(self, lon: FloatArray, lat: FloatArray, weights: FloatArray | None) -> None:
+        """Add points (rad); those off the lattice are left out."""
+        row, column = self._lattice.position(lon, lat)
+        if not self._lattice.has_poles:
+            near = (np.abs(row - 0.5 * (self._lattice.rings - 1)) < 0.5 * self._lattice.rings) & (
+                np.abs(column - 0.5 * (self._lattice.columns - 1)) < 0.5 * self._lattice.columns
+            )
+            row, column = row[near], column[near]
+            weights = None if weights is None else weights[near]
+        top, row_weights = _spline_weights(row, self._order)
+        left, column_weights = _spline_weights(column, self._order)
+        corner = (top + PAD) * self._shape[1] + left + PAD
+        for i, in_row in enumerate(row_weights):
+            share = in_row if weights is None else in_row * weights
+            for j, in_column in enumerate(column_weights):
+                self._total.add(corner + (i * self._shape[1] + j), share * in_column)
+
+    @property
+    def bins(self) -> FloatArray:
+        """The sums per bin, with what lies beyond the edges of the lattice folded into it."""
+        wide = np.array(self._total.image, dtype=float)
+        columns = self._lattice.columns
+        wide[:, columns : columns + PAD] += wide[:, :PAD]
+        wide[:, PAD : 2 * PAD] += wide[:, -PAD:]
+        wide = wide[:, PAD:-PAD]
+        bins = wide[PAD:-PAD].copy()
+        if self._lattice.has_poles:
+            bins[:PAD] += np.roll(wide[:PAD][::-1], columns // 2, axis=1)
+            bins[-PAD:] += np.roll(wide[-PAD:][::-1], columns // 2, axis=1)
+        return bins
+
+
+def _spline_weights(position: FloatArray, order: int) -> tuple[NDArray[np.intp], list[FloatArray]]:
+    """Return the first bin that a point reaches, and its weights on this and the following ones."""
+    below = np.floor(position)
+    t = position - below
+    first = below.astype(np.intp) - order // 2
+    if order == 1:
+        return first, [1 - t, t]
+    s = 1 - t
+    return first, [
+        s**3 / 6,
+        (4 - 6 * t**2 + 3 * t**3) / 6,
+        (4 - 6 * s**2 + 3 * s**3) / 6,
+        t**3 / 6,
+    ]
+
+
+class SmoothSphere:
+    """The sum of a kernel over spread points, per steradian, anywhere on a lattice."""
+
+    def __init__(self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel) -> None:
+        from scipy import fft
+
+        self._lattice, self._order = lattice, kernel.spline_order
+        waves = fft.rfft(bins, axis=1)
+        if self._order == 3:
+            # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
+            phase = 2 * np.pi * np.arange(waves.shape[1]) / lattice.columns
+            waves *= (3 / (2 + np.cos(phase))) ** 2
+        waves = self._prefiltered(waves)
+        waves = self._prefiltered(_convolve_rings(lattice, waves, kernel))
+        smooth = fft.irfft(waves, lattice.columns, axis=1)
+        self._noise = NOISE * float(np.abs(smooth).max())
+        self._coefficients = self._framed(smooth)
+
+    def _prefiltered(self, waves: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Turn samples along the meridians into the coefficients of a spline."""
+        from scipy.ndimage import spline_filter1d
+
+        if self._order == 1:
+            return waves
+        if not self._lattice.has_poles:
+            return np.asarray(spline_filter1d(waves, 3, axis=0, output=complex, mode="mirror"))
+        # Beyond a pole, the meridian goes on half a turn away.
+        turn = 1.0 - 2.0 * (np.arange(waves.shape[1]) % 2)
+        circle = np.concatenate([waves, turn * waves[::-1]])
+        filtered = spline_filter1d(circle, 3, axis=0, output=complex, mode="grid-wrap")
+        return np.asarray(filtered[: self._lattice.rings])
+
+    def _framed(self, smooth: FloatArray) -> FloatArray:
+        """Return the lattice with ``PAD`` more rings and columns of the sky beyond its edges."""
+        if self._lattice.has_poles:
+            half = self._lattice.columns // 2
+            south = np.roll(smooth[:PAD][::-1], half, axis=1)
+            north = np.roll(smooth[-PAD:][::-1], half, axis=1)
+            smooth = np.concatenate([south, smooth, north])
+        else:
+            smooth = np.pad(smooth, ((PAD, PAD), (0, 0)))
+        return np.pad(smooth, ((0, 0), (PAD, PAD)), mode="wrap")
+
+    def __call__(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        """Return the density (per sr) at positions (rad); exactly zero out of reach of all."""
+        from scipy.ndimage import map_coordinates
+
+        row, column = self._lattice.position(lon, lat)
+        places = np.stack([row + PAD, column + PAD])
+        values = map_coordinates(self._coefficients, places, order=self._order, prefilter=False)
+        return np.where(values > self._noise, values, 0.0)
+
+
+def _convolve_rings(
+    lattice: Lattice, waves: NDArray[np.complex128], kernel: RadialKernel
+) -> NDArray[np.complex128]:
+    """Return Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
+
+    K̂ₘ depends on the two latitudes only, is symmetric in them, and the same in both hemispheres.
+    """
+    result = np.zeros_like(waves)
+    scale = 1 / kernel.integral
+    for i, offset, transfer in _transfers(lattice, kernel):
+        j = slice(i.start + offset, i.stop + offset)
+        transfer *= scale
+        result[i] += transfer * waves[j]
+        if offset:
+            result[j] += transfer * waves[i]
+        # The same two rings in the other hemisphere, unless they are these two.
+        last = lattice.rings - 1
+        count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
+        k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
+        n = slice(k.start + offset, k.stop + offset)
+        mirrored = transfer[:count][::-1]
+        result[k] += mirrored * waves[n]
+        if offset:
+            result[n] += mirrored * waves[k]
+    return result
+
+
+def _transfers(lattice: Lattice, kernel: RadialKernel) -> Iterator[tuple[slice, int, FloatArray]]:
+    """Yield K̂ₘ(φᵢ, φᵢ₊ₒ) for blocks of rings i of the southern half and every offset o."""
+    from scipy.fft import dct
+
+    latitudes = lattice.latitudes
+    half = lattice.columns // 2
+    lon = np.arange(half + 1) * lattice.lon_step
+    haversine_lon = np.sin(0.5 * lon) ** 2
+    haversine_reach = np.sin(0.5 * min(kernel.reach, np.pi)) ** 2
+    rows = max(BLOCK // (half + 1), 1)
+    smeared = lattice.lat_step if kernel.has_steps else 0.0
+    for offset in range(min(int(kernel.reach / lattice.lat_step) + 1, lattice.rings - 1) + 1):
+        haversine_lat = np.sin(0.5 * offset * lattice.lat_step) ** 2
+        pairs = (lattice.rings - offset + 1) // 2
+        for start in range(0, pairs, rows):
+            i = slice(start, min(start + rows, pairs))
+            j = slice(i.start + offset, i.stop + offset)
+            cosines = np.cos(latitudes[i]) * np.cos(latitudes[j])
+            limit = (haversine_reach - haversine_lat) / cosines.min()
+            near = min(int(np.searchsorted(haversine_lon, limit)) + 2, half + 1)
+            haversine = haversine_lat + cosines[:, None] * haversine_lon[:near]
+            values = np.zeros((len(cosines), half + 1))
+            separation = 2 * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
+            values[:, :near] = kernel.smeared_profile(separation, smeared)
+            # The transform of a real, even function: of one half of it.
+            yield i, offset, dct(values, type=1, axis=1, overwrite_x=True)

@@ -1,0 +1,160 @@
+"""Smoothing on the sphere: brings a catalogue, kernels in angle and a plane's pixels together.
+
+Positions are turned so that the middle of the map lies at longitude and latitude zero of the
+lattice of `rings`: that of a field is then a small window.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.grid import SPLIT, SkyGrid, to_vectors
+from mpl_skyheat.kernels import NARROW
+from mpl_skyheat.memory import allowed_bytes
+from mpl_skyheat.projection import change_frame, frame_rotation
+from mpl_skyheat.rings import Lattice, PointSpread, SmoothSphere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.kernels import RadialKernel
+    from mpl_skyheat.planes import Plane
+    from mpl_skyheat.points import Catalogue
+
+    FloatArray = NDArray[np.float64]
+    # Longitude and latitude in rad on the lattice.
+    Positions = tuple[FloatArray, FloatArray]
+
+
+def sphere_density(
+    catalogue: Catalogue,
+    plane: Plane,
+    centre: tuple[float, float],
+    grid: SkyGrid,
+    area: FloatArray,
+    terms: Sequence[tuple[float, RadialKernel]],
+) -> FloatArray:
+    """Return Σ cᵢ Σₚ wₚ Kᵢ(separation) per sr in the pixels with an area; NaN in the others."""
+    assert plane.frame is not None
+    middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
+    turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
+    pixels = _Pixels(plane, grid, area, turn)
+    lattices = [pixels.lattice(kernel) for _, kernel in terms]
+    _check_memory(lattices)
+    spreads = [
+        PointSpread(lattice, kernel.spline_order)
+        for lattice, (_, kernel) in zip(lattices, terms, strict=True)
+    ]
+    for lon, lat, weights in _turned_points(catalogue, plane.frame, turn):
+        for spread in spreads:
+            spread.add(lon, lat, weights)
+    density = np.zeros(grid.shape)
+    for lattice, spread, (factor, kernel) in zip(lattices, spreads, terms, strict=True):
+        smooth = SmoothSphere(lattice, spread.bins, kernel)
+        density += factor * pixels.mean(smooth, _split(kernel, area))
+    return density
+
+
+def _check_memory(lattices: Sequence[Lattice]) -> None:
+    needed = sum(lattice.bytes for lattice in lattices)
+    if needed > allowed_bytes():
+        finest = max(lattices, key=lambda lattice: lattice.bytes)
+        raise ValueError(
+            f"kernel is too narrow for so much sky: smoothing on the sphere takes {finest.rings} x "
+            f"{finest.columns} bins and {needed / 2**30:.3g} GiB, more than half of this machine's "
+            "memory; a wider kernel, a smaller region, or geometry='plane' would do"
+        )
+
+
+def _split(kernel: RadialKernel, area: FloatArray) -> int:
+    """Return how many samples a pixel's side takes: one, unless the kernel is narrow."""
+    side = float(np.sqrt(np.median(area[area > 0])))
+    # A kernel narrower than that is averaged over the pixel, as on the plane.
+    return 1 if kernel.core >= NARROW * side else int(np.ceil(1.5 * side / kernel.core))
+
+
+def _rotation_to_origin(lon: float, lat: float) -> FloatArray:
+    """Return the rotation that takes a position (deg) to zero, with north kept up."""
+    (x,) = to_vectors(np.array([lon]), np.array([lat]))
+    (z,) = to_vectors(np.array([lon]), np.array([lat + 90.0]))
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _positions(vectors: FloatArray) -> Positions:
+    """Return longitude and latitude (rad) of vectors (3, …)."""
+    x, y, z = vectors
+    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+
+
+def _turned_points(
+    catalogue: Catalogue, frame: Any, turn: FloatArray
+) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
+    assert catalogue.frame is not None
+    rotation = frame_rotation(catalogue.frame, frame)
+    for block in catalogue.blocks():
+        lon, lat = block.lon, block.lat
+        if rotation is None:
+            lon, lat = change_frame(lon, lat, catalogue.frame, frame)
+        whole = turn if rotation is None else turn @ rotation
+        yield *_positions(whole @ to_vectors(lon, lat).T), block.weights
+
+
+class _Pixels:
+    """The pixels of a grid that show sky, on the lattice."""
+
+    def __init__(self, plane: Plane, grid: SkyGrid, area: FloatArray, turn: FloatArray) -> None:
+        self._plane, self._grid, self._turn = plane, grid, turn
+        self._on_sky = area > 0
+        self._side = float(np.sqrt(area.max()))
+        x, y = np.meshgrid(grid.x.centres, grid.y.centres)
+        self._x, self._y = x[self._on_sky], y[self._on_sky]
+
+    def lattice(self, kernel: RadialKernel) -> Lattice:
+        """Return the lattice that a kernel needs for all pixels."""
+        lon, lat = self._sky(self._x, self._y)
+        if not np.isfinite(lon).all():  # at the edge of the sky
+            return Lattice.whole(kernel.bin_size)
+        lat_limit = float(np.abs(lat).max()) + self._side
+        lon_limit = float(np.abs(lon).max()) + self._side / max(np.cos(lat_limit), 0.1)
+        return Lattice.covering(lat_limit, lon_limit, kernel.reach, kernel.bin_size)
+
+    def _sky(self, x: FloatArray, y: FloatArray) -> Positions:
+        return _positions(self._turn @ to_vectors(*self._plane.to_sky(x, y)).T)
+
+    def mean(self, smooth: Callable[..., FloatArray], split: int) -> FloatArray:
+        """Return the mean over split × split places in every pixel; NaN where there is no sky."""
+        values = self._mean_at(smooth, self._x, self._y, split)
+        lost = np.isnan(values)
+        # The edge of the sky runs between such a pixel's centre and its corners.
+        values[lost] = self._mean_at(smooth, self._x[lost], self._y[lost], SPLIT)
+        image = np.full(self._grid.shape, np.nan)
+        image[self._on_sky] = values
+        return _filled(image, self._on_sky)
+
+    def _mean_at(
+        self, smooth: Callable[..., FloatArray], x: FloatArray, y: FloatArray, split: int
+    ) -> FloatArray:
+        total, number = np.zeros(x.shape), np.zeros(x.shape)
+        offsets = (np.arange(split) + 0.5) / split - 0.5
+        for dx in offsets * self._grid.x.step:
+            for dy in offsets * self._grid.y.step:
+                lon, lat = self._sky(x + dx, y + dy)
+                found = np.isfinite(lon)
+                total[found] += smooth(lon[found], lat[found])
+                number += found
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / number)
+
+
+def _filled(image: FloatArray, wanted: NDArray[np.bool_]) -> FloatArray:
+    """Give slivers of sky that no sample has found the mean of the pixels around them."""
+    rows, columns = np.nonzero(wanted & np.isnan(image))
+    around = np.pad(image, 1, constant_values=np.nan)
+    for row, column in zip(rows, columns, strict=True):
+        near = around[row : row + 3, column : column + 3]
+        image[row, column] = np.nanmean(near) if np.isfinite(near).any() else 0.0
+    return image
