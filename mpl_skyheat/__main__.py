@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
+import io
 import sys
-import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,12 +17,14 @@ from astropy.visualization.wcsaxes.frame import EllipticalFrame
 
 import mpl_skyheat
 from mpl_skyheat.grid import separation, to_vectors
+from mpl_skyheat.kernels import parse_width
 from mpl_skyheat.points import find_frame, read_catalogue
 from mpl_skyheat.views import ELLIPTICAL, all_sky_wcs, field_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from astropy.coordinates import BaseCoordinateFrame
     from astropy.wcs import WCS
     from matplotlib.figure import Figure
 
@@ -48,6 +50,12 @@ READERS = {
 
 # Without --radius, a catalogue that reaches farther than this from its centre is drawn all-sky.
 WIDEST_FIELD = 60 * u.deg
+
+# How far (deg) these projections show, or how far they do without stretching it beyond measure.
+WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
+
+# The command draws maps of up to so many pixels across.
+MOST_PIXELS = 10_000
 
 # Map pixels across a field; the side of a pixel of an all-sky map.
 FIELD_PIXELS = 240
@@ -84,7 +92,8 @@ def parser() -> Parser:
         help="PNG, PDF or SVG to write (default: %(default)s)")  # fmt: skip
     add("--ra", metavar="COLUMN", help="longitude column (default: found by its usual name)")
     add("--dec", metavar="COLUMN", help="latitude column")
-    add("--frame", default="icrs", help="frame of the columns and the map (default: %(default)s)")
+    add("--frame", default="icrs", help="frame of the columns (default: %(default)s)")
+    add("--map-frame", metavar="FRAME", help="frame of the map (default: that of the columns)")
     add("--center", metavar="POSITION",
         help='"RA DEC", degrees or sexagesimal (default: the middle of the catalogue)')  # fmt: skip
     add("--radius", type=_angle, metavar="ANGLE",
@@ -92,7 +101,7 @@ def parser() -> Parser:
     add("--projection", choices=PROJECTIONS, metavar="CODE",
         help=f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for the sky)")  # fmt: skip
     add("--pixel-size", type=_angle, metavar="ANGLE", help='such as 1arcmin or "0.2 deg"')
-    add("--kernel", metavar="ANGLE",
+    add("--kernel", type=_kernel, metavar="ANGLE",
         help="sigma of the Gaussian (default: 2 pixels for a field, none for the sky)")  # fmt: skip
     add("--label", default="sources", help="what is counted (default: %(default)s)")
     add("--cmap", default="magma", help="matplotlib colormap (default: %(default)s)")
@@ -122,10 +131,34 @@ def _angle(text: str) -> u.Quantity:
     return angle
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    the_parser = parser()
+    options = the_parser.parse_args(arguments)
+    if options.catalogue is None:
+        for name, value in vars(options).items():
+            if name != "output" and value != the_parser.get_default(name):
+                the_parser.error(f"--{name.replace('_', '-')} needs a CATALOGUE to go with")
+    return options
+
+
+def _kernel(text: str) -> u.Quantity:
+    try:
+        return parse_width(text, "kernel")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a positive angle such as 2arcmin, or 2pix; got {text!r}"
+        ) from error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    options = parser().parse_args(arguments)
-    warnings.showwarning = _show_warning
+    options = _parsed(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         figure = _demonstration() if options.catalogue is None else _picture(options)
         _save(figure, options.output)
@@ -142,23 +175,10 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write the picture whole or not at all."""
-    handle, name = tempfile.mkstemp(suffix=path.suffix, dir=path.absolute().parent)
-    os.close(handle)
-    try:
-        figure.savefig(name, dpi=200)
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """Return the process's umask, which temporary files do not follow."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Write the picture, once all of it is drawn."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
+    path.write_bytes(picture.getvalue())
 
 
 def _read_table(path: Path) -> Any:
@@ -170,7 +190,9 @@ def _read_table(path: Path) -> Any:
     reader = next((READERS[ending] for ending in READERS if name.endswith(ending)), None)
     if reader is None:
         raise ValueError(f"the catalogue must end in {', '.join(READERS)}; got {path}")
-    table = Table.read(path, format=reader)
+    # The columns of a VOTable go by their names, not by the IDs that a server made up.
+    options = {"use_names_over_ids": True} if reader == "votable" else {}
+    table = Table.read(path, format=reader, **options)
     if not len(table):
         raise ValueError(f"{path} has no rows")
     return table
@@ -180,64 +202,129 @@ def _picture(options: argparse.Namespace) -> Figure:
     """Return the figure of a catalogue file."""
     from matplotlib.figure import Figure
 
-    if (options.ra is None) != (options.dec is None):
-        raise ValueError("--ra and --dec must be given together")
-    frame = find_frame(options.frame)
-    if frame is None:
-        raise ValueError("--frame must be a frame of the sky; got 'flat'")
-    names = () if options.ra is None else (options.ra, options.dec)
-    table = _read_table(options.catalogue)
-    center, radius = _view(options, read_catalogue(names, table, frame))
-    is_field = radius <= (WIDEST_FIELD if options.radius is None else 180 * u.deg)
-    pixel_size = options.pixel_size
-    if pixel_size is None:
-        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
-    kernel = options.kernel or (2 * pixel_size if is_field else None)
-    if is_field:
-        wcs = field_wcs(center, radius, pixel_size, options.projection or "TAN")
-        figure = Figure(figsize=(6.4, 5.2), layout="constrained")
-    else:
-        wcs = all_sky_wcs(frame, pixel_size, options.projection or "MOL")
-        figure = Figure(figsize=(8, 5), layout="constrained")
-    ax = _sky_axes(figure, wcs)
-    heat = ax.sky_heatmap(
-        *names, data=table, frame=frame, pixel_size=pixel_size, kernel=kernel,
+    frame = _sky_frame("--frame", options.frame)
+    map_frame = _sky_frame("--map-frame", options.map_frame or options.frame)
+    names, table = _named_columns(options), _read_table(options.catalogue)
+    region = _region(options, _read_positions(names, table, frame))
+    wcs = region.wcs(map_frame)
+    figure = Figure(figsize=(6.4, 5.2) if region.is_field else (8, 5), layout="constrained")
+    kernel = options.kernel
+    if kernel is None and region.is_field:
+        kernel = 2 * region.pixel_size
+    heat = _sky_axes(figure, wcs).sky_heatmap(
+        *names, data=table, frame=frame, pixel_size=region.pixel_size, kernel=kernel,
         label=options.label, cmap=options.cmap,
     )  # fmt: skip
     _set_norm(heat, options.norm)
-    heat.add_colorbar("right" if is_field else "bottom")
+    heat.add_colorbar("right" if region.is_field else "bottom")
     return figure
 
 
-def _view(options: argparse.Namespace, catalogue: Catalogue) -> tuple[SkyCoord, u.Quantity]:
-    """Return the centre and radius asked for, or those of a circle that holds the catalogue."""
+def _sky_frame(option: str, name: str) -> BaseCoordinateFrame:
+    frame = find_frame(name)
+    if frame is None:
+        raise ValueError(f"{option} must be a frame of the sky; got 'flat'")
+    return frame
+
+
+def _named_columns(options: argparse.Namespace) -> tuple[str, ...]:
+    if (options.ra is None) != (options.dec is None):
+        raise ValueError("--ra and --dec must be given together")
+    return () if options.ra is None else (options.ra, options.dec)
+
+
+def _read_positions(names: tuple[str, ...], table: Any, frame: Any) -> Catalogue:
+    try:
+        return read_catalogue(names, table, frame)
+    except ValueError as error:
+        what, separator, _ = str(error).partition(": name the two")
+        if not separator:
+            raise
+        raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is drawn of the sky, how; the whole of it unless ``is_field``."""
+
+    center: SkyCoord
+    radius: u.Quantity
+    is_field: bool
+    pixel_size: u.Quantity
+    projection: str
+
+    def __post_init__(self) -> None:
+        widest = WIDEST.get(self.projection, 180) * u.deg
+        if self.radius > 180 * u.deg or (self.radius >= widest and widest < 180 * u.deg):
+            raise ValueError(
+                f"--projection {self.projection} shows at most {widest.value:g} deg around its "
+                f"centre; got {self.radius:.4g}: give a smaller --radius, or take ZEA, AIT or MOL"
+            )
+        pixels = float(2 * self.radius / self.pixel_size)
+        if pixels > MOST_PIXELS:
+            raise ValueError(
+                f"pixel_size is too small: a map of {pixels:.3g} pixels across; --pixel-size "
+                f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
+            )
+
+    def wcs(self, frame: Any) -> WCS:
+        """Return the WCS of the field, or of the sky with the centre's longitude in the middle."""
+        if self.is_field:
+            center = self.center.transform_to(frame)
+            return field_wcs(center, self.radius, self.pixel_size, self.projection)
+        return all_sky_wcs(frame, self.pixel_size, self.projection, self.center)
+
+
+def _region(options: argparse.Namespace, catalogue: Catalogue) -> Region:
+    """Return the region asked for, or the circle that holds the catalogue, or all of the sky."""
     frame = catalogue.frame
-    center = None
-    if options.center is not None:
-        try:
-            center = SkyCoord(options.center, unit="deg", frame=frame)
-        except (TypeError, ValueError, u.UnitsError):
-            center = _center_of_text(options.center, frame)
-        if options.radius is not None:
-            return center, options.radius
+    asked = None if options.center is None else _position_of_text(options.center, frame)
+    center, radius = asked, options.radius
+    if center is None or radius is None:
+        center, radius = _circle_around(catalogue, center, radius)
+    is_field = radius < 180 * u.deg if options.radius is not None else radius <= WIDEST_FIELD
+    if not is_field and asked is None:
+        center = SkyCoord(0, 0, unit="deg", frame=frame)
+    pixel_size = options.pixel_size
+    if pixel_size is None:
+        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
+    return Region(
+        center,
+        radius if is_field or options.radius is not None else 180 * u.deg,
+        is_field,
+        pixel_size,
+        options.projection or ("TAN" if is_field else "MOL"),
+    )
+
+
+def _circle_around(
+    catalogue: Catalogue, center: SkyCoord | None, radius: u.Quantity | None
+) -> tuple[SkyCoord, u.Quantity]:
+    """Return the centre and radius of a circle that just holds a catalogue, where they are None."""
     positions = np.concatenate(
         [to_vectors(block.lon, block.lat) for block in catalogue.blocks()] or [np.empty((0, 3))]
     )
     if not len(positions):
         raise ValueError("the catalogue has no row with a position")
     if center is None:
+        frame = catalogue.frame
         mean = SkyCoord(*positions.mean(axis=0), representation_type="cartesian", frame=frame)
         center = SkyCoord(mean.spherical.lon, mean.spherical.lat, frame=frame)
-    if options.radius is not None:
-        return center, options.radius
-    middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
-    radius = float(separation(positions, middle).max())
-    return center, max(np.degrees(radius) * 1.02, 1e-4) * u.deg
+    if radius is None:
+        middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
+        farthest = np.degrees(separation(positions, middle).max())
+        radius = max(1.02 * farthest, 1e-4) * u.deg
+    return center, radius
 
 
-def _center_of_text(text: str, frame: Any) -> SkyCoord:
+def _position_of_text(text: str, frame: Any) -> SkyCoord:
+    words = text.replace(",", " ").split()
+    is_equatorial = "ra" in frame.get_representation_component_names()
+    # Sexagesimal right ascensions are hours, as in every catalogue.
+    is_sexagesimal = len(words) == 6 or ":" in text
+    unit = ("hourangle" if is_equatorial and is_sexagesimal else "deg", "deg")
     try:
-        return SkyCoord(text.replace(",", " "), unit="deg", frame=frame)
+        return SkyCoord(" ".join(words), unit=unit, frame=frame)
     except (TypeError, ValueError, u.UnitsError) as error:
         raise ValueError(
             f"--center must be a position such as '56.75 24.12' or '3h47m +24d07m'; got {text!r}"

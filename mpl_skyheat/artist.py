@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from difflib import get_close_matches
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from mpl_skyheat.beside import FullLength, Side, beside, check_location
+from mpl_skyheat.mapmaking import sky_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 
 # What the image sets itself: where it is comes from the map, never from the caller.
 FIXED = ("extent", "origin", "transform", "aspect")
+
+# What a colorbar's place decides.
+PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
+PLACED |= {"anchor", "panchor", "ticklocation"}
+
+# A logarithmic scale of a smoothed map starts no lower than at this fraction of its largest value.
+LOWEST_OF_SMOOTHED = 1e-3
 
 # How the image is drawn unless the caller says otherwise. "antialiased" is "auto" by the name that
 # every supported matplotlib knows. Without resampling, what falls between the pixels of the screen
@@ -40,58 +50,76 @@ class SkyHeatmap(AxesImage):
     Bins larger than a device pixel are drawn as crisp squares; of smaller ones the average is
     drawn, as it should be for a density. What shows no sky is not drawn.
 
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The Axes that the map was made for.
+    sky_map : SkyMap
+        The map.
+    extent : (float, float, float, float)
+        Left, right, bottom and top edge of the map in data coordinates.
+    norm, vmin, vmax, **kwargs
+        As in `sky_heatmap`.
+
     Attributes
     ----------
     sky_map : SkyMap
-        The map that is drawn.
+        The map as it was made; ``set_data`` changes the picture only.
     """
 
     def __init__(
         self,
         ax: Axes,
         sky_map: SkyMap,
+        extent: tuple[float, float, float, float],
         *,
         norm: str | Normalize | None = None,
         vmin: float | None = None,
         vmax: float | None = None,
         **kwargs: Any,
     ) -> None:
-        for name in FIXED:
-            if name in kwargs:
-                raise TypeError(
-                    f"{name} must be left out, as it follows from the map; got {kwargs[name]!r}"
-                )
         if isinstance(norm, Normalize) and not (vmin is None and vmax is None):
             raise ValueError(
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
-        super().__init__(ax, norm=norm, origin="lower", **DRAWING | kwargs)
+        super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
         self.sky_map = sky_map
         self.set_data(np.ma.masked_invalid(sky_map.data))
-        self.set_clim(vmin, vmax)
+        unit = sky_map.unit or u.dimensionless_unscaled
+        self.set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
         self._scale_to_map()
         self.set_transform(ax.transData)
-        self.set_clip_path(ax.patch)
+        if kwargs.get("clip_path") is None:
+            self.set_clip_path(ax.patch)
 
     def _scale_to_map(self) -> None:
         """Set those limits of the colour scale that are not set, from the map."""
         values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
         if isinstance(self.norm, LogNorm) and not (values > 0).any():
-            warnings.warn(
-                "norm='log' has no positive value to scale: the map is empty, and its colours are "
-                "set to vmin=0.1, vmax=1",
-                AstropyUserWarning,
-                stacklevel=4,
-            )
-            values = np.array([0.1, 1.0])
+            values = self._log_limits_of_nothing()
         given = self.get_clim()[0]
+        if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
+            # A kernel's wings fall for many decades, of which nothing is to be seen.
+            values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
         low, high = self.get_clim()
         if low is not None and high is not None and low > high:
             # The one limit that was given is beyond all of the map.
             limit = high if given is None else low
             self.set_clim(limit, limit)
+
+    def _log_limits_of_nothing(self) -> NDArray[np.float64]:
+        vmin, vmax = self.get_clim()
+        low = vmin or (0.1 if vmax is None else 0.1 * vmax)
+        high = vmax or 10 * low
+        warnings.warn(
+            "norm='log' has no positive value to scale: the map is empty, and its colours are set "
+            f"to vmin={low:g}, vmax={high:g}",
+            AstropyUserWarning,
+            stacklevel=5,
+        )
+        return np.array([low, high])
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky; see `SkyMap.value_at`.
@@ -132,31 +160,80 @@ class SkyHeatmap(AxesImage):
 
         Raises
         ------
+        TypeError
+            If an argument is given that follows from the Axes (``pad``, ``shrink``, ...).
         ValueError
             If there is no such side.
         """
         check_location(location)
+        for name in kwargs:
+            if name in PLACED:
+                raise TypeError(
+                    f"{name} must be left out, as the colorbar follows the Axes; got "
+                    f"{kwargs[name]!r}"
+                )
+        figure: Any = self.axes.figure
+        current = figure.gca()
         cax, arguments = beside(self.axes, location)
-        colorbar = self.axes.figure.colorbar(self, cax=cax, **arguments | kwargs)
-        cax.set_axes_locator(FullLength(cax))
-        colorbar.set_label(self.label if label is None else label)
+        try:
+            colorbar: Colorbar = figure.colorbar(self, cax=cax, **arguments | kwargs)
+        except Exception:
+            cax.remove()
+            raise
+        finally:
+            figure.sca(current)
+        cax.set_axes_locator(FullLength(cax, self.axes, location))
+        colorbar.set_label(self.quantity if label is None else label)
         if isinstance(self.norm, LogNorm) and not {"ticks", "format"} & set(kwargs):
             _set_log_ticks(colorbar, self.norm)
         return colorbar
 
     @property
-    def label(self) -> str:
-        """What the map's values are, with the unit, in mathtext."""
+    def quantity(self) -> str:
+        """What the map's values are, with the unit in mathtext: the label of its colorbar."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
-        counted = meta["label"] or "sources"
-        if meta["statistic"] == "count":
-            return f"{counted} per pixel"
-        if meta["frame"] == "flat":
-            return f"{counted} per unit area"
-        per = unit**-1
-        if per.is_equivalent(u.sr):
-            return f"{counted} / {per.to_string('latex_inline')}"
-        return f"{meta['label'] or 'weight'} [{unit.to_string('latex_inline')}]"
+        counted = meta["label"] or ("weight" if self._is_weighted else "sources")
+        per_area = meta["statistic"] == "density"
+        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
+        if per_area and not is_flat:
+            per = unit**-1
+            if per.is_equivalent(u.sr):
+                return f"{counted} / {per.to_string('latex_inline')}"
+            return f"{counted} [{unit.to_string('latex_inline')}]"
+        if unit != u.dimensionless_unscaled:
+            counted += f" [{unit.to_string('latex_inline')}]"
+        return f"{counted} per unit area" if per_area else f"{counted} per pixel"
+
+    @property
+    def _is_weighted(self) -> bool:
+        counts = self.sky_map.counts
+        return counts is not None and counts.dtype.kind == "f"
+
+
+def check_image_keywords(keywords: dict[str, Any]) -> None:
+    """Raise a TypeError for keywords that the image does not have, or that follow from the map."""
+    known = {*signature(AxesImage).parameters, *signature(SkyHeatmap).parameters} - {"self", "ax"}
+    for name, value in keywords.items():
+        if name in FIXED:
+            raise TypeError(f"{name} must be left out, as it follows from the map; got {value!r}")
+        if name in known or hasattr(AxesImage, f"set_{name}"):
+            continue
+        if name in ("fwhm", "sigma"):
+            hint = f"take kernel=mpl_skyheat.Gaussian({name}=...)"
+        else:
+            options = [*known, *signature(sky_map).parameters, "colorbar"]
+            close = get_close_matches(name, options, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "see help(mpl_skyheat.sky_heatmap)"
+        raise TypeError(f"sky_heatmap has no argument {name!r}: {hint}")
+
+
+def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
+    """Return a limit of the colours in the map's unit."""
+    if not isinstance(limit, u.Quantity):
+        return None if limit is None else float(limit)
+    if not limit.unit.is_equivalent(unit):
+        raise ValueError(f"{name} must be in the map's unit, {unit}; got {limit}")
+    return float(limit.to_value(unit))
 
 
 def _set_log_ticks(colorbar: Colorbar, norm: LogNorm) -> None:

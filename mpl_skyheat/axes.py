@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 if TYPE_CHECKING:
     from mpl_skyheat.artist import SkyHeatmap
-    from mpl_skyheat.grid import SkyGrid, View
+    from mpl_skyheat.grid import View
     from mpl_skyheat.planes import Plane
 
 METHOD = "sky_heatmap"
@@ -29,7 +29,7 @@ def sky_heatmap(
     geometry: str = "auto",
     unit: Any = None,
     label: str | None = None,
-    colorbar: bool | dict[str, Any] = False,
+    colorbar: bool | str | dict[str, Any] = False,
     **image_kwargs: Any,
 ) -> SkyHeatmap:
     """Draw a smoothed, calibrated density map of a catalogue of sky positions.
@@ -74,18 +74,21 @@ def sky_heatmap(
         kernel's reach are counted, and what shows no sky is divided out, so that a uniform field
         is flat to its edge. The others act on the map alone, with zeros, its far side, or its
         mirror image, as in astropy.convolution and scipy.ndimage.
-    geometry : {"auto", "plane"}, optional
-        Smoothing is done on the plane, with the pixel scale at the centre of the view. A map for
-        which this is off by more than 1 % of a source's peak is warned of.
+    geometry : {"auto", "plane", "sphere"}, optional
+        Where to smooth: on the plane, with the pixel scale at the centre of the view, or on the
+        sphere, with great-circle separations. With ``"auto"``, on the plane unless that would be
+        off by more than 1 % of a source's peak. A kernel in map pixels, and an explicit boundary,
+        have a meaning on the plane only; where that is off, a warning says by how much.
     unit : `~astropy.units.Unit` or str, optional
         Unit of a density; by default deg⁻², arcmin⁻² or arcsec⁻², by the size of the pixels.
     label : str, optional
         What is counted ("stars"), for the colorbar.
-    colorbar : bool or dict, optional
-        Add a colorbar; a dict gives `SkyHeatmap.add_colorbar` its arguments.
+    colorbar : bool, str or dict, optional
+        Add a colorbar, on the side named ("left"); a dict gives `SkyHeatmap.add_colorbar` its
+        arguments.
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
-        ``alpha``, ``zorder``, ``interpolation``, ...
+        ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities.
 
     Returns
     -------
@@ -122,8 +125,8 @@ def sky_heatmap(
     >>> plt.close()
     """
     # Imported at first use: importing the package adds next to nothing to a script's start.
-    from mpl_skyheat.artist import SkyHeatmap
-    from mpl_skyheat.beside import check_location
+    from mpl_skyheat.artist import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.grid import View
     from mpl_skyheat.mapmaking import make_map
     from mpl_skyheat.options import MapOptions
     from mpl_skyheat.planes import plane_of_axes
@@ -140,25 +143,43 @@ def sky_heatmap(
         unit=unit,
         label=label,
     )
-    bar = dict(colorbar) if isinstance(colorbar, dict) else {}
-    check_location(bar.get("location", "right"))
+    bar = _colorbar_arguments(colorbar)
+    check_image_keywords(image_kwargs)
     plane = plane_of_axes(ax, flat=options.is_flat)
     catalogue = read_catalogue(points, data, frame, weights)
     sky_map, grid, view = make_map(catalogue, plane, options)
-    heat = SkyHeatmap(ax, sky_map, **image_kwargs)
-    _show(ax, heat, plane, grid, view)
-    if colorbar or isinstance(colorbar, dict):
-        heat.add_colorbar(**bar)
+    heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
+    _show(ax, heat, plane, view if plane.view.is_known else View(*grid.extent))
+    if bar is not None:
+        try:
+            heat.add_colorbar(**bar)
+        except Exception:
+            heat.remove()
+            raise
     return heat
 
 
-def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, grid: SkyGrid, view: View) -> None:
+def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
+    """Return the arguments of `SkyHeatmap.add_colorbar`, None without a colorbar."""
+    from mpl_skyheat.beside import check_location
+
+    if isinstance(colorbar, str):
+        colorbar = {"location": colorbar}
+    if isinstance(colorbar, dict):
+        check_location(colorbar.get("location", "right"))
+        return colorbar
+    return {} if colorbar else None
+
+
+def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
     """Add the image, with the Axes' limits as they were, or on the map where it had none."""
     limits = ax.get_xlim(), ax.get_ylim()
-    heat.set_extent(grid.extent)
+    left, right, bottom, top = view
     ax.add_image(heat)
-    # Bounds that come from the points are those of the pixels that hold them.
-    left, right, bottom, top = grid.extent if not plane.view.is_known else view
+    # Later artists must not make the limits jump to what overhangs them.
+    ax.update_datalim([(left, bottom), (right, top)])
+    heat.sticky_edges.x[:] = [left, right]
+    heat.sticky_edges.y[:] = [bottom, top]
     fresh_x, fresh_y = plane.is_fresh
     for setter, old, new, is_fresh in (
         (ax.set_xlim, limits[0], (left, right), fresh_x),
@@ -166,8 +187,8 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, grid: SkyGrid, view: View) -
     ):
         inverted = old[0] > old[1]
         setter(new[::-1] if is_fresh and inverted else new if is_fresh else old, auto=None)
-    if plane.frame is not None and all(plane.is_fresh):
-        ax.set_aspect("equal")
+    if plane.frame is not None and ax.get_aspect() == "auto":
+        ax.set_aspect("equal")  # as imshow does
     _make_current(ax, heat)
 
 
@@ -177,7 +198,7 @@ def _make_current(ax: Axes, heat: SkyHeatmap) -> None:
     if pyplot is None or not pyplot.get_fignums():
         return
     figure = pyplot.gcf()
-    if figure is ax.figure and figure.axes and figure.gca() is ax:
+    if ax in figure.axes and figure.gca() is ax:
         pyplot.sci(heat)
 
 

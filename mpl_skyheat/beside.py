@@ -19,7 +19,7 @@ THICKNESS = 0.05
 PAD = 0.03
 
 # Room that a colorbar's tick labels and label take, in font sizes.
-LABELS = 6.0
+LABELS = 6.8
 
 
 class Beside:
@@ -27,6 +27,7 @@ class Beside:
 
     def __init__(self, ax: Axes, location: Side) -> None:
         self._ax, self._location = ax, location
+        self._earlier = colorbars_beside(ax, location)
         self._measuring = False
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
@@ -49,15 +50,17 @@ class Beside:
         return Bbox.from_bounds(box.x0, bottom, box.width, thick_y)
 
     def _decorated(self) -> Bbox:
-        """The Axes with its tick labels, in device pixels."""
-        ax = self._ax
+        """The Axes with its tick labels and earlier colorbars, in device pixels."""
+        return Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
+
+    def _labelled(self, ax: Axes) -> Bbox:
         # matplotlib asks for this position, too, while it measures the Axes.
         if self._measuring:
             return ax.get_window_extent()
         self._measuring = True
         try:
             # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
-            nowhere = RendererAgg(1, 1, ax.figure.dpi)  # type: ignore[no-untyped-call]
+            nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
             box = ax.get_tightbbox(nowhere, bbox_extra_artists=[])
         finally:
             self._measuring = False
@@ -67,8 +70,9 @@ class Beside:
 class FullLength:
     """Axes locator: that of a colorbar, without the ratio of its sides that matplotlib fixes."""
 
-    def __init__(self, cax: Axes) -> None:
+    def __init__(self, cax: Axes, ax: Axes, location: Side) -> None:
         self._locator: Any = cax.get_axes_locator()
+        self.beside = ax, location
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
         box: Bbox = self._locator(cax, renderer)
@@ -79,6 +83,17 @@ class FullLength:
     def get_subplotspec(self) -> Any:
         """Return the cell in the figure, which tight layout asks a locator for."""
         return self._locator.get_subplotspec()
+
+
+def colorbars_beside(ax: Axes, location: Side) -> list[Axes]:
+    """Return the colorbars that are on a side of an Axes already."""
+    everywhere: list[Any] = [*ax.figure.axes, *ax.child_axes]
+    return [
+        other
+        for other in everywhere
+        if isinstance(locator := other.get_axes_locator(), FullLength)
+        and locator.beside == (ax, location)
+    ]
 
 
 def check_location(location: Any) -> None:

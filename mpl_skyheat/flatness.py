@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation, to_vectors
+from mpl_skyheat.grid import ROUND_TRIP, SkyGrid, local_areas, separation, to_vectors
+
+if TYPE_CHECKING:
+    from mpl_skyheat.planes import Plane
 
 # Where across the map the question is asked, as fractions of its width and height.
 PLACES = np.linspace(0, 1, 7)
@@ -13,13 +18,15 @@ RADII = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 DIRECTIONS = 8
 
 
-def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, to_sky: Projection) -> float:
+def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) -> float:
     """Return the largest error of smoothing on the plane, as a fraction of a source's peak.
 
     A source at q, smoothed with one metric G for the whole map, has at pixel p the density
     k(√(dᵀ G d)) √|G| / Ω(p), d = p − q, in place of k(separation of p and q). The two are compared
-    for a Gaussian of the kernel's ``spread`` (rad) around places all over the map.
+    for a Gaussian of the kernel's ``spread`` (rad) around places all over the map. Where the plane
+    is torn within the kernel's reach (at ±180 deg, say), all of the peak is lost: the error is 1.
     """
+    to_sky = plane.to_sky
     x, y = (
         v.ravel()[:, np.newaxis]
         for v in np.meshgrid(
@@ -28,7 +35,16 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, to_sky: Projec
         )
     )
     dx, dy = _offsets(spread, metric)
-    around = to_vectors(*to_sky(x + dx * grid.x.step, y + dy * grid.y.step))
+    lon, lat = to_sky(x + dx * grid.x.step, y + dy * grid.y.step)
+    farthest = np.s_[:, -DIRECTIONS:]
+    there = (x + dx * grid.x.step)[farthest], (y + dy * grid.y.step)[farthest]
+    back = plane.to_plane(lon[farthest], lat[farthest])
+    with np.errstate(invalid="ignore"):
+        off = np.hypot(*((b - t) / s for b, t, s in zip(back, there, grid.steps, strict=True)))
+        is_torn = np.isfinite(lon[:, :1]) & ~(off < ROUND_TRIP)
+    if is_torn.any():
+        return 1.0
+    around = to_vectors(lon, lat)
     true = separation(around, around[:, :1])
     assumed = np.sqrt(metric[0, 0] * dx**2 + 2 * metric[0, 1] * dx * dy + metric[1, 1] * dy**2)
     area = local_areas(to_sky, x, y, grid.x.step, grid.y.step)

@@ -84,8 +84,8 @@ class GridKernels:
         if self._plane.frame is None:
             return 0.0
         spreads = self._spreads_in_pixels * self._pixel
-        to_sky = self._plane.to_sky
-        return max((plane_error(s, self._metric, self._grid, to_sky) for s in spreads), default=0.0)
+        errors = [plane_error(s, self._metric, self._grid, self._plane) for s in spreads]
+        return max(errors, default=0.0)
 
     @property
     def is_narrow(self) -> bool:

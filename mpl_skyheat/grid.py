@@ -26,8 +26,10 @@ DEFAULT_LIMIT = 1024
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
-# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side.
+# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side, and
+# those of them that the edge cuts once more.
 SPLIT = 8
+SPLIT_AGAIN = 6
 
 # Pixels with a smaller diagonal (rad) have sides that pass for great circles.
 SMALL = np.radians(1.5)
@@ -134,6 +136,10 @@ class SkyGrid:
         return self.y.count, self.x.count
 
     @property
+    def steps(self) -> tuple[float, float]:
+        return self.x.step, self.y.step
+
+    @property
     def extent(self) -> tuple[float, float, float, float]:
         """Outer edges as matplotlib takes them: left, right, bottom, top."""
         return *self.x.bounds, *self.y.bounds
@@ -174,11 +180,16 @@ def grid_of_bins(view: View, nx: int, ny: int, *, closed: bool = False) -> SkyGr
     return SkyGrid(axis(view.x_min, view.x_max, nx), axis(view.y_min, view.y_max, ny))
 
 
-def grid_of_steps(view: View, step_x: float, step_y: float) -> SkyGrid:
-    """Cover a view with pixels of a given size, overhanging it evenly by less than one pixel."""
+def grid_of_steps(view: View, step_x: float, step_y: float, *, closed: bool = False) -> SkyGrid:
+    """Cover a view with pixels of a given size, overhanging it evenly by at most one pixel.
+
+    What is ``closed`` holds the view's upper edges, too.
+    """
 
     def axis(low: float, high: float, step: float) -> Axis:
-        count = max(int(np.ceil((high - low) / step * (1 - 1e-9))), 1)
+        across = (high - low) / step
+        count = int(np.floor(across)) + 1 if closed else int(np.ceil(across * (1 - 1e-9)))
+        count = max(count, 1)
         return Axis(0.5 * (low + high) - 0.5 * count * step, step, count)
 
     return SkyGrid(axis(view.x_min, view.x_max, step_x), axis(view.y_min, view.y_max, step_y))
@@ -201,7 +212,10 @@ def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tup
     for direction in ((1.0, 0.0), (0.0, 1.0)):
         step = 1e-3
         for _ in range(4):  # the angle is all but proportional to the step
-            step *= size / _chord(to_sky, at, direction, step)
+            chord = _chord(to_sky, at, direction, step)
+            if np.isnan(chord):  # such a pixel hangs over the edge of the sky
+                break
+            step *= size / chord
             if step < 1e-6:  # and wholly so here, where rounding would show
                 break
         steps.append(step)
@@ -257,17 +271,19 @@ def local_areas(
 
 
 def nearest_sky(to_sky: Projection, view: View) -> tuple[float, float] | None:
-    """Return the point on the sky nearest to a view's centre, or None if it shows no sky."""
+    """Return the point nearest to a view's centre with sky all around it; None if there is none."""
     centre = view.centre
-    if np.isfinite(to_sky(np.array([centre[0]]), np.array([centre[1]]))[0]).all():
-        return centre
-    x, y = np.meshgrid(
-        np.linspace(view.x_min, view.x_max, 65), np.linspace(view.y_min, view.y_max, 65)
-    )
-    distance = np.hypot(x - centre[0], y - centre[1])
-    distance[~np.isfinite(to_sky(x, y)[0])] = np.inf
-    best = np.unravel_index(np.argmin(distance), distance.shape)
-    return (float(x[best]), float(y[best])) if np.isfinite(distance[best]) else None
+    width, height = (max(side, 1e-3) for side in (view.x_max - view.x_min, view.y_max - view.y_min))
+    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * (width, height) / 128
+    i, j = np.meshgrid(np.linspace(-0.5, 0.5, 65), np.linspace(-0.5, 0.5, 65))
+    for x, y in (([centre[0]], [centre[1]]), (centre[0] + width * i, centre[1] + height * j)):
+        lon, _ = to_sky(np.add.outer(around[:, 0], x), np.add.outer(around[:, 1], y))
+        distance = np.hypot(np.subtract(x, centre[0]), np.subtract(y, centre[1]))
+        distance[~np.isfinite(lon).all(axis=0)] = np.inf
+        best = np.unravel_index(np.argmin(distance), distance.shape)
+        if np.isfinite(distance[best]):
+            return float(np.asarray(x)[best]), float(np.asarray(y)[best])
+    return None
 
 
 def quadrilateral_area(corners: FloatArray) -> FloatArray:
@@ -441,7 +457,7 @@ def _split_areas(
     its corners on the sky.
     """
     # A hair inside, so that nodes on a branch cut fall on the cell's side of it.
-    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, SPLIT + 1)
+    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, (SPLIT if again else SPLIT_AGAIN) + 1)
     x, y = np.broadcast_arrays(
         left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
     )

@@ -29,6 +29,9 @@ GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
 # the pixel centres it would not smooth properly.
 NARROW = 0.5
 
+# A raster is made from at most this many samples a side.
+FINEST = 4000
+
 
 class KernelAlgebra(ABC):
     """What can be added to, subtracted from and scaled with another kernel."""
@@ -153,7 +156,8 @@ class RadialKernel(PixelKernel):
         if self.in_pixels:
             metric = np.eye(2)
         half_x, half_y = self.half_sizes(metric)
-        split = self._subpixels(float(np.sqrt(np.diag(metric)).max()))
+        pixel = float(np.sqrt(np.diag(metric)).max())
+        split = self._subpixels(pixel, max(half_x, half_y))
         x = _subpixel_centres(half_x, split)
         y = _subpixel_centres(half_y, split)
         squared = (
@@ -161,17 +165,23 @@ class RadialKernel(PixelKernel):
             + 2 * metric[0, 1] * x * y[:, np.newaxis]
             + metric[1, 1] * y[:, np.newaxis] ** 2
         )
-        fine = self.profile(np.sqrt(np.maximum(squared, 0)))
+        r = np.sqrt(np.maximum(squared, 0))
+        # A ring that is thinner than the samples are apart must not fall between them.
+        is_thin = self.has_steps and self.core < 2 * pixel / split
+        fine = self.smeared_profile(r, pixel / split) if is_thin else self.profile(r)
+        if not self.in_pixels:
+            fine = np.where(r <= self.reach, fine, 0.0)
         pixels = fine.reshape(len(y) // split, split, len(x) // split, split).sum(axis=(1, 3))
         return np.asarray(pixels / pixels.sum())
 
-    def _subpixels(self, pixel: float) -> int:
+    def _subpixels(self, pixel: float, half: int) -> int:
         """How many samples along a pixel's side (odd, so that one is at its centre)."""
         if self.has_steps:
             wanted = max(20.0 * pixel / self.core, 5.0)
         else:
             wanted = 4.0 * pixel / self.core if self.core < NARROW * pixel else 0.0
-        return 2 * min(int(wanted) // 2, 100) + 1
+        most = max(FINEST // (2 * half + 1), 1)
+        return 2 * min(int(wanted) // 2, most // 2) + 1
 
 
 class Gaussian(RadialKernel):
@@ -286,6 +296,10 @@ class Epanechnikov(RadialKernel):
         return f"Epanechnikov(radius={_text(self.radius)})"
 
 
+# With a smaller exponent, 99.9 % of the profile reaches beyond a thousand widths.
+MIN_BETA = 1.5
+
+
 class Moffat(RadialKernel):
     """Moffat (1969, A&A 3, 455) profile of seeing, k(θ) ∝ (1 + (θ / γ)²)^−β.
 
@@ -294,13 +308,13 @@ class Moffat(RadialKernel):
     fwhm : `~astropy.units.Quantity` ['angle'] or str
         Full width at half maximum, 2 γ √(2^(1/β) − 1); ``3*u.pix`` for map pixels.
     beta : float, optional
-        Exponent, above 1. The default, 4.765, is that of atmospheric turbulence
-        (Trujillo et al. 2001, MNRAS 328, 977).
+        Exponent, 1.5 or more, below which the wings have no end. The default, 4.765, is that of
+        atmospheric turbulence (Trujillo et al. 2001, MNRAS 328, 977).
 
     Raises
     ------
     ValueError
-        If the width is not a positive, finite angle, or ``beta`` not above 1.
+        If the width is not a positive, finite angle, or ``beta`` is below 1.5.
 
     Notes
     -----
@@ -309,8 +323,8 @@ class Moffat(RadialKernel):
 
     def __init__(self, fwhm: u.Quantity | str, beta: float = 4.765) -> None:
         self.fwhm = parse_width(fwhm, "fwhm")
-        if not 1 < beta < math.inf:
-            raise ValueError(f"beta must be a finite number above 1; got {beta!r}")
+        if not isinstance(beta, int | float | np.number) or not MIN_BETA <= beta < math.inf:
+            raise ValueError(f"beta must be a finite number of {MIN_BETA} or more; got {beta!r}")
         self.beta = float(beta)
         width, self.in_pixels = _in_base_unit(self.fwhm)
         self._gamma = width / (2 * math.sqrt(2 ** (1 / self.beta) - 1))

@@ -28,7 +28,7 @@ from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions
 from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
 from mpl_skyheat.points import Catalogue, read_catalogue
-from mpl_skyheat.projection import project
+from mpl_skyheat.projection import change_frame, project
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
 from mpl_skyheat.sphere import sphere_density
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 # The default bins along each side of a map of Cartesian x, y.
 FLAT_BINS = 100
 
-# What a map takes while it is made: counts, solid angles, their transforms and the kernel's.
-BYTES_PER_PIXEL = 100
+# What a map takes while it is made: counts, transforms, and most of all the solid angles of a map
+# with the sky's edge on it.
+BYTES_PER_PIXEL = 280
 
 # Points where the plane shows less than this fraction of the median solid angle per pixel do not
 # set a map's bounds: towards its horizon a gnomonic projection stretches the sky without limit.
@@ -152,6 +153,7 @@ def make_map(
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
     counts = tally.counts(wide, core)
+    tally.warn_if_all_are_outside(centre)
     area = _areas(plane, wide, counts)
     if choice.geometry == "sphere":
         density = sphere_density(catalogue, plane, centre, grid, area, kernels.angular_terms)
@@ -211,15 +213,35 @@ class Tally:
         self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
         return total.image
 
+    def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
+        """Warn of a map without a single point, as by swapped columns or positions in rad."""
+        if self.rows["inside"] or not self.rows["outside"]:
+            return
+        block = next(block for block in self._catalogue.blocks() if len(block.lon))
+        middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
+        names = self._catalogue.lon.name, self._catalogue.lat.name
+        if self._plane.frame is not None and self._catalogue.frame is not None:
+            sky = self._plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
+            lon, lat = change_frame(*sky, self._plane.frame, self._catalogue.frame)
+            middle = f"{names[0]}={lon[0]:.5g}, {names[1]}={lat[0]:.5g} deg"
+        warnings.warn(
+            f"none of the {self.rows['outside']} points is on the map: the first of them is at "
+            f"{names[0]}={block.lon[0]:.5g}, {names[1]}={block.lat[0]:.5g}, the map's centre at "
+            f"{middle}; are units, order and frame right?",
+            AstropyUserWarning,
+            stacklevel=4,
+        )
+
 
 def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Leave out the points that a projection has moved towards infinity."""
     some = np.s_[:: len(x) // 10_000 + 1]
-    smallest = STRETCHED * np.median(local_areas(plane.to_sky, x[some], y[some]))
+    smallest = STRETCHED * np.nanmedian(local_areas(plane.to_sky, x[some], y[some]))
     extremes = [x.argmin(), x.argmax(), y.argmin(), y.argmax()]
-    if (local_areas(plane.to_sky, x[extremes], y[extremes]) >= smallest).all():
+    # (Unknown at the edge of the sky.)
+    if not (local_areas(plane.to_sky, x[extremes], y[extremes]) < smallest).any():
         return x, y
-    keep = local_areas(plane.to_sky, x, y) >= smallest
+    keep = ~(local_areas(plane.to_sky, x, y) < smallest)
     return x[keep], y[keep]
 
 
@@ -242,14 +264,14 @@ def _cut_grid(
     size, bins = options.pixel_size, options.bins
     if plane.frame is None and size is None:
         bins = bins or (FLAT_BINS, FLAT_BINS)
-        # The largest x and y are in the map then, as in numpy.histogram2d.
-        return grid_of_bins(view, *bins, closed=not plane.view.is_known)
+    # Bounds that come from the points hold the outermost of them, as in numpy.histogram2d.
+    closed = not plane.view.is_known
     if bins is not None:
-        return grid_of_bins(view, *bins)
+        return grid_of_bins(view, *bins, closed=closed)
     if size is None:
         return native_grid(view)
     steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
-    return grid_of_steps(view, *steps)
+    return grid_of_steps(view, *steps, closed=closed)
 
 
 def _check_memory(options: MapOptions, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:

@@ -229,7 +229,9 @@ def plane_of_wcs(wcs: Any, shape: tuple[int, int] | None = None) -> Plane:
     """
     low_level = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
     if not isinstance(low_level, BaseLowLevelWCS):
-        raise TypeError(f"wcs must be a WCS, such as astropy.wcs.WCS; got {type(wcs).__name__}")
+        raise TypeError(
+            f"wcs must be a WCS, such as astropy.wcs.WCS(header); got {type(wcs).__name__}"
+        )
     return _celestial_plane(low_level, _view_of_shape(low_level, shape), header=low_level)
 
 
@@ -278,15 +280,23 @@ def _celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: boo
 
 def _world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
     """Return the WCS's own world_to_pixel_values, made definite where distortions are inverted."""
-    if not (isinstance(wcs, WCS) and wcs.has_distortion):
-        return wcs.world_to_pixel_values
+    is_distorted = isinstance(wcs, WCS) and wcs.has_distortion
+    return Undistorted(wcs) if is_distorted else wcs.world_to_pixel_values
 
-    def undistorted(*world: Any) -> list[FloatArray]:
-        linear = wcs.wcs_world2pix(*world, 0)
+
+class Undistorted:
+    """The inverse of a distorted FITS WCS."""
+
+    def __init__(self, wcs: WCS) -> None:
+        # A distorted WCS that is used by several threads at once gives wrong positions.
+        self._wcs = wcs.deepcopy()
+
+    def __call__(self, *world: Any) -> list[FloatArray]:
+        linear = self._wcs.wcs_world2pix(*world, 0)
         if not np.isfinite(linear).all(axis=0).any():  # the iteration would warn of nothing but NaN
             return list(linear)
         try:
-            pixel = wcs.all_world2pix(*world, 0, tolerance=DISTORTION_TOLERANCE, maxiter=50)
+            pixel = self._wcs.all_world2pix(*world, 0, tolerance=DISTORTION_TOLERANCE, maxiter=50)
         except NoConvergence as failure:
             # Far outside the image, where the polynomial means nothing.
             pixel = failure.best_solution.T.copy()
@@ -294,8 +304,6 @@ def _world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
                 if lost is not None:
                     pixel[:, lost] = np.nan
         return list(pixel)
-
-    return undistorted
 
 
 def _celestial_order(wcs: BaseLowLevelWCS) -> tuple[int, int]:
@@ -390,7 +398,8 @@ def plane_of_axes(ax: Axes, *, flat: bool) -> Plane:
         return _plane_of_wcsaxes(ax)
     if flat and getattr(ax, "name", None) == "rectilinear":
         return _plane_of_plain_axes(ax)
-    hint = " (pass frame='flat' if x, y are Cartesian)" if ax.name == "rectilinear" else ""
+    is_plain = getattr(ax, "name", None) == "rectilinear"
+    hint = " (pass frame='flat' if x, y are Cartesian)" if is_plain else ""
     raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}{hint}")
 
 
@@ -404,7 +413,7 @@ def _plane_of_wcsaxes(ax: Any) -> Plane:
     shape = _view_of_shape(wcs, None)
     if swap:
         shape = View(*shape[2:], *shape[:2])
-    limits = _limits(ax.get_xlim(), ax.get_ylim())
+    limits = _limits(ax)
     try:
         plane = _celestial_plane(wcs, limits.filled(shape), header=ax.wcs, swap=swap)
     except ValueError as error:
@@ -416,10 +425,11 @@ def _with_freshness(plane: Plane, limits: View) -> Plane:
     return replace(plane, is_fresh=(bool(np.isnan(limits.x_min)), bool(np.isnan(limits.y_min))))
 
 
-def _limits(x: tuple[float, float], y: tuple[float, float]) -> View:
-    """Return the limits of an Axes, unknown where they are still those of a fresh one."""
-    x_min, x_max = (np.nan, np.nan) if sorted(x) == [0, 1] else sorted(x)
-    y_min, y_max = (np.nan, np.nan) if sorted(y) == [0, 1] else sorted(y)
+def _limits(ax: Any) -> View:
+    """Return the limits of a WCSAxes, unknown where they are still those of a fresh one."""
+    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    x_min, x_max = (np.nan, np.nan) if x == [0, 1] and ax.get_autoscalex_on() else x
+    y_min, y_max = (np.nan, np.nan) if y == [0, 1] and ax.get_autoscaley_on() else y
     return View(x_min, x_max, y_min, y_max)
 
 
@@ -432,8 +442,14 @@ def _plane_of_plain_axes(ax: Axes) -> Plane:
             )
     x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     # Limits that nobody set and nothing is drawn in yet are not a choice.
-    if not ax.has_data():
-        x = [np.nan, np.nan] if ax.get_autoscalex_on() else x
-        y = [np.nan, np.nan] if ax.get_autoscaley_on() else y
+    if ax.get_autoscalex_on() and _is_empty(ax.get_shared_x_axes(), ax):
+        x = [np.nan, np.nan]
+    if ax.get_autoscaley_on() and _is_empty(ax.get_shared_y_axes(), ax):
+        y = [np.nan, np.nan]
     limits = View(*x, *y)
     return _with_freshness(flat_plane(limits), limits)
+
+
+def _is_empty(shared: Any, ax: Axes) -> bool:
+    """Tell whether nothing is drawn on an Axes and on those that share its limits."""
+    return not any(sibling.has_data() for sibling in shared.get_siblings(ax))

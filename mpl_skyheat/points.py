@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -97,20 +97,18 @@ class Column:
     shape: tuple[int, ...]
     unit: u.UnitBase | None = None
     mask: NDArray[np.bool_] | None = None
+    # What its values are multiplied with: from its unit to the one that is wanted.
+    factor: float = 1.0
 
     def __len__(self) -> int:
         return len(self.values)
 
     def block(self, rows: slice) -> FloatArray:
-        """Return these rows, with NaN where they are masked."""
+        """Return these rows, in deg if they are ``angles``, with NaN where they are masked."""
         values = np.ma.filled(np.ma.asarray(self.values[rows]).astype(float), np.nan)
         if self.mask is not None:
             values = np.where(self.mask[rows], np.nan, values)
-        return values * self._factor()
-
-    def _factor(self) -> float:
-        is_angle = self.unit is not None and self.unit.is_equivalent(u.deg)
-        return float(self.unit.to(u.deg)) if is_angle and self.unit else 1.0
+        return values * self.factor
 
 
 @dataclass(frozen=True)
@@ -207,9 +205,9 @@ def read_catalogue(
         raise TypeError(_no_points(points))
     names = _axis_names(sky_frame)
     lon, lat = (_column(p, name) for p, name in zip(points, names, strict=True))
-    for column in (lon, lat):
-        _check_unit(column, sky_frame)
-    return Catalogue(sky_frame, lon, lat, weights_column)
+    return Catalogue(
+        sky_frame, _in_degrees(lon, sky_frame), _in_degrees(lat, sky_frame), weights_column
+    )
 
 
 def read_positions(
@@ -223,14 +221,27 @@ def read_positions(
         As `read_catalogue`, for positions that are no SkyCoord and no two arrays of numbers.
     """
     if len(position) == 2:
-        position = tuple(p if isinstance(p, u.Quantity) else np.asarray(p) for p in position)
-        position = np.broadcast_arrays(*position, subok=True)
-    shape = position[0].shape if position else ()
+        position = np.broadcast_arrays(*map(_of_any_shape, position), subok=True)
+    elif len(position) != 1 or not isinstance(position[0], SkyCoord | BaseCoordinateFrame):
+        got = ", ".join(repr(p) for p in position) or "nothing"
+        raise TypeError(f"position must be one SkyCoord, or two numbers or arrays; got {got}")
+    shape = position[0].shape
     catalogue = read_catalogue(tuple(position), frame=frame)
     lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
     if catalogue.frame is not None:
         lat = _checked_latitudes(lat, catalogue.lat.name, 0)
     return lon.reshape(shape), lat.reshape(shape), catalogue.frame
+
+
+def _of_any_shape(values: Any) -> Any:
+    """Return an array or Quantity; NaN where it is masked."""
+    if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
+        values = u.Quantity(values)
+    if isinstance(values, Masked):
+        values = values.filled(np.nan)
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
+    return values if isinstance(values, u.Quantity) else np.asarray(values)
 
 
 def find_frame(frame: Any) -> BaseCoordinateFrame | None:
@@ -378,8 +389,9 @@ def _from_coordinates(
         frame = frame.transform_to(ICRS())
     sky = frame.represent_as(UnitSphericalRepresentation)
     names = _axis_names(frame)
+    frame = frame.replicate_without_data()
     lon, lat = _column(sky.lon, names[0]), _column(sky.lat, names[1])
-    return Catalogue(frame.replicate_without_data(), lon, lat, weights)
+    return Catalogue(frame, _in_degrees(lon, frame), _in_degrees(lat, frame), weights)
 
 
 def _column(values: Any, name: str) -> Column:
@@ -391,7 +403,13 @@ def _column(values: Any, name: str) -> Column:
     if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
         values = u.Quantity(values)
     unit = getattr(values, "unit", None)
-    mask = getattr(values, "mask", None) if isinstance(values, u.Quantity) else None
+    if isinstance(unit, u.UnitBase | None):
+        pass
+    elif isinstance(unit, u.FunctionUnitBase):
+        raise TypeError(f"{name} must have a linear unit; got '{unit}' (take its physical value)")
+    else:  # another package's columns may have a unit of their own kind
+        unit = None
+    mask = values.mask if isinstance(values, Masked) else None
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
         hint = " (read sexagesimal text with SkyCoord)" if array.dtype.kind in "SU" else ""
@@ -400,14 +418,16 @@ def _column(values: Any, name: str) -> Column:
         name,
         array.ravel(),
         np.atleast_1d(array).shape,
-        unit if isinstance(unit, u.UnitBase) else None,
+        unit,
         None if mask is None else np.ravel(mask),
     )
 
 
 def _array(values: Any, name: str) -> Any:
+    if isinstance(values, Masked):
+        values = values.unmasked
     if isinstance(values, u.Quantity):
-        return np.asarray(getattr(values, "unmasked", values).value)
+        return np.asarray(values.value)
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.asarray(values)
     if type(values).__module__.startswith("pandas"):
@@ -422,10 +442,11 @@ def _array(values: Any, name: str) -> Any:
     return array.astype(float) if array.size == 0 else array
 
 
-def _check_unit(column: Column, frame: BaseCoordinateFrame | None) -> None:
+def _in_degrees(column: Column, frame: BaseCoordinateFrame | None) -> Column:
+    """Return a column of longitudes or latitudes, to be read in deg (as it is without a frame)."""
     unit = column.unit
     if unit is None or (unit == u.dimensionless_unscaled and frame is None):
-        return
+        return column
     if frame is None:
         raise ValueError(
             f"{column.name} must be plain numbers with frame='flat'; got unit '{unit}'"
@@ -434,3 +455,4 @@ def _check_unit(column: Column, frame: BaseCoordinateFrame | None) -> None:
         raise ValueError(
             f"{column.name} must be an angle (plain numbers are degrees); got unit '{unit}'"
         )
+    return replace(column, factor=float(unit.to(u.deg)))

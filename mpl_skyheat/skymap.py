@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 
+# Without it, the result of arithmetic would not know the frame that positions are looked up in.
+KEEP_META = {"handle_meta": "first_found"}
+
+# The map's edges belong to it, as exactly as they can be found.
+EDGE = 1e-9
+
+
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     """A map of sky density or counts: `~astropy.nddata.NDData` with counts and solid angles.
 
@@ -40,7 +47,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     ----------
     counts : `~numpy.ndarray` or None
         Points in each pixel (int64), or the sum of their weights (float64); not smoothed. None
-        on the result of arithmetic.
+        on the result of arithmetic, as ``solid_angle`` is.
     solid_angle : `~astropy.units.Quantity` or None
         Each pixel's area.
     meta : dict
@@ -61,6 +68,18 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         super().__init__(data, *args, **kwargs)
         self.counts = None if counts is None else np.asarray(counts)
         self.solid_angle = solid_angle
+
+    def add(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().add(operand, *args, **KEEP_META | kwargs)
+
+    def subtract(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().subtract(operand, *args, **KEEP_META | kwargs)
+
+    def multiply(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().multiply(operand, *args, **KEEP_META | kwargs)
+
+    def divide(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().divide(operand, *args, **KEEP_META | kwargs)
 
     def _slice(self, item: Any) -> dict[str, Any]:
         # NDSlicingMixin's documented hook for further attributes.
@@ -112,7 +131,10 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
 def _inside(values: FloatArray, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
     ny, nx = values.shape
-    return np.asarray((x >= -0.5) & (x <= nx - 0.5) & (y >= -0.5) & (y <= ny - 0.5))
+    inside = (np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + EDGE) & (
+        np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + EDGE
+    )
+    return np.asarray(inside)
 
 
 def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:

@@ -37,15 +37,18 @@ def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code
     return _framed(wcs, around.spherical.lon.deg, around.spherical.lat.deg)
 
 
-def all_sky_wcs(frame: BaseCoordinateFrame, pixel_size: u.Quantity, code: str) -> WCS:
-    """Return the WCS of the whole sky, centred on longitude and latitude zero of its frame."""
+def all_sky_wcs(
+    frame: BaseCoordinateFrame, pixel_size: u.Quantity, code: str, center: SkyCoord | None = None
+) -> WCS:
+    """Return the WCS of the whole sky, with the longitude of a centre (or zero) in the middle."""
     if frame.name not in AXES:
         frame = SkyCoord(0, 0, unit="deg").frame
-    center = SkyCoord(0, 0, unit="deg", frame=frame)
+    middle = 0.0 if center is None else float(center.transform_to(frame).spherical.lon.deg)
+    center = SkyCoord(middle, 0, unit="deg", frame=frame)
     wcs = _blank_wcs(frame, center, pixel_size, code)
     # A hair inside the edges, where a projection may not be defined.
     lon, lat = np.meshgrid(np.linspace(-179.999, 179.999, 361), np.linspace(-89.999, 89.999, 181))
-    return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=True)
+    return _framed(wcs, middle + lon.ravel(), lat.ravel(), fit_pixels=True)
 
 
 def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:

@@ -242,6 +242,7 @@ def test_pixels_of_a_large_wcs_are_merged_k_by_k():
     np.testing.assert_array_equal(sky_map(stars, wcs=wcs, shape=shape).counts, expected)
 
 
+@pytest.mark.filterwarnings("ignore:none of the")
 def test_1024_pixels_are_not_merged():
     wcs = make_wcs(FIELD)
     assert sky_map([150.1], [42.2], wcs=wcs, shape=(10, 1024)).counts.shape == (10, 1024)
@@ -295,6 +296,7 @@ def test_smoothing_leaves_the_counts_alone(boundary):
     assert not np.array_equal(smoothed.data, expected)
 
 
+@pytest.mark.filterwarnings("ignore:none of the")
 @pytest.mark.parametrize("name", ["plain", "SIP", "TPV"])
 def test_points_that_are_all_on_the_far_side_of_the_sky_are_outside(name):
     skymap = sky_map([330.0, 331.0], [-42.0, -43.0], wcs=make_wcs(FIELDS[name]), shape=FIELD_SHAPE)

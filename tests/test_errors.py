@@ -202,8 +202,11 @@ def test_arrays_that_make_no_kernel_are_refused(kernel, text):
     [
         (Gaussian, "Gaussian takes either sigma or fwhm; got sigma=None, fwhm=None"),
         (lambda: Gaussian("1 deg", fwhm="2 deg"), "…; got sigma='1 deg', fwhm='2 deg'"),
-        (lambda: Moffat("1 deg", beta=1), "beta must be a finite number above 1; got 1"),
-        (lambda: Moffat("1 deg", beta=np.nan), "beta must be a finite number above 1; got nan"),
+        (lambda: Moffat("1 deg", beta=1), "beta must be a finite number of 1.5 or more; got 1"),
+        (
+            lambda: Moffat("1 deg", beta=np.nan),
+            "beta must be a finite number of 1.5 or more; got nan",
+        ),
         (lambda: Annulus("2 deg", "1 deg"), "inner …; got inner='2 deg', outer='1 deg'"),
         (lambda: Annulus(1 * u.pix, "1 deg"), "inner must be smaller than outer, in the same…"),
         (lambda: np.inf * TopHat("1 deg"), "a kernel's factor must be a finite number; got inf"),

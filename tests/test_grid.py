@@ -359,6 +359,7 @@ def test_a_wcs_without_shape_shows_all_the_points(latitude):
     assert skymap.meta["inside"] == 500
 
 
+@pytest.mark.filterwarnings("ignore:none of the")
 def test_the_wcs_own_shape_is_the_view():
     wcs = make_wcs()
     wcs.pixel_shape = (60, 50)

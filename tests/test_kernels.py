@@ -113,9 +113,9 @@ def test_a_gaussian_in_angle_has_the_profile_of_the_separation(pixel):
     raster = Gaussian("2 arcmin").raster(metric_of(jacobian))
     separation = np.linalg.norm(np.tensordot(jacobian, np.stack(offsets(raster)), axes=1), axis=0)
     area = abs(np.linalg.det(jacobian))
-    expected = area * np.exp(-(separation**2) / 8) / (8 * np.pi)
+    expected = np.where(separation <= 10, area * np.exp(-(separation**2) / 8) / (8 * np.pi), 0)
     np.testing.assert_allclose(raster, expected, rtol=1e-4, atol=1e-15)
-    # It is laid out to five sigma in every direction.
+    # It is cut at five sigma in every direction.
     assert separation[[0, -1]].min() > 10 - 1e-9
     assert separation[:, [0, -1]].min() > 10 - 1e-9
 
@@ -125,7 +125,7 @@ def test_a_gaussian_in_angle_is_that_in_pixels_of_this_angle():
     in_pixels = Gaussian(3 * u.pix).raster(ARCMIN_PIXEL)
     margin = (len(in_angle) - len(in_pixels)) // 2
     core = in_angle[margin:-margin, margin:-margin]
-    np.testing.assert_allclose(core / core.sum(), in_pixels, rtol=1e-10)
+    np.testing.assert_allclose(core / core.sum(), in_pixels, rtol=1e-4, atol=4e-6 * core.max())
 
 
 @pytest.mark.parametrize("width", [3 * u.arcmin, 0.05 * u.deg, "180 arcsec"])

@@ -155,6 +155,7 @@ def test_smoothing_is_the_sum_over_great_circles_up_to_the_edge(pixel_size):
     np.testing.assert_allclose(found, expected, rtol=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:none of the")
 @pytest.mark.parametrize(
     "kernel",
     [Gaussian("6 arcmin"), TopHat("15 arcmin"), Epanechnikov("15 arcmin"), Moffat("14 arcmin")],
@@ -174,6 +175,7 @@ def test_points_just_outside_the_view_are_seen_from_within(kernel):
     np.testing.assert_allclose(skymap.data[:, 40], mirrored.data[:, 40], rtol=1e-3, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:none of the")
 def test_a_source_outside_the_view_has_its_gaussian_inside():
     shape = (41, 41)
     wcs = make_wcs(shape, 2 * u.arcmin)
