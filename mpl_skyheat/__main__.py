@@ -177,6 +177,8 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def _save(figure: Figure, path: Path) -> None:
     """Write the picture, once all of it is drawn."""
     picture = io.BytesIO()
+    # A WCSAxes knows the size of its labels only when it has been drawn; then they are laid out.
+    figure.draw_without_rendering()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
     path.write_bytes(picture.getvalue())
 
@@ -247,7 +249,7 @@ def _read_positions(names: tuple[str, ...], table: Any, frame: Any) -> Catalogue
 class Region:
     """What is drawn of the sky, how; the whole of it unless ``is_field``."""
 
-    center: SkyCoord
+    center: SkyCoord | None
     radius: u.Quantity
     is_field: bool
     pixel_size: u.Quantity
@@ -269,7 +271,7 @@ class Region:
 
     def wcs(self, frame: Any) -> WCS:
         """Return the WCS of the field, or of the sky with the centre's longitude in the middle."""
-        if self.is_field:
+        if self.center is not None and self.is_field:
             center = self.center.transform_to(frame)
             return field_wcs(center, self.radius, self.pixel_size, self.projection)
         return all_sky_wcs(frame, self.pixel_size, self.projection, self.center)
@@ -283,13 +285,11 @@ def _region(options: argparse.Namespace, catalogue: Catalogue) -> Region:
     if center is None or radius is None:
         center, radius = _circle_around(catalogue, center, radius)
     is_field = radius < 180 * u.deg if options.radius is not None else radius <= WIDEST_FIELD
-    if not is_field and asked is None:
-        center = SkyCoord(0, 0, unit="deg", frame=frame)
     pixel_size = options.pixel_size
     if pixel_size is None:
         pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
     return Region(
-        center,
+        center if is_field else asked,
         radius if is_field or options.radius is not None else 180 * u.deg,
         is_field,
         pixel_size,
@@ -346,6 +346,11 @@ def _sky_axes(
         names = ("Ecliptic longitude", "Ecliptic latitude")
     for helper, name in zip(ax.coords, names, strict=True):
         helper.set_axislabel("" if is_elliptical else name)
+    if not is_elliptical:
+        for helper, side in zip(ax.coords, "bl", strict=True):
+            helper.set_ticks_position(side)
+            helper.set_ticklabel_position(side)
+            helper.set_axislabel_position(side)
     if is_elliptical:
         ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
         ax.coords[0].set_ticks(spacing=60 * u.deg)

@@ -175,6 +175,8 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
     """Add the image, with the Axes' limits as they were, or on the map where it had none."""
     limits = ax.get_xlim(), ax.get_ylim()
     left, right, bottom, top = view
+    if plane.frame is not None and not ax.images and ax.get_aspect() == "auto":
+        ax.set_aspect("equal")  # as imshow does
     ax.add_image(heat)
     # Later artists must not make the limits jump to what overhangs them.
     ax.update_datalim([(left, bottom), (right, top)])
@@ -187,8 +189,6 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
     ):
         inverted = old[0] > old[1]
         setter(new[::-1] if is_fresh and inverted else new if is_fresh else old, auto=None)
-    if plane.frame is not None and ax.get_aspect() == "auto":
-        ax.set_aspect("equal")  # as imshow does
     _make_current(ax, heat)
 
 

@@ -19,7 +19,7 @@ THICKNESS = 0.05
 PAD = 0.03
 
 # Room that a colorbar's tick labels and label take, in font sizes.
-LABELS = 6.8
+LABELS = 7.0
 
 
 class Beside:

@@ -26,10 +26,12 @@ DEFAULT_LIMIT = 1024
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
-# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side, and
-# those of them that the edge cuts once more.
+# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side.
 SPLIT = 8
-SPLIT_AGAIN = 6
+
+# The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
+# the distance from it.
+EDGE_STEPS = 16
 
 # Pixels with a smaller diagonal (rad) have sides that pass for great circles.
 SMALL = np.radians(1.5)
@@ -172,10 +174,9 @@ def grid_of_bins(view: View, nx: int, ny: int, *, closed: bool = False) -> SkyGr
     """Cut a view into nx × ny equal bins."""
 
     def axis(low: float, high: float, count: int) -> Axis:
-        width = high - low
-        if width == 0:  # as numpy.histogram does for values that are all the same
-            low, width = low - 0.5, 1.0
-        return Axis(low, width / count, count, closed_at=max(high, low + width) if closed else None)
+        if low == high:  # as numpy.histogram does for values that are all the same
+            low, high = low - 0.5, high + 0.5
+        return Axis(low, (high - low) / count, count, closed_at=high if closed else None)
 
     return SkyGrid(axis(view.x_min, view.x_max, nx), axis(view.y_min, view.y_max, ny))
 
@@ -453,27 +454,68 @@ def _split_areas(
 ) -> FloatArray:
     """Areas of cells that are large or partly off the sky, from a lattice in each.
 
-    Parts that the sky's edge cuts are split once more; what is cut then counts by the fraction of
-    its corners on the sky.
+    Parts that are still large, across a branch cut maybe, are split once more.
     """
     # A hair inside, so that nodes on a branch cut fall on the cell's side of it.
-    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, (SPLIT if again else SPLIT_AGAIN) + 1)
+    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, SPLIT + 1)
     x, y = np.broadcast_arrays(
         left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
     )
     vectors, on_sky = sky(x, y)
-    # A cell that spans far more of the sky than it should lies across a branch cut or the edge.
     largest = 4 * SMALL if again else np.inf
     areas, sound = _cell_areas(np.where(on_sky[..., None], vectors, np.nan), largest)
-    node = on_sky.astype(float)
-    share = 0.25 * (node[:, :-1, :-1] + node[:, 1:, :-1] + node[:, :-1, 1:] + node[:, 1:, 1:])
-    cut = ~sound & (share > 0)
-    if again:
-        if cut.any():
-            corners = x[:, :-1, :-1][cut], y[:, :-1, :-1][cut]
-            areas[cut] = _split_areas(*corners, width / SPLIT, height / SPLIT, sky, again=False)
-        return np.asarray(areas.sum(axis=(1, 2)))
-    whole = sound.sum(axis=(1, 2))
-    typical = np.median(areas[sound]) if sound.any() else 0.0
-    mean = np.where(whole > 0, areas.sum(axis=(1, 2)) / np.maximum(whole, 1), typical)
-    return np.asarray(areas.sum(axis=(1, 2)) + mean * (share * cut).sum(axis=(1, 2)))
+    nodes = _corners(on_sky)
+    cut = nodes.any(axis=0) & ~nodes.all(axis=0)
+    if cut.any():
+        areas[cut] = _clipped_areas(_corners(x)[:, cut], _corners(y)[:, cut], nodes[:, cut], sky)
+    large = ~sound & nodes.all(axis=0)
+    if again and large.any():
+        corners = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
+        areas[large] = _split_areas(*corners, width / SPLIT, height / SPLIT, sky, again=False)
+    return np.asarray(areas.sum(axis=(1, 2)))
+
+
+def _corners(nodes: NDArray[Any]) -> NDArray[Any]:
+    """Return the values (4, n, ny, nx) at the corners, in order around, of lattices' cells."""
+    return np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, 1:], nodes[:, 1:, :-1]])
+
+
+def _clipped_areas(
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: _SkyTest
+) -> FloatArray:
+    """Areas of the parts on the sky of cells (4, n) that the edge of the sky cuts.
+
+    A part is the polygon of the corners on the sky and the points where the edge crosses the
+    sides.
+    """
+    crossing_x, crossing_y = _edge_crossings(x, y, on_sky, sky)
+    vectors, known = sky(
+        np.stack([x, crossing_x], axis=1).reshape(8, -1),
+        np.stack([y, crossing_y], axis=1).reshape(8, -1),
+    )
+    present = np.stack([on_sky, on_sky != np.roll(on_sky, -1, axis=0)], axis=1).reshape(8, -1)
+    # Where the polygon has no corner, the one before is repeated: that adds no area.
+    for _ in range(2):
+        for i in range(8):
+            missing = ~(present[i] & known[i])
+            vectors[i, missing] = vectors[i - 1, missing]
+    return np.abs(sum(_triangle_area(vectors[0], vectors[i], vectors[i + 1]) for i in range(1, 7)))
+
+
+def _edge_crossings(
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: _SkyTest
+) -> tuple[FloatArray, FloatArray]:
+    """Return points just on the sky where its edge crosses the sides of cells, by bisection."""
+    x_next, y_next, on_next = (np.roll(v, -1, axis=0) for v in (x, y, on_sky))
+    crossed = on_sky != on_next
+    begins_on = on_sky[crossed]
+    x_on, x_off = np.where(begins_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
+    y_on, y_off = np.where(begins_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
+    for _ in range(EDGE_STEPS):
+        x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
+        _, is_on = sky(x_mid, y_mid)
+        x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
+        y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
+    crossing_x, crossing_y = x.copy(), y.copy()
+    crossing_x[crossed], crossing_y[crossed] = x_on, y_on
+    return crossing_x, crossing_y
