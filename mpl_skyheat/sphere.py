@@ -55,7 +55,7 @@ def sphere_density(
     density = np.zeros(grid.shape)
     for lattice, spread, (factor, kernel) in zip(lattices, spreads, terms, strict=True):
         smooth = SmoothSphere(lattice, spread.bins, kernel)
-        density += factor * pixels.mean(smooth, _split(kernel, area))
+        density += factor * pixels.values(smooth, kernel.core)
     return density
 
 
@@ -68,13 +68,6 @@ def _check_memory(lattices: Sequence[Lattice]) -> None:
             f"{finest.columns} bins and {needed / 2**30:.3g} GiB, more than half of this machine's "
             "memory; a wider kernel, a smaller region, or geometry='plane' would do"
         )
-
-
-def _split(kernel: RadialKernel, area: FloatArray) -> int:
-    """Return how many samples a pixel's side takes: one, unless the kernel is narrow."""
-    side = float(np.sqrt(np.median(area[area > 0])))
-    # A kernel narrower than that is averaged over the pixel, as on the plane.
-    return 1 if kernel.core >= NARROW * side else int(np.ceil(1.5 * side / kernel.core))
 
 
 def _rotation_to_origin(lon: float, lat: float) -> FloatArray:
@@ -110,8 +103,8 @@ class _Pixels:
         self._plane, self._grid, self._turn = plane, grid, turn
         self._on_sky = area > 0
         self._side = float(np.sqrt(area.max()))
-        x, y = np.meshgrid(grid.x.centres, grid.y.centres)
-        self._x, self._y = x[self._on_sky], y[self._on_sky]
+        rows, columns = np.nonzero(self._on_sky)
+        self._x, self._y = grid.x.centres[columns], grid.y.centres[rows]
 
     def lattice(self, kernel: RadialKernel) -> Lattice:
         """Return the lattice that a kernel needs for all pixels."""
@@ -125,19 +118,24 @@ class _Pixels:
     def _sky(self, x: FloatArray, y: FloatArray) -> Positions:
         return _positions(self._turn @ to_vectors(*self._plane.to_sky(x, y)).T)
 
-    def mean(self, smooth: Callable[..., FloatArray], split: int) -> FloatArray:
-        """Return the mean over split × split places in every pixel; NaN where there is no sky."""
-        values = self._mean_at(smooth, self._x, self._y, split)
+    def values(self, smooth: Callable[..., FloatArray], core: float) -> FloatArray:
+        """Return the values of a smooth map in the pixels; NaN in those without sky.
+
+        A pixel has the value at its centre, or with a kernel narrower than that the mean.
+        """
+        split = 1 if core >= NARROW * self._side else int(np.ceil(1.5 * self._side / core))
+        values = self._means(smooth, self._x, self._y, split)
         lost = np.isnan(values)
         # The edge of the sky runs between such a pixel's centre and its corners.
-        values[lost] = self._mean_at(smooth, self._x[lost], self._y[lost], SPLIT)
+        values[lost] = self._means(smooth, self._x[lost], self._y[lost], SPLIT)
         image = np.full(self._grid.shape, np.nan)
         image[self._on_sky] = values
         return _filled(image, self._on_sky)
 
-    def _mean_at(
+    def _means(
         self, smooth: Callable[..., FloatArray], x: FloatArray, y: FloatArray, split: int
     ) -> FloatArray:
+        """Return means over split × split places in every pixel; NaN if there is no sky at any."""
         total, number = np.zeros(x.shape), np.zeros(x.shape)
         offsets = (np.arange(split) + 0.5) / split - 0.5
         for dx in offsets * self._grid.x.step:

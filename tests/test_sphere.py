@@ -1,0 +1,299 @@
+"""Smoothing on the sphere equals the sum over great circles, everywhere on the sky."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.convolution import Gaussian2DKernel
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from scipy.ndimage import binary_erosion
+
+from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map
+from mpl_skyheat.grid import separation, to_vectors
+from mpl_skyheat.rings import Lattice
+from mpl_skyheat.views import all_sky_wcs, field_wcs
+
+GALACTIC = SkyCoord(0, 0, unit="deg", frame="galactic").frame.replicate_without_data()
+PIXEL = 2 * u.deg
+
+
+def zenithal(code, *, size, center=(50, 70), crota=0.0):
+    """Return a square zenithal WCS of 2 deg pixels."""
+    cos, sin = np.cos(np.radians(crota)), np.sin(np.radians(crota))
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = [f"RA---{code}", f"DEC--{code}"]
+    wcs.wcs.crval, wcs.wcs.crpix = center, [size / 2 + 0.5] * 2
+    wcs.wcs.cdelt, wcs.wcs.pc = [-2, 2], [[cos, -sin], [sin, cos]]
+    wcs.pixel_shape = (size, size)
+    return wcs
+
+
+def oblique():
+    wcs = all_sky_wcs(GALACTIC, PIXEL, "AIT")
+    wcs.wcs.crval = [40, 50]
+    wcs.wcs.set()
+    return wcs
+
+
+SKIES = {
+    "AIT": all_sky_wcs(GALACTIC, PIXEL, "AIT"),
+    "MOL": all_sky_wcs(GALACTIC, PIXEL, "MOL"),
+    "CAR": all_sky_wcs(GALACTIC, PIXEL, "CAR"),
+    "HPX": all_sky_wcs(GALACTIC, PIXEL, "HPX"),
+    "ZEA": zenithal("ZEA", size=116, crota=30),
+    "SIN": zenithal("SIN", size=59),
+    "TAN 60 deg": field_wcs(SkyCoord(20, 60, unit="deg"), 30 * u.deg, 1 * u.deg, "TAN"),
+    "oblique": oblique(),
+}
+
+
+@pytest.fixture(scope="module")
+def stars():
+    """Stars all over the sky, denser at the north pole and about 0h."""
+    rng = np.random.default_rng(3)
+    ra, dec = rng.uniform(0, 360, 12_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 12_000)))
+    dec[:700] = 90 - rng.uniform(0, 8, 700)
+    ra[700:1400] = rng.normal(0, 3, 700) % 360
+    return SkyCoord(ra, dec, unit="deg")
+
+
+def exact(kernel, stars, positions):
+    """Return the sum of a kernel over great-circle separations, per sr, at positions."""
+    a = to_vectors(stars.ra.deg, stars.dec.deg)
+    b = to_vectors(positions.icrs.ra.deg, positions.icrs.dec.deg)
+    total = np.empty(len(b))
+    for i in range(0, len(b), 100):
+        total[i : i + 100] = kernel.profile(separation(b[i : i + 100, None], a)).sum(axis=1)
+    theta = (np.arange(200_000) + 0.5) * (np.pi / 200_000)
+    integral = 2 * np.pi * (kernel.profile(theta) * np.sin(theta)).mean() * np.pi
+    return total / integral
+
+
+def sample(skymap, number=250):
+    """Return rows and columns of pixels at the rim of the sky and elsewhere, and their centres."""
+    on_sky = ~skymap.mask
+    rim = on_sky & ~binary_erosion(on_sky)
+    rng = np.random.default_rng(5)
+    rows, columns = np.hstack(
+        [rng.permutation(np.argwhere(part)).T[:, :number] for part in (rim, on_sky & ~rim)]
+    )
+    centres = skymap.wcs.pixel_to_world(columns, rows)
+    known = np.isfinite(centres.spherical.lon.deg)
+    return rows[known], columns[known], centres[known]
+
+
+@pytest.mark.parametrize("sigma", [4 * u.deg, 20 * u.deg], ids=str)
+@pytest.mark.parametrize("sky", SKIES)
+def test_a_gaussian_is_right_everywhere_on_the_sky(stars, sky, sigma):
+    skymap = sky_map(stars, wcs=SKIES[sky], kernel=sigma)
+    assert skymap.meta["geometry"] == "sphere"
+    assert np.isfinite(skymap.data[~skymap.mask]).all()
+    rows, columns, centres = sample(skymap)
+    expected = exact(Gaussian(sigma), stars, centres)
+    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
+    error = np.abs(found / expected - 1)
+    assert error.max() < 1e-3
+    assert np.median(error) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("kernel", "worst", "typical"),
+    [
+        (Epanechnikov("14 deg"), 0.01, 1e-3),
+        (Moffat("8 deg"), 0.002, 3e-4),
+        # What lies at a step counts or does not: one star is some per cent of those in the ring.
+        (TopHat("14 deg"), 0.06, 0.008),
+        (Annulus("8 deg", "16 deg"), 0.09, 0.012),
+        (Gaussian("4 deg") + 0.5 * TopHat("14 deg"), 0.03, 0.003),
+    ],
+    ids=repr,
+)
+def test_every_radial_kernel_is_right_on_the_sphere(stars, kernel, worst, typical):
+    skymap = sky_map(stars, wcs=SKIES["AIT"], kernel=kernel, geometry="sphere")
+    rows, columns, centres = sample(skymap)
+    expected = sum(factor * exact(term, stars, centres) for factor, term in kernel.terms)
+    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
+    error = np.abs(found / expected - 1)
+    assert error.max() < worst
+    assert np.median(error) < typical
+
+
+def test_a_difference_of_kernels_is_the_difference_of_the_maps(stars):
+    wcs = SKIES["MOL"]
+    narrow, wide = (sky_map(stars, wcs=wcs, kernel=k).data for k in ("4 deg", "15 deg"))
+    both = sky_map(stars, wcs=wcs, kernel=Gaussian("4 deg") - Gaussian("15 deg")).data
+    np.testing.assert_allclose(both, narrow - wide, atol=1e-12 * np.nanmax(narrow))
+
+
+PLACES = {
+    "pole": (0, 90),
+    "near a pole": (200, 89.3),
+    "0h": (0, 20.3),
+    "Galactic pole": (192.859, 27.23),
+    "middle of the galaxy": (266.4, -28.9),
+    "edge of the map": (86.4, 28.9),
+}
+
+
+@pytest.mark.parametrize("sky", ["AIT", "CAR", "ZEA", "oblique"])
+@pytest.mark.parametrize("place", PLACES)
+def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
+    source = SkyCoord(*PLACES[place], unit="deg")
+    sigma = 4 * u.deg  # two map pixels
+    skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
+    # Pixels have the value at their centre, of which the sum is a midpoint rule: where the edge of
+    # the sky cuts them, and where those of a cylindrical projection end in a pole, it is less exact.
+    loss = {("AIT", "edge of the map"): 2e-3, ("AIT", "Galactic pole"): 2e-3}
+    loss[("CAR", "Galactic pole")] = 0.012
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=loss.get((sky, place), 1e-3))
+    rows, columns = np.nonzero(np.nan_to_num(skymap.data) > 0)
+    centres = skymap.wcs.pixel_to_world(columns, rows).icrs
+    known = np.isfinite(centres.ra.deg)
+    vectors = to_vectors(centres.ra.deg, centres.dec.deg)[known]
+    weights = skymap.data[rows, columns][known]
+    mean = (weights[:, None] * vectors).sum(axis=0)
+    middle = SkyCoord(*mean, representation_type="cartesian")
+    assert middle.separation(source) < 0.05 * PIXEL
+    # 1 - <cos θ> is half the mean square distance.
+    (truth,) = to_vectors(source.ra.deg[None], source.dec.deg[None])
+    spread = np.sqrt(1 - (weights * (vectors @ truth)).sum() / weights.sum())
+    theta = (np.arange(100_000) + 0.5) * np.pi / 100_000
+    profile = np.exp(-0.5 * (theta / sigma.to_value(u.rad)) ** 2) * np.sin(theta)
+    expected = np.sqrt(1 - (profile * np.cos(theta)).sum() / profile.sum())
+    assert spread == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("sky", SKIES)
+def test_a_uniform_sky_is_flat_to_the_rim_and_the_poles(sky):
+    healpy = pytest.importorskip("healpy")
+    lon, lat = healpy.pix2ang(64, np.arange(12 * 64**2), lonlat=True)
+    skymap = sky_map(lon, lat, wcs=SKIES[sky], kernel="5 deg")
+    flat = (skymap.data * skymap.unit).to_value(u.sr**-1) / (12 * 64**2 / (4 * np.pi))
+    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.003)
+
+
+@pytest.mark.parametrize("sigma", [4, 10])
+def test_a_gaussian_map_is_that_of_harmonic_smoothing(stars, sigma):
+    """Smooth in harmonic space with ducc0: exact for points, and unlike anything done here."""
+    ducc0 = pytest.importorskip("ducc0")
+    lmax = int(6 * 57.3 / sigma)
+    colatitude = np.stack([np.pi / 2 - stars.dec.rad, stars.ra.rad], axis=1)
+    common = {"spin": 0, "lmax": lmax, "epsilon": 1e-10}
+    ones = np.ones((1, len(colatitude)))
+    alm = ducc0.sht.adjoint_synthesis_general(map=ones, loc=colatitude, **common)
+    theta = (np.arange(50_000) + 0.5) * np.pi / 50_000
+    profile = np.exp(-0.5 * (theta / np.radians(sigma)) ** 2) * np.sin(theta)
+    legendre = np.polynomial.legendre.legvander(np.cos(theta[::10]), lmax)
+    beam = (legendre * profile[::10, None]).sum(axis=0) / profile[::10].sum()
+    degree = np.concatenate([np.arange(m, lmax + 1) for m in range(lmax + 1)])
+    skymap = sky_map(stars, wcs=SKIES["MOL"], kernel=sigma * u.deg)
+    rows, columns, centres = sample(skymap, 2000)
+    centres = centres.icrs
+    where = np.stack([np.pi / 2 - centres.dec.rad, centres.ra.rad], axis=1)
+    expected = ducc0.sht.synthesis_general(alm=alm * beam[degree], loc=where, **common)[0]
+    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
+    np.testing.assert_allclose(found, expected, rtol=3e-3)
+
+
+def test_a_gaussian_map_is_that_of_healpy(stars):
+    healpy = pytest.importorskip("healpy")
+    nside, sigma = 128, 5 * u.deg
+    pixels = healpy.ang2pix(nside, stars.ra.deg, stars.dec.deg, lonlat=True)
+    counts = np.bincount(pixels, minlength=12 * nside**2).astype(float)
+    smooth = healpy.smoothing(counts, sigma=sigma.to_value(u.rad))
+    skymap = sky_map(stars, wcs=SKIES["CAR"], kernel=sigma)
+    rows, columns, centres = sample(skymap, 2000)
+    there = centres.icrs
+    expected = healpy.get_interp_val(smooth, there.ra.deg, there.dec.deg, lonlat=True)
+    expected /= healpy.nside2pixarea(nside)
+    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
+    np.testing.assert_allclose(found, expected, rtol=0.01, atol=0.01 * expected.mean())
+
+
+def test_sources_across_the_edge_of_the_map_are_one():
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-CAR", "GLAT-CAR"], [-0.25, 0.25]
+    wcs.wcs.crpix, wcs.pixel_shape = [720.5, 8.5], (1440, 16)
+    lon = np.full(100, 179.999)
+    peaks = [
+        np.nanmax(sky_map(lon + shift, 0 * lon, wcs=wcs, frame="galactic", kernel="0.5 deg").data)
+        for shift in (-90, 0.002)
+    ]
+    assert peaks[1] == pytest.approx(peaks[0], rel=1e-3)
+    skymap = sky_map(lon, 0 * lon, wcs=wcs, frame="galactic", kernel="0.5 deg")
+    assert skymap.value_at(-179.9, 0.1).value > 0.9 * peaks[0]
+
+
+def test_weights_and_counts_are_smoothed_alike(stars):
+    options = {"wcs": SKIES["MOL"], "kernel": 6 * u.deg}
+    density = sky_map(stars, **options)
+    weighted = sky_map(stars, weights=np.full(len(stars), 2.5) * u.Jy, **options)
+    assert weighted.unit == u.Jy * density.unit
+    np.testing.assert_allclose(weighted.data, 2.5 * density.data, rtol=1e-9)
+    counts = sky_map(stars, statistic="count", **options)
+    expected = (density.data * density.unit * density.solid_angle).to_value("")
+    np.testing.assert_allclose(counts.data, expected, rtol=1e-12)
+    assert counts.counts.sum() == len(stars)
+
+
+def test_a_kernel_narrower_than_a_pixel_is_averaged_over_it(stars):
+    wcs = all_sky_wcs(GALACTIC, 8 * u.deg, "CAR")
+    sigma = 3 * u.deg
+    skymap = sky_map(stars, wcs=wcs, kernel=sigma, geometry="sphere")
+    row, column = 12, 20
+    i, j = np.meshgrid((np.arange(40) + 0.5) / 40 - 0.5, (np.arange(40) + 0.5) / 40 - 0.5)
+    within = skymap.wcs.pixel_to_world(column + i.ravel(), row + j.ravel())
+    expected = exact(Gaussian(sigma), stars, within).mean()
+    found = (skymap.data[row, column] * skymap.unit).to_value(u.sr**-1)
+    assert found == pytest.approx(expected, rel=0.03)
+
+
+def test_a_field_needs_a_window_of_the_lattice_only():
+    window = Lattice.covering(*np.radians([15, 15, 2.5, 0.2]))
+    whole = Lattice.whole(np.radians(0.2))
+    assert window.rings * window.columns < 0.06 * whole.rings * whole.columns
+    assert Lattice.covering(*np.radians([84, 15, 2.5, 0.2])) == whole
+    assert Lattice.covering(*np.radians([30, 160, 2.5, 0.2])) == whole
+
+
+def test_small_fields_stay_on_the_plane_and_say_why():
+    skymap = sky_map([20], [60], wcs=SKIES["CAR"], kernel="1 arcmin")
+    assert (skymap.meta["geometry"], skymap.meta["plane_error"] > 0.01) == ("plane", True)
+    assert skymap.meta["geometry_reason"] == "the kernel is narrower than a pixel"
+    wcs = field_wcs(SkyCoord(20, 60, unit="deg"), 1 * u.deg, 2 * u.arcmin, "TAN")
+    skymap = sky_map([20], [60], wcs=wcs, kernel="6 arcmin")
+    assert skymap.meta["geometry"] == "plane"
+    assert skymap.meta["geometry_reason"].startswith("one pixel scale is right to 0.")
+    assert sky_map([20], [60], wcs=wcs).meta["geometry_reason"] == "no kernel"
+
+
+def test_plane_and_sphere_agree_on_a_small_field(stars):
+    wcs = field_wcs(SkyCoord(20, 89, unit="deg"), 2 * u.deg, 4 * u.arcmin, "TAN")
+    plane, sphere = (
+        sky_map(stars, wcs=wcs, kernel="15 arcmin", geometry=geometry)
+        for geometry in ("plane", "sphere")
+    )
+    assert sphere.meta["geometry_reason"] == "asked for"
+    np.testing.assert_allclose(sphere.data, plane.data, atol=0.02 * plane.data.max())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"kernel": 2 * u.pix}, "needs a kernel in angle, as one in map pixels has no size"),
+        ({"kernel": Gaussian2DKernel(2)}, "needs a kernel in angle"),
+        ({"kernel": "5 deg", "boundary": "wrap"}, "needs boundary='sky', as 'wrap' is about"),
+        ({}, "needs a kernel; take geometry='plane'"),
+    ],
+)
+def test_what_has_no_meaning_on_the_sphere_is_refused(options, text):
+    with pytest.raises(ValueError, match=f"geometry='sphere' {text}"):
+        sky_map([1], [2], wcs=SKIES["AIT"], geometry="sphere", **options)
+    with pytest.raises(ValueError, match="'sphere' is for positions on the sky"):
+        sky_map([1], [2], frame="flat", kernel=2 * u.pix, geometry="sphere")
+
+
+def test_a_kernel_too_narrow_for_the_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("mpl_skyheat.sphere.allowed_bytes", lambda: 1e9)
+    with pytest.raises(ValueError, match=r"kernel is too narrow for so much sky: .* bins and"):
+        sky_map([1], [2], wcs=SKIES["AIT"], kernel="1 arcmin", geometry="sphere")
