@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -309,15 +309,44 @@ def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> Flo
     if smooth is not None:
         return smooth
     areas, sound, near_sky = _corner_solid_angles(grid, to_sky)
-    sound &= _unrepeated(grid, to_sky, to_plane)
-    rows, columns = np.nonzero(near_sky & ~sound)
+    unrepeated = _unrepeated(grid, to_sky, to_plane)
+    sound &= unrepeated
+    for row, column in _in_parts(_inner(near_sky & unrepeated) & ~sound):
+        areas[row, column], sound[row, column] = _large_areas(grid, row, column, to_sky)
     areas[~sound] = 0.0
     sky = _SkyTest(grid, to_sky, to_plane)
-    for part in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1):
-        row, column = rows[part], columns[part]
+    for row, column in _in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
         areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky)
     return areas
+
+
+def _inner(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of the marked pixels have marked ones all around."""
+    ny, nx = pixels.shape
+    padded = np.pad(pixels, 1)
+    around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+    return np.asarray(np.all(around, axis=0))
+
+
+def _in_parts(
+    pixels: NDArray[np.bool_],
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the rows and columns of marked pixels, some thousand at a time."""
+    rows, columns = np.nonzero(pixels)
+    for start in range(0, len(rows), 4096):
+        yield rows[start : start + 4096], columns[start : start + 4096]
+
+
+def _large_areas(
+    grid: SkyGrid, row: NDArray[np.intp], column: NDArray[np.intp], to_sky: Projection
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Areas of pixels with sky all over them but sides too long for great circles, cut in nine."""
+    t = np.linspace(0, 1, 4)
+    x = grid.x.edges[column][:, None, None] + grid.x.step * t
+    y = grid.y.edges[row][:, None, None] + grid.y.step * t[:, None]
+    areas, sound = _cell_areas(to_vectors(*to_sky(*np.broadcast_arrays(x, y))), SMALL)
+    return np.asarray(areas.sum(axis=(1, 2))), np.asarray(sound.all(axis=(1, 2)))
 
 
 def _smooth_solid_angles(

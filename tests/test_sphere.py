@@ -141,8 +141,8 @@ def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
     source = SkyCoord(*PLACES[place], unit="deg")
     sigma = 4 * u.deg  # two map pixels
     skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
-    # Pixels have the value at their centre, of which the sum is a midpoint rule: where the edge of
-    # the sky cuts them, and where those of a cylindrical projection end in a pole, it is less exact.
+    # Pixels have the value at their centre, and their sum is a midpoint rule: where the edge of
+    # the sky cuts them, or those of a cylindrical projection end in a pole, it is less exact.
     loss = {("AIT", "edge of the map"): 2e-3, ("AIT", "Galactic pole"): 2e-3}
     loss[("CAR", "Galactic pole")] = 0.012
     assert np.nansum(skymap.data) == pytest.approx(1, abs=loss.get((sky, place), 1e-3))
