@@ -14,6 +14,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
+from matplotlib.patheffects import withStroke
 
 import mpl_skyheat
 from mpl_skyheat.grid import separation, to_vectors
@@ -355,7 +356,12 @@ def _sky_axes(
         ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
         ax.coords[0].set_ticks(spacing=60 * u.deg)
         ax.coords[1].set_ticks(spacing=30 * u.deg)
-        ax.coords[0].set_ticklabel(color="white", size="small", exclude_overlapping=True)
+        ax.coords[0].set_ticklabel(
+            color="white",
+            size="small",
+            exclude_overlapping=True,
+            path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
+        )
         ax.coords[0].set_ticks_visible(False)
     return ax
 
@@ -393,10 +399,12 @@ def _demonstration() -> Figure:
         all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL"),
         rect=(0.045, 0.23, 0.52, 0.65),
     )
-    heat = sky.sky_heatmap(data=stars, pixel_size=1.5 * u.deg, label="stars", cmap="magma")
+    heat = sky.sky_heatmap(
+        data=stars, pixel_size=0.5 * u.deg, kernel=1 * u.deg, label="stars", cmap="magma"
+    )
     _set_norm(heat, "log")
     heat.add_colorbar("bottom")
-    sky.set_title("Tycho-2, $V_T$ < 10, Galactic coordinates")
+    sky.set_title("Tycho-2, $V_T$ < 10, Galactic coordinates, Gaussian σ = 1°")
 
     pleiades = SkyCoord("3h47m +24d07m", frame="icrs")
     field = _sky_axes(

@@ -30,13 +30,15 @@ def in_folder(tmp_path, monkeypatch):
 
 def test_the_snippets_of_the_readme_run_one_after_the_other(in_folder):
     names = {}
-    assert len(snippets("python")) == 3
+    assert len(snippets("python")) == 4
     for snippet in snippets("python"):
         exec(compile(snippet, "README.md", "exec"), names)
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
-    heat, coord = names["heat"], names["SkyCoord"]("3h47m +24d07m")
-    assert heat.value_at(coord).to_value(u.deg**-2) == pytest.approx(63, abs=0.5)
-    assert "stars / $\\mathrm{deg^{2}}$" in [ax.get_ylabel() for ax in heat.axes.figure.axes]
+    assert names["heat"].sky_map.meta["geometry"] == "sphere"
+    assert "stars / $\\mathrm{deg^{2}}$" in [ax.get_xlabel() for ax in plt.gcf().axes]
+    coord = names["SkyCoord"]("3h47m +24d07m")
+    assert names["sky"].value_at(coord).to_value(u.deg**-2) == pytest.approx(63, abs=0.5)
+    assert (in_folder / "pleiades.fits").is_file()
     meta = names["sky"].meta
     assert meta["dropped"] + meta["inside"] + meta["outside"] == meta["read"] == 329_198
 
