@@ -208,8 +208,14 @@ def separation(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tuple[float, float]:
-    """Return the steps along x and y that subtend ``size`` (rad) where centred on a point."""
-    steps = []
+    """Return the steps along x and y that subtend ``size`` (rad) where centred on a point.
+
+    Raises
+    ------
+    ValueError
+        If there is none: all around a pole, a parallel is shorter than that.
+    """
+    steps: list[float] = []
     for direction in ((1.0, 0.0), (0.0, 1.0)):
         step = 1e-3
         for _ in range(4):  # the angle is all but proportional to the step
@@ -219,6 +225,13 @@ def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tup
             step *= size / chord
             if step < 1e-6:  # and wholly so here, where rounding would show
                 break
+        if step > 1e-6 and not abs(_chord(to_sky, at, direction, 0.5 * step) / size - 0.5) < 0.05:
+            lon, lat = (float(v[0]) for v in to_sky(np.array([at[0]]), np.array([at[1]])))
+            raise ValueError(
+                f"pixel_size must fit in at the centre of the view, {lon:.5g}, {lat:.5g} deg; got "
+                f"{np.degrees(size):.3g} deg, which no step along {'xy'[len(steps)]} spans there: "
+                "give bins=, or a view with its centre farther from the pole"
+            )
         steps.append(step)
     return steps[0], steps[1]
 

@@ -40,6 +40,8 @@ def sphere_density(
 ) -> FloatArray:
     """Return Σ cᵢ Σₚ wₚ Kᵢ(separation) per sr in the pixels with an area; NaN in the others."""
     assert plane.frame is not None
+    if not (area > 0).any():
+        return np.full(grid.shape, np.nan)
     middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
     turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
     pixels = _Pixels(plane, grid, area, turn)
