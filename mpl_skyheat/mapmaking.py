@@ -9,10 +9,10 @@ import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
+from mpl_skyheat.areas import SPLIT, solid_angles
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
-    SPLIT,
     UNKNOWN,
     SkyGrid,
     View,
@@ -22,7 +22,6 @@ from mpl_skyheat.grid import (
     native_grid,
     nearest_sky,
     pixel_steps,
-    solid_angles,
 )
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpl_skyheat.grid import SPLIT, SkyGrid, to_vectors
+from mpl_skyheat.areas import SPLIT
+from mpl_skyheat.grid import SkyGrid, to_vectors
 from mpl_skyheat.kernels import NARROW
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.projection import change_frame, frame_rotation

@@ -9,14 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpl_skyheat import sky_map
-from mpl_skyheat.grid import (
-    Axis,
-    View,
-    _corner_solid_angles,
-    _smooth_solid_angles,
-    grid_of_bins,
-    native_grid,
-)
+from mpl_skyheat.areas import corner_solid_angles, smooth_solid_angles
+from mpl_skyheat.grid import Axis, View, grid_of_bins, native_grid
 from mpl_skyheat.planes import plane_of_wcs
 
 ARCMIN = np.radians(1 / 60)
@@ -184,16 +178,16 @@ def test_tiny_pixels_keep_their_area(shape, crval):
 def test_the_polynomial_gives_the_solid_angles_of_the_corners(wcs, shape):
     plane = plane_of_wcs(wcs, shape)
     grid = native_grid(plane.view)
-    smooth = _smooth_solid_angles(grid, plane.to_sky, plane.to_plane)
+    smooth = smooth_solid_angles(grid, plane.to_sky, plane.to_plane)
     assert smooth is not None
-    exact, sound, _ = _corner_solid_angles(grid, plane.to_sky)
+    exact, sound, _ = corner_solid_angles(grid, plane.to_sky)
     assert sound.all()
     np.testing.assert_allclose(smooth, exact, rtol=1e-6)
 
 
 def test_there_is_no_polynomial_where_a_map_shows_the_edge_of_the_sky():
     plane = plane_of_wcs(all_sky_wcs("AIT"), (90, 180))
-    assert _smooth_solid_angles(native_grid(plane.view), plane.to_sky, plane.to_plane) is None
+    assert smooth_solid_angles(native_grid(plane.view), plane.to_sky, plane.to_plane) is None
 
 
 @pytest.mark.parametrize("projection", ["AIT", "SIN"])
