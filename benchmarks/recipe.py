@@ -85,7 +85,7 @@ def measure(count, size, rng):
     check(ra, dec, wcs)
     kernel = SIGMA * FIELD / size
     theirs, ours = [], []
-    for _ in range(9 if count < 10**6 else 3):
+    for _ in range(25 if count < 10**5 else 9 if count < 10**6 else 3):
         theirs += seconds(lambda: recipe(ra, dec, wcs), 1)
         ours += seconds(lambda: sky_map(ra, dec, wcs=wcs, kernel=kernel), 1)
     return statistics.median(theirs), statistics.median(ours)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.planes import Plane
 
 # Where across the map the question is asked, as fractions of its width and height.
-PLACES = np.linspace(0, 1, 7)
+PLACES = np.linspace(0, 1, 5)
 # At these separations from a source, in units of the kernel's spread.
 RADII = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 DIRECTIONS = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -356,18 +357,25 @@ def _map_unit(
         return of_weights, 1.0
     per_sr = of_weights / u.sr
     unit = of_weights / _unit_of_area(area) if options.unit is None else options.unit
-    if not unit.is_equivalent(per_sr):
+    try:
+        return unit, _factor(per_sr, unit)
+    except u.UnitConversionError as error:
         wanted = "per solid angle, such as u.deg**-2"
         if of_weights != u.dimensionless_unscaled:
             wanted = f"that of the weights per solid angle, such as {of_weights / u.deg**2}"
-        raise ValueError(f"unit must be {wanted}; got {unit}")
-    return unit, float(per_sr.to(unit))
+        raise ValueError(f"unit must be {wanted}; got {unit}") from error
+
+
+@cache
+def _factor(unit: u.UnitBase, other: u.UnitBase) -> float:
+    """Return the factor from one unit to another (a slow question, for maps of few points)."""
+    return float(unit.to(other))
 
 
 def _unit_of_area(area: FloatArray) -> u.UnitBase:
     """Return the unit that suits the pixels' side, so that maps on one grid compare."""
-    side = np.sqrt(np.median(area[area > 0])) * u.rad if (area > 0).any() else 1 * u.deg
-    for limit, unit in ((6 * u.arcmin, u.deg), (6 * u.arcsec, u.arcmin)):
+    side = float(np.degrees(np.sqrt(np.median(area[area > 0])))) if (area > 0).any() else 1.0
+    for limit, unit in ((0.1, u.deg), (0.1 / 60, u.arcmin)):
         if side >= 0.999 * limit:
             return unit**2
     return u.arcsec**2

@@ -168,11 +168,20 @@ def grid_wcs(plane: Plane, grid: SkyGrid) -> BaseHighLevelWCS:
     """Return the WCS of a grid's pixels: a FITS WCS where one can say it, else a wrapper."""
     if plane.wcs is None:
         return _linear_wcs(grid)
+    if isinstance(plane.wcs, WCS) and _is_whole(grid, plane.wcs):
+        return plane.wcs
     if isinstance(plane.wcs, WCS) and plane.wcs.naxis == 2 and not plane.wcs.has_distortion:
         resampled = _resampled_fits_wcs(plane.wcs, grid)
         if _agree(resampled, plane.wcs, grid):
             return resampled
     return HighLevelWCSWrapper(GridWCS(plane.wcs, grid))
+
+
+def _is_whole(grid: SkyGrid, wcs: WCS) -> bool:
+    """Tell whether a grid's pixels are all of a WCS's own."""
+    return wcs.array_shape == grid.shape and all(
+        (axis.origin, axis.step, axis.first) == (-0.5, 1, 0) for axis in (grid.x, grid.y)
+    )
 
 
 def _linear_wcs(grid: SkyGrid) -> WCS:
