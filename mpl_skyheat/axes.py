@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ def sky_heatmap(
     kernel: Any = None,
     boundary: str = "sky",
     geometry: str = "auto",
+    center: Any = None,
     unit: Any = None,
     label: str | None = None,
     colorbar: bool | str | dict[str, Any] = False,
@@ -40,8 +42,10 @@ def sky_heatmap(
     ----------
     ax : `~astropy.visualization.wcsaxes.WCSAxes` or `~matplotlib.axes.Axes`
         A WCSAxes whose two axes are celestial, in any projection and frame, empty or with an
-        image on it; or a plain Axes, with ``frame="flat"``. An Axes that shows something keeps
-        its limits; an empty one is set to the map.
+        image on it; one of matplotlib's mollweide, aitoff, hammer and lambert axes (longitude
+        grows to the left, as ``ax.plot(-lon, lat)`` puts it), or one of cartopy's or skyproj's,
+        which show the sky in ``frame``; a plain Axes, in degrees or with ``frame="flat"``. An
+        Axes that shows something keeps its limits; an empty one is set to the map.
     *points : array-like, `~astropy.units.Quantity`, `~astropy.coordinates.SkyCoord` or str
         Longitudes and latitudes (ra, dec), where bare numbers are degrees; one SkyCoord in any
         frame; the names of columns of ``data``; or nothing, if ``data`` has one usual pair of
@@ -51,8 +55,8 @@ def sky_heatmap(
     data : table-like, optional
         An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-        The frame of bare numbers: any name that astropy knows, or a frame; ``"flat"`` for
-        Cartesian x, y on a plain Axes.
+        The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
+        astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes.
     weights : array-like or str, optional
         A weight for each point, not negative, or the name of a column. A unit carries over to
         the map.
@@ -79,6 +83,8 @@ def sky_heatmap(
         sphere, with great-circle separations. With ``"auto"``, on the plane unless that would be
         off by more than 1 % of a source's peak. A kernel in map pixels, and an explicit boundary,
         have a meaning on the plane only; where that is off, a warning says by how much.
+    center : `~astropy.units.Quantity` ['angle'], float or SkyCoord, optional
+        The longitude (deg) in the middle of matplotlib's geographic axes; by default 0.
     unit : `~astropy.units.Unit` or str, optional
         Unit of a density; by default deg⁻², arcmin⁻² or arcsec⁻², by the size of the pixels.
     label : str, optional
@@ -125,12 +131,12 @@ def sky_heatmap(
     >>> plt.close()
     """
     # Imported at first use: importing the package adds next to nothing to a script's start.
+    from mpl_skyheat.adapters import plane_of_axes
     from mpl_skyheat.artist import SkyHeatmap, check_image_keywords
     from mpl_skyheat.grid import View
     from mpl_skyheat.mapmaking import make_map
-    from mpl_skyheat.options import MapOptions
-    from mpl_skyheat.planes import plane_of_axes
-    from mpl_skyheat.points import read_catalogue
+    from mpl_skyheat.options import MapOptions, parse_center
+    from mpl_skyheat.points import find_frame, read_catalogue
 
     options = MapOptions.checked(
         frame=frame,
@@ -145,11 +151,15 @@ def sky_heatmap(
     )
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
-    plane = plane_of_axes(ax, flat=options.is_flat)
     catalogue = read_catalogue(points, data, frame, weights)
+    plane = plane_of_axes(ax, catalogue, find_frame(frame), parse_center(center))
     sky_map, grid, view = make_map(catalogue, plane, options)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
-    _show(ax, heat, plane, view if plane.view.is_known else View(*grid.extent))
+    if plane.transform is not None:
+        _show_projected(ax, heat, plane)
+    else:
+        _show(ax, heat, plane, view if plane.view.is_known else View(*grid.extent))
+    _make_current(ax, heat)
     if bar is not None:
         try:
             heat.add_colorbar(**bar)
@@ -175,7 +185,7 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
     """Add the image, with the Axes' limits as they were, or on the map where it had none."""
     limits = ax.get_xlim(), ax.get_ylim()
     left, right, bottom, top = view
-    if plane.frame is not None and not ax.images and ax.get_aspect() == "auto":
+    if plane.has_pixels and not ax.images and ax.get_aspect() == "auto":
         ax.set_aspect("equal")  # as imshow does
     ax.add_image(heat)
     # Later artists must not make the limits jump to what overhangs them.
@@ -189,7 +199,31 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
     ):
         inverted = old[0] > old[1]
         setter(new[::-1] if is_fresh and inverted else new if is_fresh else old, auto=None)
-    _make_current(ax, heat)
+    if plane.frame is not None and not plane.has_pixels and all(plane.is_fresh):
+        _set_up_degrees(ax, view)
+
+
+def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
+    """Add the image in the units of its plane; the Axes' limits are those of the view."""
+    heat.set_transform(plane.transform)
+    ax.add_image(heat)
+    left, right, bottom, top = plane.view
+    if plane.transform.contains_branch(ax.transData):
+        # Later artists must not shrink the limits to themselves.
+        to_data = plane.transform - ax.transData
+        ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
+
+
+def _set_up_degrees(ax: Axes, view: View) -> None:
+    """Let an empty plain Axes show the sky: east left, true at its middle, labelled in degrees."""
+    if not ax.xaxis_inverted():
+        ax.invert_xaxis()
+    cosine = max(math.cos(math.radians(view.centre[1])), 0.01)
+    ax.set_aspect(1 / cosine)
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x % 360:.6g}°")
+    ax.yaxis.set_major_formatter(lambda y, _: f"{y:.6g}°")
+    if not ax.get_xlabel() and not ax.get_ylabel():
+        ax.set(xlabel="RA", ylabel="Dec")
 
 
 def _make_current(ax: Axes, heat: SkyHeatmap) -> None:

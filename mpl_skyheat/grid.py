@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -83,12 +83,11 @@ class Axis:
 
     def grown(self, margin: int) -> Axis:
         """Return the axis with ``margin`` more bins at both ends."""
-        return replace(
-            self,
-            first=self.first - margin,
-            count=self.count + 2 * margin,
-            closed_at=self.closed_at if margin == 0 else None,
-        )
+        if margin == 0:
+            return self
+        # What lies on a closed upper edge must stay in the last bin.
+        widened = 1.0 if self.closed_at is None else 1 + 1e-12
+        return Axis(self.origin, self.step * widened, self.count + 2 * margin, self.first - margin)
 
     def contains(self, x: FloatArray) -> NDArray[np.bool_]:
         """Tell which x lie in a bin (NaN does not)."""

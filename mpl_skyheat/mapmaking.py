@@ -262,7 +262,7 @@ def _cut_grid(
     plane: Plane, view: View, centre: tuple[float, float], options: MapOptions
 ) -> SkyGrid:
     size, bins = options.pixel_size, options.bins
-    if plane.frame is None and size is None:
+    if not plane.has_pixels and size is None:
         bins = bins or (FLAT_BINS, FLAT_BINS)
     # Bounds that come from the points hold the outermost of them, as in numpy.histogram2d.
     closed = not plane.view.is_known

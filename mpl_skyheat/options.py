@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 
 from mpl_skyheat.kernels import as_kernel, parse_width
 from mpl_skyheat.smoothing import PAD_MODES
@@ -133,3 +134,22 @@ def _parse_unit(unit: Any, statistic: str) -> u.UnitBase | None:
         raise ValueError(
             f"unit must be per solid angle, such as u.deg**-2 or 'arcmin-2'; got {unit!r}"
         ) from error
+
+
+def parse_center(center: Any) -> float | None:
+    """Return the longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
+    if center is None:
+        return None
+    if isinstance(center, SkyCoord):
+        return float(center.spherical.lon.deg)
+    try:
+        lon = u.Quantity(center)
+        lon = lon * u.deg if lon.unit == u.dimensionless_unscaled else lon
+        value = float(lon.to_value(u.deg))
+    except (TypeError, ValueError, u.UnitConversionError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(
+            f"center must be a longitude, such as 180*u.deg, or a SkyCoord; got {center!r}"
+        )
+    return value

@@ -1,12 +1,12 @@
 """Planes: what an Axes or a WCS shows of the sky, as a flat plane with sky positions on it.
 
 A `Plane` knows how sky positions become x, y on the plane and back, and which rectangle of it is in
-view. There is one adapter for each kind of Axes; the rest of the package sees planes only.
+view. The rest of the package sees planes only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,15 +32,9 @@ from astropy.wcs.wcsapi import (
 from mpl_skyheat.grid import UNKNOWN, Axis, Projection, SkyGrid, View
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float64]
-
-SUPPORTED = (
-    "sky_heatmap draws sky positions on a WCSAxes whose two axes are celestial "
-    "(plt.subplot(projection=wcs)), and Cartesian x, y on a plain Axes with frame='flat'"
-)
 
 # Distortions are inverted to this many pixels, far below what could move a point across an edge
 # unnoticed; astropy's default, 1e-4, makes the result depend on which other points are inverted.
@@ -53,7 +47,8 @@ class Plane:
 
     ``frame`` is None for a plane of Cartesian x and y. ``view`` is the rectangle to map, NaN where
     the points' bounds are to be taken. ``wcs`` gives the sky position of the plane's unit pixels,
-    whose centres are at whole numbers; it is None for a plane of x and y.
+    whose centres are at whole numbers; it is None for a plane of x and y. On an Axes, ``transform``
+    takes the plane to the screen; None stands for ``ax.transData``.
     """
 
     to_plane: Projection
@@ -63,6 +58,9 @@ class Plane:
     wcs: BaseLowLevelWCS | None
     # Whether the x and the y limits of the Axes are still those of an empty one.
     is_fresh: tuple[bool, bool] = (False, False)
+    transform: Any = None
+    # Whether its unit pixels are a size to map in, where none is asked for.
+    has_pixels: bool = True
 
 
 def _same(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
@@ -71,7 +69,52 @@ def _same(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
 
 def flat_plane(view: View) -> Plane:
     """Return the plane of Cartesian x and y."""
-    return Plane(_same, _same, None, view, None)
+    return Plane(_same, _same, None, view, None, has_pixels=False)
+
+
+class ProjectedWCS(BaseLowLevelWCS):
+    """The sky on a plane that a projection, of whatever package, puts it on."""
+
+    def __init__(
+        self, to_plane: Projection, to_sky: Projection, frame: BaseCoordinateFrame
+    ) -> None:
+        self._to_plane, self._to_sky, self._frame = to_plane, to_sky, frame
+
+    def pixel_to_world_values(self, *pixel: Any) -> Any:
+        return self._to_sky(*pixel)
+
+    def world_to_pixel_values(self, *world: Any) -> Any:
+        return self._to_plane(*world)
+
+    @property
+    def pixel_n_dim(self) -> int:
+        return 2
+
+    @property
+    def world_n_dim(self) -> int:
+        return 2
+
+    @property
+    def world_axis_units(self) -> list[str]:
+        return ["deg", "deg"]
+
+    @property
+    def world_axis_physical_types(self) -> list[str | None]:
+        if self._frame.name == "galactic":
+            return ["pos.galactic.lon", "pos.galactic.lat"]
+        is_equatorial = "ra" in self._frame.get_representation_component_names()
+        return ["pos.eq.ra", "pos.eq.dec"] if is_equatorial else [None, "custom:pos.lat"]
+
+    @property
+    def world_axis_object_components(self) -> list[Any]:
+        return [
+            ("celestial", 0, lambda c: c.spherical.lon.deg),
+            ("celestial", 1, lambda c: c.spherical.lat.deg),
+        ]
+
+    @property
+    def world_axis_object_classes(self) -> dict[str, Any]:
+        return {"celestial": (SkyCoord, (), {"frame": self._frame, "unit": (u.deg, u.deg)})}
 
 
 class GridWCS(BaseWCSWrapper):
@@ -241,10 +284,11 @@ def plane_of_wcs(wcs: Any, shape: tuple[int, int] | None = None) -> Plane:
         raise TypeError(
             f"wcs must be a WCS, such as astropy.wcs.WCS(header); got {type(wcs).__name__}"
         )
-    return _celestial_plane(low_level, _view_of_shape(low_level, shape), header=low_level)
+    return celestial_plane(low_level, view_of_shape(low_level, shape), header=low_level)
 
 
-def _view_of_shape(wcs: BaseLowLevelWCS, shape: tuple[int, int] | None) -> View:
+def view_of_shape(wcs: BaseLowLevelWCS, shape: tuple[int, int] | None) -> View:
+    """Return the pixels of a shape (ny, nx), by default of that which the WCS has, if any."""
     if shape is not None:
         ny, nx = shape
         return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
@@ -257,7 +301,14 @@ def _view_of_shape(wcs: BaseLowLevelWCS, shape: tuple[int, int] | None) -> View:
     return UNKNOWN
 
 
-def _celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool = False) -> Plane:
+def celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool = False) -> Plane:
+    """Return the pixel plane of a WCS; with ``swap``, its second pixel axis is x.
+
+    Raises
+    ------
+    ValueError
+        If its two axes are not celestial.
+    """
     claimed = _claimed_frame(wcs)
     frame = _true_frame(wcs, claimed, header)
     corrected = None if frame is claimed else frame
@@ -386,79 +437,3 @@ def _ecliptic_frame(header: Any) -> BaseCoordinateFrame:
     return BarycentricMeanEcliptic(
         equinox=Time(equinox if np.isfinite(equinox) else 2000.0, format="jyear")
     )
-
-
-def plane_of_axes(ax: Axes, *, flat: bool) -> Plane:
-    """Return the plane that an Axes shows.
-
-    Raises
-    ------
-    TypeError
-        If the Axes is of no supported kind, or not of the kind that the frame asks for.
-    """
-    from astropy.visualization.wcsaxes import WCSAxes
-
-    if isinstance(ax, WCSAxes):
-        if flat:
-            raise TypeError(
-                "frame='flat' is for x, y on a plain Axes; got a WCSAxes, on which positions are "
-                f"sky coordinates (say which with frame=). {SUPPORTED}"
-            )
-        return _plane_of_wcsaxes(ax)
-    if flat and getattr(ax, "name", None) == "rectilinear":
-        return _plane_of_plain_axes(ax)
-    is_plain = getattr(ax, "name", None) == "rectilinear"
-    hint = " (pass frame='flat' if x, y are Cartesian)" if is_plain else ""
-    raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}{hint}")
-
-
-def _plane_of_wcsaxes(ax: Any) -> Plane:
-    world_to_pixel = ax.get_transform("world") - ax.transData
-    wcs = getattr(world_to_pixel, "wcs", None)
-    if wcs is None:
-        raise TypeError(f"{SUPPORTED}; got a WCSAxes that is not made from a WCS")
-    wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
-    swap = world_to_pixel.invert_xy
-    shape = _view_of_shape(wcs, None)
-    if swap:
-        shape = View(*shape[2:], *shape[:2])
-    limits = _limits(ax)
-    try:
-        plane = _celestial_plane(wcs, limits.filled(shape), header=ax.wcs, swap=swap)
-    except ValueError as error:
-        raise TypeError(f"{SUPPORTED}; got a WCSAxes whose {error}") from error
-    return _with_freshness(plane, limits)
-
-
-def _with_freshness(plane: Plane, limits: View) -> Plane:
-    return replace(plane, is_fresh=(bool(np.isnan(limits.x_min)), bool(np.isnan(limits.y_min))))
-
-
-def _limits(ax: Any) -> View:
-    """Return the limits of a WCSAxes, unknown where they are still those of a fresh one."""
-    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
-    x_min, x_max = (np.nan, np.nan) if x == [0, 1] and ax.get_autoscalex_on() else x
-    y_min, y_max = (np.nan, np.nan) if y == [0, 1] and ax.get_autoscaley_on() else y
-    return View(x_min, x_max, y_min, y_max)
-
-
-def _plane_of_plain_axes(ax: Axes) -> Plane:
-    for name, scale in (("x", ax.get_xscale()), ("y", ax.get_yscale())):
-        if scale != "linear":
-            raise ValueError(
-                f"ax must have linear scales for frame='flat'; got a {scale} {name} axis: map "
-                f"the logarithm of {name} instead"
-            )
-    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
-    # Limits that nobody set and nothing is drawn in yet are not a choice.
-    if ax.get_autoscalex_on() and _is_empty(ax.get_shared_x_axes(), ax):
-        x = [np.nan, np.nan]
-    if ax.get_autoscaley_on() and _is_empty(ax.get_shared_y_axes(), ax):
-        y = [np.nan, np.nan]
-    limits = View(*x, *y)
-    return _with_freshness(flat_plane(limits), limits)
-
-
-def _is_empty(shared: Any, ax: Axes) -> bool:
-    """Tell whether nothing is drawn on an Axes and on those that share its limits."""
-    return not any(sibling.has_data() for sibling in shared.get_siblings(ax))

@@ -1,0 +1,350 @@
+"""The planes that Axes show: one small adapter for each kind of Axes.
+
+Packages other than matplotlib and astropy are looked for only where they are loaded already, as
+they are if one of their Axes is passed in.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.wcs.wcsapi import BaseHighLevelWCS
+from matplotlib.transforms import Affine2D
+
+from mpl_skyheat.grid import UNKNOWN, View, local_areas, nearest_sky
+from mpl_skyheat.planes import Plane, ProjectedWCS, celestial_plane, flat_plane, view_of_shape
+from mpl_skyheat.projection import change_frame
+
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.points import Catalogue
+
+    FloatArray = NDArray[np.float64]
+
+SUPPORTED = (
+    "sky_heatmap draws on a WCSAxes whose two axes are celestial (plt.subplot(projection=wcs)), on "
+    "matplotlib's mollweide, aitoff, hammer and lambert axes, on those of cartopy and skyproj, and "
+    "on plain axes (in degrees, or Cartesian x, y with frame='flat')"
+)
+
+# Half-axes of the whole sky on matplotlib's geographic axes.
+GEO_SIZES = {
+    "mollweide": (2 * np.sqrt(2), np.sqrt(2)),
+    "hammer": (2 * np.sqrt(2), np.sqrt(2)),
+    "aitoff": (np.pi, np.pi / 2),
+    "lambert": (2.0, 2.0),
+}
+
+
+def plane_of_axes(ax: Axes, catalogue: Catalogue, frame: Any, center: float | None) -> Plane:
+    """Return the plane that an Axes shows.
+
+    ``frame`` is that of the drawn sky where the Axes does not tell it, None for Cartesian x and y;
+    ``center`` is the longitude (deg) in the middle of matplotlib's geographic axes.
+
+    Raises
+    ------
+    TypeError
+        If the Axes is of no supported kind, or not of the kind that the frame asks for.
+    ValueError
+        If ``center`` is given for an Axes that has a centre of its own.
+    """
+    from astropy.visualization.wcsaxes import WCSAxes
+
+    name = getattr(ax, "name", None)
+    if center is not None and name not in GEO_SIZES:
+        raise ValueError(
+            f"center must be left out on {type(ax).__name__}, which has its own; got {center:g} deg"
+        )
+    if isinstance(ax, WCSAxes):
+        if frame is None:
+            raise TypeError(
+                "frame='flat' is for x, y on a plain Axes; got a WCSAxes, on which positions are "
+                f"sky coordinates (say which with frame=). {SUPPORTED}"
+            )
+        return _plane_of_wcsaxes(ax)
+    if frame is not None and name in GEO_SIZES:
+        return _plane_of_geo_axes(ax, frame, center or 0.0)
+    if frame is not None and _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes"):
+        return _plane_in_data(ax, CartopyProjection(ax.projection), frame)  # type: ignore[attr-defined]
+    if frame is not None and _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
+        return _plane_in_data(ax, SkyprojProjection(ax.projection), frame)  # type: ignore[attr-defined]
+    if name == "rectilinear" and not _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
+        limits = _limits_of_plain_axes(ax)
+        if frame is None:
+            return _with_freshness(flat_plane(limits), limits)
+        return _plane_in_degrees(catalogue, frame, limits)
+    raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}")
+
+
+def _is_axes_of(ax: Any, module: str, name: str) -> bool:
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(ax, getattr(loaded, name))
+
+
+def _plane_of_wcsaxes(ax: Any) -> Plane:
+    world_to_pixel = ax.get_transform("world") - ax.transData
+    wcs = getattr(world_to_pixel, "wcs", None)
+    if wcs is None:
+        raise TypeError(f"{SUPPORTED}; got a WCSAxes that is not made from a WCS")
+    wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
+    swap = world_to_pixel.invert_xy
+    shape = view_of_shape(wcs, None)
+    if swap:
+        shape = View(*shape[2:], *shape[:2])
+    limits = _limits_of_wcsaxes(ax)
+    try:
+        plane = celestial_plane(wcs, limits.filled(shape), header=ax.wcs, swap=swap)
+    except ValueError as error:
+        raise TypeError(f"{SUPPORTED}; got a WCSAxes whose {error}") from error
+    return _with_freshness(plane, limits)
+
+
+def _with_freshness(plane: Plane, limits: View) -> Plane:
+    return replace(plane, is_fresh=(bool(np.isnan(limits.x_min)), bool(np.isnan(limits.y_min))))
+
+
+def _limits_of_wcsaxes(ax: Any) -> View:
+    """Return the limits of a WCSAxes, unknown where they are still those of a fresh one."""
+    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    x_min, x_max = (np.nan, np.nan) if x == [0, 1] and ax.get_autoscalex_on() else x
+    y_min, y_max = (np.nan, np.nan) if y == [0, 1] and ax.get_autoscaley_on() else y
+    return View(x_min, x_max, y_min, y_max)
+
+
+def _limits_of_plain_axes(ax: Axes) -> View:
+    for name, scale in (("x", ax.get_xscale()), ("y", ax.get_yscale())):
+        if scale != "linear":
+            raise ValueError(
+                f"ax must have linear scales; got a {scale} {name} axis: map the logarithm of "
+                f"{name} with frame='flat' instead"
+            )
+    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    # Limits that nobody set and nothing is drawn in yet are not a choice.
+    if ax.get_autoscalex_on() and _is_empty(ax.get_shared_x_axes(), ax):
+        x = [np.nan, np.nan]
+    if ax.get_autoscaley_on() and _is_empty(ax.get_shared_y_axes(), ax):
+        y = [np.nan, np.nan]
+    return View(*x, *y)
+
+
+def _is_empty(shared: Any, ax: Axes) -> bool:
+    """Tell whether nothing is drawn on an Axes and on those that share its limits."""
+    return not any(sibling.has_data() for sibling in shared.get_siblings(ax))
+
+
+@dataclass(frozen=True)
+class GeoProjection:
+    """One of matplotlib's geographic projections, with longitude to the left as the sky has it."""
+
+    transform: Any
+    name: str
+    center: float
+
+    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
+        x = -np.radians(_wrapped(lon, self.center) - self.center)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            points = np.column_stack([x.ravel(), np.radians(lat).ravel()])
+            points = self.transform.transform(points)
+        x, y = (v.reshape(lon.shape) for v in points.T)
+        return x * self.stretch, y
+
+    @property
+    def stretch(self) -> float:
+        """What matplotlib leaves to the Axes' aspect: the sky is twice as wide as high."""
+        return 2.0 if self.name == "aitoff" else 1.0
+
+    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.name == "aitoff":
+                lon, lat = _inverse_aitoff(x, y)
+            elif self.name == "lambert":
+                lon, lat = self._inverse_lambert(x, y)
+            else:
+                points = np.column_stack([x.ravel(), y.ravel()])
+                points = self.transform.inverted().transform(points)
+                lon, lat = (v.reshape(x.shape) for v in points.T)
+            width, height = GEO_SIZES[self.name]
+            off = (x / width) ** 2 + (y / height) ** 2 > 1
+        lon, lat = (np.where(off, np.nan, np.degrees(v)) for v in (lon, lat))
+        return self.center - lon, lat
+
+    def _inverse_lambert(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Invert the Lambert projection, of which matplotlib's inverse is right for one half only.
+
+        Its centre is found from where the projection puts the pole, 2 sin(c/2) from the middle, and
+        the origin.
+        """
+        (_, pole), origin = self.transform.transform([(0.0, 0.5 * np.pi), (0.0, 0.0)])
+        latitude = 0.5 * np.pi - 2 * np.arcsin(0.5 * pole)
+        longitude = -_inverse_azimuthal(origin[0], origin[1], latitude)[0]
+        lon, lat = _inverse_azimuthal(x, y, latitude)
+        return lon + longitude, lat
+
+
+def _inverse_azimuthal(x: Any, y: Any, latitude: float) -> tuple[FloatArray, FloatArray]:
+    """Invert the azimuthal equal-area projection (Snyder 1987, USGS PP 1395, p. 186)."""
+    distance = np.hypot(x, y)
+    c = 2 * np.arcsin(0.5 * distance)
+    # sin(c) / distance
+    ratio = np.where(distance > 0, np.sin(c) / np.where(distance > 0, distance, 1), 1)
+    sine = np.cos(c) * np.sin(latitude) + y * ratio * np.cos(latitude)
+    east, north = x * ratio, np.cos(c) * np.cos(latitude) - y * ratio * np.sin(latitude)
+    return np.asarray(np.arctan2(east, north)), np.asarray(np.arcsin(np.clip(sine, -1, 1)))
+
+
+def _inverse_aitoff(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Invert the Aitoff projection, which matplotlib does not.
+
+    It is the azimuthal equidistant projection of (λ/2, φ) with x doubled (Snyder 1993, Flattening
+    the Earth, p. 130).
+    """
+    distance = np.hypot(0.5 * x, y)
+    sinc = np.sinc(distance / np.pi)  # sin(r) / r
+    half_lon = np.arctan2(0.5 * x * sinc, np.cos(distance))
+    return 2 * half_lon, np.arcsin(np.clip(y * sinc, -1, 1))
+
+
+@dataclass(frozen=True)
+class CartopyProjection:
+    """A projection of cartopy."""
+
+    crs: Any
+
+    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        return _finite(self.crs.transform_points(self._geodetic(), *_arrays(lon, lat)), lon)
+
+    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        return _finite(self._geodetic().transform_points(self.crs, *_arrays(x, y)), x)
+
+    def _geodetic(self) -> Any:
+        return sys.modules["cartopy.crs"].Geodetic(globe=self.crs.globe)
+
+
+@dataclass(frozen=True)
+class SkyprojProjection:
+    """A projection of skyproj."""
+
+    crs: Any
+
+    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        return _finite(self.crs.transform_points(*_arrays(lon, lat)), lon)
+
+    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        return _finite(self.crs.transform_points(*_arrays(x, y), inverse=True), x)
+
+
+def _arrays(a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
+    """Return two flat, writeable arrays."""
+    a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
+    return a.ravel().copy(), b.ravel().copy()
+
+
+def _finite(points: Any, like: Any) -> tuple[FloatArray, FloatArray]:
+    points = np.asarray(points, float)[..., :2].reshape(-1, 2)
+    points = np.where(np.isfinite(points).all(axis=1, keepdims=True), points, np.nan)
+    x, y = (v.reshape(np.shape(like)) for v in points.T)
+    return x, y
+
+
+@dataclass(frozen=True)
+class DegreeProjection:
+    """Longitude and latitude in degrees as x and y, without a tear within 180 deg of a centre."""
+
+    center: float
+
+    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        return _wrapped(np.asarray(lon, float), self.center), np.asarray(lat, float)
+
+    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+        on_sky = (np.abs(x - self.center) <= 180) & (np.abs(y) <= 90)
+        return np.where(on_sky, x, np.nan), np.where(on_sky, y, np.nan)
+
+
+def _wrapped(lon: FloatArray, center: float) -> FloatArray:
+    return np.asarray((lon - center + 180) % 360 - 180 + center)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A projection in units of so many of its own."""
+
+    projection: Any
+    scale: float
+
+    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        x, y = self.projection.to_plane(lon, lat)
+        return x / self.scale, y / self.scale
+
+    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        sky: tuple[FloatArray, FloatArray] = self.projection.to_sky(
+            np.asarray(x) * self.scale, np.asarray(y) * self.scale
+        )
+        return sky
+
+
+def _plane_of_geo_axes(ax: Any, frame: BaseCoordinateFrame, center: float) -> Plane:
+    width, height = GEO_SIZES[ax.name]
+    projection = GeoProjection(ax.transProjection, ax.name, center)
+    view = View(-width, width, -height, height)
+    transform = Affine2D().scale(1 / projection.stretch, 1) + ax.transAffine + ax.transAxes
+    return _projected_plane(projection, frame, view, transform)
+
+
+def _plane_in_data(ax: Any, projection: Any, frame: BaseCoordinateFrame) -> Plane:
+    view = View(*sorted(ax.get_xlim()), *sorted(ax.get_ylim()))
+    return _projected_plane(projection, frame, view, ax.transData)
+
+
+def _projected_plane(
+    projection: Any, frame: BaseCoordinateFrame, view: View, transform: Any
+) -> Plane:
+    """Return the plane of a projection, in units of a degree at the centre of the view."""
+    centre = nearest_sky(projection.to_sky, view)
+    if centre is None:
+        raise ValueError(f"ax shows no sky within its limits, {tuple(view)}")
+    step = 1e-3 * (view.x_max - view.x_min)
+    at = np.array([centre[0]]), np.array([centre[1]])
+    (area,) = local_areas(projection.to_sky, at[0], at[1], step, step)
+    scale = float(step / np.degrees(np.sqrt(area)))
+    scaled = Scaled(projection, scale)
+    return Plane(
+        scaled.to_plane,
+        scaled.to_sky,
+        frame,
+        View(*(side / scale for side in view)),
+        ProjectedWCS(scaled.to_plane, scaled.to_sky, frame),
+        transform=Affine2D().scale(scale) + transform,
+    )
+
+
+def _plane_in_degrees(catalogue: Catalogue, frame: BaseCoordinateFrame, limits: View) -> Plane:
+    """Return the plane of a plain Axes in degrees; one that is empty is centred on the points."""
+    center = 0.5 * (limits.x_min + limits.x_max)
+    if np.isnan(center):
+        center = _mean_longitude(catalogue, frame)
+    projection = DegreeProjection(center)
+    wcs = ProjectedWCS(projection.to_plane, projection.to_sky, frame)
+    plane = Plane(
+        projection.to_plane, projection.to_sky, frame, UNKNOWN.filled(limits), wcs, has_pixels=False
+    )
+    return _with_freshness(plane, limits)
+
+
+def _mean_longitude(catalogue: Catalogue, frame: BaseCoordinateFrame) -> float:
+    """Return the circular mean (deg, 0 … 360) of the longitudes of a catalogue's first points."""
+    assert catalogue.frame is not None
+    for block in catalogue.blocks():
+        if len(block.lon):
+            lon, _ = change_frame(block.lon, block.lat, catalogue.frame, frame)
+            return float(np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean())) % 360)
+    return 0.0

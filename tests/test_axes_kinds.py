@@ -1,0 +1,243 @@
+"""On every kind of Axes the heatmap is where the Axes' own means put a marker."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from matplotlib.figure import Figure
+
+from mpl_skyheat import sky_heatmap
+
+GEO = ["mollweide", "aitoff", "hammer", "lambert"]
+
+
+def wrapped(lon, center=0.0):
+    return (lon - center + 180) % 360 - 180
+
+
+def geo(name):
+    def make():
+        ax = Figure().add_subplot(projection=name)
+        return ax, lambda lon, lat: ax.scatter(-np.radians(wrapped(lon)), np.radians(lat))
+
+    return make
+
+
+def cartopy(name, **kwargs):
+    def make():
+        crs = pytest.importorskip("cartopy.crs")
+        ax = Figure().add_subplot(projection=getattr(crs, name)(**kwargs))
+        return ax, lambda lon, lat: ax.scatter(lon, lat, transform=crs.PlateCarree())
+
+    return make
+
+
+def skyproj(name, **kwargs):
+    def make():
+        package = pytest.importorskip("skyproj")
+        plt.figure()
+        ax = getattr(package, name)(ax=plt.subplot(), **kwargs).ax
+        return ax, lambda lon, lat: ax.plot([lon], [lat], "o")[0]
+
+    return make
+
+
+def plain():
+    ax = Figure().add_subplot()
+    # On an Axes that has been centred on the other side of 0h, the marker must be, too.
+    return ax, lambda lon, lat: ax.scatter(lon + 360 * (lon < min(ax.get_xlim())), lat)
+
+
+KINDS = {
+    **{name: geo(name) for name in GEO},
+    "cartopy Mollweide": cartopy("Mollweide"),
+    "cartopy PlateCarree": cartopy("PlateCarree", central_longitude=90),
+    "cartopy Orthographic": cartopy("Orthographic", central_longitude=20, central_latitude=30),
+    "skyproj McBryde": skyproj("McBrydeSkyproj"),
+    "skyproj Mollweide, 150": skyproj("MollweideSkyproj", lon_0=150.0),
+    "skyproj Laea": skyproj("LaeaSkyproj", lon_0=30.0, lat_0=40.0),
+    "plain": plain,
+}
+# A clump at 0h, one at a pole's edge, one at the rim of most maps, and one in between.
+PLACES = {"0h": (0.1, 12.0), "pole": (70.0, 86.0), "rim": (177.5, -20.0), "between": (40.0, 35.0)}
+
+
+@pytest.fixture(autouse=True)
+def no_figures():
+    yield
+    plt.close("all")
+
+
+def clump(lon, lat):
+    """Return points within a tenth of a degree of a position, and some all around."""
+    rng = np.random.default_rng(1)
+    center = SkyCoord(lon, lat, unit="deg")
+    near = center.directional_offset_by(
+        rng.uniform(0, 360, 400) * u.deg, 0.1 * np.sqrt(rng.random(400)) * u.deg
+    )
+    other = center.directional_offset_by(
+        rng.uniform(0, 360, 200) * u.deg, 6 * np.sqrt(rng.random(200)) * u.deg
+    )
+    return np.concatenate([near.ra.deg, other.ra.deg]), np.concatenate(
+        [near.dec.deg, other.dec.deg]
+    )
+
+
+def on_screen(artist):
+    """Return where a marker is on the screen."""
+    artist.axes.figure.draw_without_rendering()
+    if hasattr(artist, "get_offset_transform"):
+        return artist.get_offset_transform().transform(artist.get_offsets())[0]
+    return artist.get_transform().transform(np.transpose(artist.get_data(orig=False)))[0]
+
+
+def peak(heat):
+    """Return the x and y of the map's largest pixel."""
+    data = heat.get_array().filled(0)
+    return np.unravel_index(np.argmax(data), data.shape)[::-1]
+
+
+def in_pixels(heat, artist):
+    """Return where a marker is in the map's pixels, whose centres are at whole numbers."""
+    ny, nx = heat.get_array().shape
+    left, right, bottom, top = heat.get_extent()
+    on_display = on_screen(artist)  # draws, which may move the Axes
+    x, y = heat.get_transform().inverted().transform(on_display)
+    return (x - left) / (right - left) * nx - 0.5, (y - bottom) / (top - bottom) * ny - 0.5
+
+
+def offset_in_pixels(heat, artist):
+    """Return how far a marker is from the centre of the map's largest pixel."""
+    return np.abs(np.subtract(in_pixels(heat, artist), peak(heat))).max()
+
+
+def separation_in_pixels(heat, artist):
+    """Return the same as an angle, in sides of that pixel."""
+    sky_map, (column, row) = heat.sky_map, peak(heat)
+    x, y = in_pixels(heat, artist)
+    at = sky_map.wcs.pixel_to_world([x, column], [y, row])
+    return (at[0].separation(at[1]) / np.sqrt(sky_map.solid_angle[row, column])).to_value(1)
+
+
+@pytest.mark.parametrize("kernel", [None, 1.5 * u.deg], ids=["bins", "smoothed"])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_marker_sits_on_the_peak_of_a_clump(kind, place, kernel):
+    if place == "rim" and kind in ("cartopy Orthographic", "skyproj Laea"):
+        pytest.skip("not in view")
+    ax, mark = KINDS[kind]()
+    lon, lat = clump(*PLACES[place])
+    options = {"bins": 30} if kind == "plain" else {}
+    heat = sky_heatmap(ax, lon, lat, kernel=kernel, statistic="count", **options)
+    meta = heat.sky_map.meta
+    assert meta["inside"] + meta["outside"] == meta["read"] == 600
+    assert heat.sky_map.counts.sum() == meta["inside"] > 550
+    limits = [*ax.get_xlim(), *ax.get_ylim()]
+    marker = mark(*PLACES[place])
+    if place == "pole" and kernel is not None:
+        # Pixels beside the pole may be so slanted that the nearest on the sky is another.
+        assert separation_in_pixels(heat, marker) < 1
+    else:
+        assert offset_in_pixels(heat, marker) < 1
+    assert [*ax.get_xlim(), *ax.get_ylim()] == pytest.approx(limits, rel=1e-6) or kind == "plain"
+
+
+@pytest.mark.parametrize(
+    "kind", [*GEO, "cartopy Mollweide", "skyproj McBryde", "skyproj Mollweide, 150"]
+)
+def test_the_whole_sky_is_4_pi_and_nothing_is_drawn_beside_it(kind):
+    ax, _ = KINDS[kind]()
+    rng = np.random.default_rng(2)
+    lon, lat = rng.uniform(0, 360, 5000), np.degrees(np.arcsin(rng.uniform(-1, 1, 5000)))
+    heat = sky_heatmap(ax, lon, lat, kernel=10 * u.deg)
+    area = heat.sky_map.solid_angle.to_value(u.sr)
+    assert area.sum() == pytest.approx(4 * np.pi, rel=1e-3)
+    assert heat.sky_map.meta["outside"] <= 1
+    np.testing.assert_array_equal(heat.get_array().mask, area == 0)
+    assert heat.get_array().mask[0, 0]
+    flat = heat.get_array().compressed()
+    assert flat.std() / flat.mean() < 0.1
+
+
+@pytest.mark.parametrize("kind", [*GEO, "cartopy Mollweide", "skyproj McBryde"])
+def test_solid_angles_are_those_of_the_pixels_corners(kind):
+    ax, _ = KINDS[kind]()
+    heat = sky_heatmap(ax, [10.0], [20.0])
+    wcs, area = heat.sky_map.wcs, heat.sky_map.solid_angle
+    x, y = heat.sky_map.data.shape[1] // 3, heat.sky_map.data.shape[0] // 3
+    corners = wcs.pixel_to_world(
+        x + 0.5 * np.array([-1, 1, 1, -1]), y + 0.5 * np.array([-1, -1, 1, 1])
+    )
+    sides = corners.separation(np.roll(corners, -1))
+    diagonal = corners[0].separation(corners[2])
+    half = 0.5 * (sides[0] + sides[1] + diagonal).rad, 0.5 * (sides[2] + sides[3] + diagonal).rad
+    expected = 0
+    for s, (a, b) in zip(half, ((sides[0], sides[1]), (sides[2], sides[3])), strict=True):
+        parts = [np.tan(0.5 * (s - v.rad)) for v in (a, b, diagonal)]
+        expected += 4 * np.arctan(np.sqrt(np.tan(0.5 * s) * np.prod(parts)))
+    assert area[y, x].to_value(u.sr) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", GEO)
+def test_the_frame_and_the_centre_of_geographic_axes_can_be_chosen(name):
+    place = SkyCoord(266.4, -28.9, unit="deg")
+    points = SkyCoord(*clump(266.4, -28.9), unit="deg")
+    ax = Figure().add_subplot(projection=name)
+    heat = ax.sky_heatmap(points, frame="galactic", center=30 * u.deg)
+    lon = wrapped(place.galactic.l.deg, 30)
+    marker = ax.scatter(-np.radians(lon), place.galactic.b.rad)
+    assert offset_in_pixels(heat, marker) < 1
+    assert heat.value_at(place) == heat.value_at(place.galactic.l.deg, place.galactic.b.deg)
+    for center in (30, SkyCoord(30, 0, unit="deg", frame="galactic")):
+        again = (
+            Figure()
+            .add_subplot(projection=name)
+            .sky_heatmap(points, frame="galactic", center=center)
+        )
+        np.testing.assert_array_equal(again.sky_map.counts, heat.sky_map.counts)
+
+
+def test_a_centre_is_for_geographic_axes():
+    with pytest.raises(
+        ValueError, match="center must be left out on Axes, which has its own; got 3"
+    ):
+        Figure().add_subplot().sky_heatmap([1], [2], center=3)
+    with pytest.raises(
+        ValueError, match=r"center must be a longitude, such as 180.u.deg, or a Sky"
+    ):
+        Figure().add_subplot(projection="hammer").sky_heatmap([1], [2], center="middle")
+
+
+def test_plain_axes_show_the_sky_in_degrees():
+    ax = Figure().add_subplot()
+    rng = np.random.default_rng(3)
+    ra, dec = rng.normal(0, 1.5, 500) % 360, rng.uniform(58, 62, 500)
+    ax.sky_heatmap(ra, dec, bins=40)
+    left, right = ax.get_xlim()
+    assert left > right  # east left
+    assert left - right < 12  # not torn at 0h
+    assert ax.get_aspect() == pytest.approx(2, rel=0.01)
+    labels = [ax.xaxis.get_major_formatter()(x) for x in (-2, 0, 3.5, 361)]
+    assert labels == ["358°", "0°", "3.5°", "1°"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("RA", "Dec")
+
+
+def test_plain_axes_that_show_something_stay_as_they_are():
+    ax = Figure().add_subplot()
+    ax.scatter([10, 20], [5, 15])
+    ax.set(xlabel="longitude", ylabel="latitude")
+    before = ax.get_xlim(), ax.get_ylim(), ax.get_aspect(), ax.get_xlabel()
+    heat = ax.sky_heatmap([12.0], [8.0])
+    assert (ax.get_xlim(), ax.get_ylim(), ax.get_aspect(), ax.get_xlabel()) == before
+    assert heat.sky_map.data.shape == (100, 100)
+    assert heat.value_at(12, 8) > 0
+
+
+def test_the_cursor_reads_the_value_on_geographic_axes():
+    ax = Figure().add_subplot(projection="mollweide")
+    heat = ax.sky_heatmap([30.0] * 50, [20.0] * 50, statistic="count")
+    ax.figure.draw_without_rendering()
+    at = ax.transData.transform((-np.radians(30), np.radians(20)))
+    event = type("Event", (), {"x": at[0], "y": at[1]})()
+    assert heat.get_cursor_data(event) == 50
