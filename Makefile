@@ -29,9 +29,10 @@ baseline: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/test_images.py -W ignore --mpl-generate-path=baseline_images
 
 # The figures of the README.
-docs-figures: $(VENV)/installed
+docs-figures: $(VENV)/installed-test
 	$(BIN)/python -m mpl_skyheat -o docs/figures/skyheat.png
 	$(BIN)/python examples/field_survey.py docs/figures/field_survey.png
+	$(BIN)/python examples/every_axes.py docs/figures/every_axes.png
 
 # The numbers of the README.
 benchmark: $(VENV)/installed-test

@@ -8,7 +8,8 @@ Importing the package gives every Axes the method ``sky_heatmap``::
     ax = plt.subplot(projection=wcs)
     heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
 
-`sky_heatmap` is the same as a function, and `sky_map` makes the map without matplotlib.
+`sky_heatmap` is the same as a function, `sky_map` makes the map without matplotlib, and `subplot`
+makes Axes that fit a catalogue.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.kernels import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
     from mpl_skyheat.mapmaking import sky_map
     from mpl_skyheat.skymap import SkyMap
+    from mpl_skyheat.subplots import subplot
 
 __all__ = [
     "Annulus",
@@ -39,6 +41,7 @@ __all__ = [
     "register",
     "sky_heatmap",
     "sky_map",
+    "subplot",
     "unregister",
 ]
 
@@ -52,6 +55,7 @@ _HOMES = {
     "SkyMap": "skymap",
     "TopHat": "kernels",
     "sky_map": "mapmaking",
+    "subplot": "subplots",
 }
 
 

@@ -6,27 +6,24 @@ import argparse
 import io
 import sys
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.visualization.wcsaxes.frame import EllipticalFrame
-from matplotlib.patheffects import withStroke
 
 import mpl_skyheat
-from mpl_skyheat.grid import separation, to_vectors
 from mpl_skyheat.kernels import parse_width
 from mpl_skyheat.points import find_frame, read_catalogue
-from mpl_skyheat.views import ELLIPTICAL, all_sky_wcs, field_wcs
+from mpl_skyheat.regions import PROJECTIONS, find_region
+from mpl_skyheat.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_sky_axes, position_of_text
+from mpl_skyheat.views import all_sky_wcs, field_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.coordinates import BaseCoordinateFrame
-    from astropy.wcs import WCS
     from matplotlib.figure import Figure
 
     from mpl_skyheat.artist import SkyHeatmap
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".pdf", ".svg")
 NORMS = ("linear", "log", "asinh", "sqrt")
-PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX")
 
 # What astropy reads a catalogue with, by the ending of its name (".gz" may follow).
 READERS = {
@@ -48,19 +44,6 @@ READERS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-
-# Without --radius, a catalogue that reaches farther than this from its centre is drawn all-sky.
-WIDEST_FIELD = 60 * u.deg
-
-# How far (deg) these projections show, or how far they do without stretching it beyond measure.
-WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
-
-# The command draws maps of up to so many pixels across.
-MOST_PIXELS = 10_000
-
-# Map pixels across a field; the side of a pixel of an all-sky map.
-FIELD_PIXELS = 240
-ALL_SKY_PIXEL = 1 * u.deg
 
 EXAMPLES = """
 examples:
@@ -208,13 +191,19 @@ def _picture(options: argparse.Namespace) -> Figure:
     frame = _sky_frame("--frame", options.frame)
     map_frame = _sky_frame("--map-frame", options.map_frame or options.frame)
     names, table = _named_columns(options), _read_table(options.catalogue)
-    region = _region(options, _read_positions(names, table, frame))
-    wcs = region.wcs(map_frame)
-    figure = Figure(figsize=(6.4, 5.2) if region.is_field else (8, 5), layout="constrained")
+    region = find_region(
+        _read_positions(names, table, frame),
+        map_frame,
+        center=None if options.center is None else _center(options.center, frame),
+        radius=options.radius,
+        pixel_size=options.pixel_size,
+        projection=options.projection,
+    )
+    figure = Figure(FIELD_SIZE if region.is_field else ALL_SKY_SIZE, layout="constrained")
     kernel = options.kernel
     if kernel is None and region.is_field:
         kernel = 2 * region.pixel_size
-    heat = _sky_axes(figure, wcs).sky_heatmap(
+    heat = add_sky_axes(figure, region.wcs(map_frame)).sky_heatmap(
         *names, data=table, frame=frame, pixel_size=region.pixel_size, kernel=kernel,
         label=options.label, cmap=options.cmap,
     )  # fmt: skip
@@ -236,6 +225,15 @@ def _named_columns(options: argparse.Namespace) -> tuple[str, ...]:
     return () if options.ra is None else (options.ra, options.dec)
 
 
+def _center(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
+    try:
+        return position_of_text(text, frame)
+    except (TypeError, ValueError, u.UnitsError) as error:
+        raise ValueError(
+            f"--center must be a position such as '56.75 24.12' or '3h47m +24d07m'; got {text!r}"
+        ) from error
+
+
 def _read_positions(names: tuple[str, ...], table: Any, frame: Any) -> Catalogue:
     try:
         return read_catalogue(names, table, frame)
@@ -244,130 +242,6 @@ def _read_positions(names: tuple[str, ...], table: Any, frame: Any) -> Catalogue
         if not separator:
             raise
         raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
-
-
-@dataclass(frozen=True)
-class Region:
-    """What is drawn of the sky, how; the whole of it unless ``is_field``."""
-
-    center: SkyCoord | None
-    radius: u.Quantity
-    is_field: bool
-    pixel_size: u.Quantity
-    projection: str
-
-    def __post_init__(self) -> None:
-        widest = WIDEST.get(self.projection, 180) * u.deg
-        if self.radius > 180 * u.deg or (self.radius >= widest and widest < 180 * u.deg):
-            raise ValueError(
-                f"--projection {self.projection} shows at most {widest.value:g} deg around its "
-                f"centre; got {self.radius:.4g}: give a smaller --radius, or take ZEA, AIT or MOL"
-            )
-        pixels = float(2 * self.radius / self.pixel_size)
-        if pixels > MOST_PIXELS:
-            raise ValueError(
-                f"pixel_size is too small: a map of {pixels:.3g} pixels across; --pixel-size "
-                f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
-            )
-
-    def wcs(self, frame: Any) -> WCS:
-        """Return the WCS of the field, or of the sky with the centre's longitude in the middle."""
-        if self.center is not None and self.is_field:
-            center = self.center.transform_to(frame)
-            return field_wcs(center, self.radius, self.pixel_size, self.projection)
-        return all_sky_wcs(frame, self.pixel_size, self.projection, self.center)
-
-
-def _region(options: argparse.Namespace, catalogue: Catalogue) -> Region:
-    """Return the region asked for, or the circle that holds the catalogue, or all of the sky."""
-    frame = catalogue.frame
-    asked = None if options.center is None else _position_of_text(options.center, frame)
-    center, radius = asked, options.radius
-    if center is None or radius is None:
-        center, radius = _circle_around(catalogue, center, radius)
-    is_field = radius < 180 * u.deg if options.radius is not None else radius <= WIDEST_FIELD
-    pixel_size = options.pixel_size
-    if pixel_size is None:
-        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
-    return Region(
-        center if is_field else asked,
-        radius if is_field or options.radius is not None else 180 * u.deg,
-        is_field,
-        pixel_size,
-        options.projection or ("TAN" if is_field else "MOL"),
-    )
-
-
-def _circle_around(
-    catalogue: Catalogue, center: SkyCoord | None, radius: u.Quantity | None
-) -> tuple[SkyCoord, u.Quantity]:
-    """Return the centre and radius of a circle that just holds a catalogue, where they are None."""
-    positions = np.concatenate(
-        [to_vectors(block.lon, block.lat) for block in catalogue.blocks()] or [np.empty((0, 3))]
-    )
-    if not len(positions):
-        raise ValueError("the catalogue has no row with a position")
-    if center is None:
-        frame = catalogue.frame
-        mean = SkyCoord(*positions.mean(axis=0), representation_type="cartesian", frame=frame)
-        center = SkyCoord(mean.spherical.lon, mean.spherical.lat, frame=frame)
-    if radius is None:
-        middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
-        farthest = np.degrees(separation(positions, middle).max())
-        radius = max(1.02 * farthest, 1e-4) * u.deg
-    return center, radius
-
-
-def _position_of_text(text: str, frame: Any) -> SkyCoord:
-    words = text.replace(",", " ").split()
-    is_equatorial = "ra" in frame.get_representation_component_names()
-    # Sexagesimal right ascensions are hours, as in every catalogue.
-    is_sexagesimal = len(words) == 6 or ":" in text
-    unit = ("hourangle" if is_equatorial and is_sexagesimal else "deg", "deg")
-    try:
-        return SkyCoord(" ".join(words), unit=unit, frame=frame)
-    except (TypeError, ValueError, u.UnitsError) as error:
-        raise ValueError(
-            f"--center must be a position such as '56.75 24.12' or '3h47m +24d07m'; got {text!r}"
-        ) from error
-
-
-def _sky_axes(
-    figure: Figure, wcs: WCS, rect: tuple[float, float, float, float] | None = None
-) -> Any:
-    """Add a WCSAxes with a grid and labels that suit a field or the whole sky."""
-    is_elliptical = wcs.wcs.ctype[0][-3:] in ELLIPTICAL and _width(wcs) > 300 * u.deg
-    options = {"projection": wcs}
-    if is_elliptical:
-        options["frame_class"] = EllipticalFrame
-    ax: Any = figure.add_axes(rect, **options) if rect else figure.add_subplot(**options)
-    is_galactic = wcs.wcs.ctype[0].startswith("GLON")
-    names = ("Galactic longitude", "Galactic latitude") if is_galactic else ("RA", "Dec")
-    if wcs.wcs.ctype[0].startswith("ELON"):
-        names = ("Ecliptic longitude", "Ecliptic latitude")
-    for helper, name in zip(ax.coords, names, strict=True):
-        helper.set_axislabel("" if is_elliptical else name)
-    if not is_elliptical:
-        for helper, side in zip(ax.coords, "bl", strict=True):
-            helper.set_ticks_position(side)
-            helper.set_ticklabel_position(side)
-            helper.set_axislabel_position(side)
-    if is_elliptical:
-        ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
-        ax.coords[0].set_ticks(spacing=60 * u.deg)
-        ax.coords[1].set_ticks(spacing=30 * u.deg)
-        ax.coords[0].set_ticklabel(
-            color="white",
-            size="small",
-            exclude_overlapping=True,
-            path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
-        )
-        ax.coords[0].set_ticks_visible(False)
-    return ax
-
-
-def _width(wcs: WCS) -> u.Quantity:
-    return wcs.pixel_shape[0] * abs(wcs.wcs.cdelt[0]) * u.deg
 
 
 def _set_norm(heat: SkyHeatmap, name: str) -> None:
@@ -394,10 +268,10 @@ def _demonstration() -> Figure:
     stars = mpl_skyheat.datasets.bright_stars()
     figure = Figure(figsize=(10, 4))
     # Placed by hand: a 2 : 1 ellipse and a square of one height, which no layout engine finds.
-    sky = _sky_axes(
+    sky = add_sky_axes(
         figure,
         all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL"),
-        rect=(0.045, 0.23, 0.52, 0.65),
+        (0.045, 0.23, 0.52, 0.65),
     )
     heat = sky.sky_heatmap(
         data=stars, pixel_size=0.5 * u.deg, kernel=1 * u.deg, label="stars", cmap="magma"
@@ -407,10 +281,10 @@ def _demonstration() -> Figure:
     sky.set_title("Tycho-2, $V_T$ < 10, Galactic coordinates, Gaussian σ = 1°")
 
     pleiades = SkyCoord("3h47m +24d07m", frame="icrs")
-    field = _sky_axes(
+    field = add_sky_axes(
         figure,
         field_wcs(pleiades, 2.5 * u.deg, 1.5 * u.arcmin, "TAN"),
-        rect=(0.655, 0.23, 0.26, 0.65),
+        (0.655, 0.23, 0.26, 0.65),
     )
     field.sky_heatmap(data=stars, kernel=10 * u.arcmin, unit="deg-2", label="stars", cmap="magma",
                       colorbar=True)  # fmt: skip

@@ -74,7 +74,9 @@ def plane_of_axes(ax: Axes, catalogue: Catalogue, frame: Any, center: float | No
     if frame is not None and _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes"):
         return _plane_in_data(ax, CartopyProjection(ax.projection), frame)  # type: ignore[attr-defined]
     if frame is not None and _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
-        return _plane_in_data(ax, SkyprojProjection(ax.projection), frame)  # type: ignore[attr-defined]
+        plane = _plane_in_data(ax, SkyprojProjection(ax.projection), frame)  # type: ignore[attr-defined]
+        # All others have a patch in the shape of the sky.
+        return replace(plane, outline=_outline(plane.to_sky, plane.view))
     if name == "rectilinear" and not _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
         limits = _limits_of_plain_axes(ax)
         if frame is None:
@@ -150,6 +152,8 @@ class GeoProjection:
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
         lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
         x = -np.radians(_wrapped(lon, self.center) - self.center)
+        if self.name == "mollweide":
+            return _mollweide(x, np.radians(lat))
         with np.errstate(divide="ignore", invalid="ignore"):
             points = np.column_stack([x.ravel(), np.radians(lat).ravel()])
             points = self.transform.transform(points)
@@ -190,6 +194,24 @@ class GeoProjection:
         return lon + longitude, lat
 
 
+def _mollweide(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the Mollweide projection (Snyder 1987, USGS PP 1395, p. 251), to the last digits.
+
+    That of matplotlib is off by up to 0.1 deg, and by how much depends on which positions it is
+    given at once.
+    """
+    # With e = π/2 − θ, 2 e − sin 2 e = π (1 − sin |φ|), which Newton's method solves from where the
+    # left side is 4/3 e³, as it is at the pole.
+    right = 2 * np.pi * np.sin(0.25 * np.pi - 0.5 * np.abs(lat)) ** 2
+    e = np.cbrt(0.75 * right)
+    for _ in range(6):
+        is_far = e > 1e-3
+        step = (right - 2 * e + np.sin(2 * e)) / np.where(is_far, 4 * np.sin(e) ** 2, 1)
+        e = e + np.where(is_far, step, 0)
+    x = 2 * np.sqrt(2) / np.pi * lon * np.sin(e)
+    return x, np.copysign(np.sqrt(2) * np.cos(e), lat)
+
+
 def _inverse_azimuthal(x: Any, y: Any, latitude: float) -> tuple[FloatArray, FloatArray]:
     """Invert the azimuthal equal-area projection (Snyder 1987, USGS PP 1395, p. 186)."""
     distance = np.hypot(x, y)
@@ -213,33 +235,68 @@ def _inverse_aitoff(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArra
     return 2 * half_lon, np.arcsin(np.clip(y * sinc, -1, 1))
 
 
+class ForeignProjection:
+    """A projection of another package, which off the sky returns some position or other."""
+
+    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        return _finite(self._forward(*_arrays(lon, lat)), lon)
+
+    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        lon, lat = _finite(self._inverse(*_arrays(x, y)), x)
+        # That position is elsewhere on the plane.
+        again = self.to_plane(lon, lat)
+        on_sky = np.hypot(again[0] - x, again[1] - y) < 1e-6 * self._radius
+        on_sky &= np.abs(lat) <= 90
+        return np.where(on_sky, lon, np.nan), np.where(on_sky, lat, np.nan)
+
+    def _forward(self, lon: FloatArray, lat: FloatArray) -> Any:
+        raise NotImplementedError
+
+    def _inverse(self, x: FloatArray, y: FloatArray) -> Any:
+        raise NotImplementedError
+
+    @property
+    def _radius(self) -> float:
+        """The radius of the sphere."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class CartopyProjection:
+class CartopyProjection(ForeignProjection):
     """A projection of cartopy."""
 
     crs: Any
 
-    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
-        return _finite(self.crs.transform_points(self._geodetic(), *_arrays(lon, lat)), lon)
+    def _forward(self, lon: FloatArray, lat: FloatArray) -> Any:
+        return self.crs.transform_points(self._geodetic(), lon, lat)
 
-    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        return _finite(self._geodetic().transform_points(self.crs, *_arrays(x, y)), x)
+    def _inverse(self, x: FloatArray, y: FloatArray) -> Any:
+        return self._geodetic().transform_points(self.crs, x, y)
 
     def _geodetic(self) -> Any:
         return sys.modules["cartopy.crs"].Geodetic(globe=self.crs.globe)
 
+    @property
+    def _radius(self) -> float:
+        # In deg on a plate carrée, else in m.
+        return float(np.hypot(np.ptp(self.crs.x_limits), np.ptp(self.crs.y_limits))) / 6
+
 
 @dataclass(frozen=True)
-class SkyprojProjection:
+class SkyprojProjection(ForeignProjection):
     """A projection of skyproj."""
 
     crs: Any
 
-    def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
-        return _finite(self.crs.transform_points(*_arrays(lon, lat)), lon)
+    def _forward(self, lon: FloatArray, lat: FloatArray) -> Any:
+        return self.crs.transform_points(lon, lat)
 
-    def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        return _finite(self.crs.transform_points(*_arrays(x, y), inverse=True), x)
+    def _inverse(self, x: FloatArray, y: FloatArray) -> Any:
+        return self.crs.transform_points(x, y, inverse=True)
+
+    @property
+    def _radius(self) -> float:
+        return float(self.crs.radius)
 
 
 def _arrays(a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
@@ -325,6 +382,23 @@ def _projected_plane(
         ProjectedWCS(scaled.to_plane, scaled.to_sky, frame),
         transform=Affine2D().scale(scale) + transform,
     )
+
+
+def _outline(to_sky: Any, view: View) -> FloatArray:
+    """Return the corners, on the plane, of a polygon around what shows sky of a view.
+
+    It is found along rays from the middle, none of which may leave the sky and enter it again.
+    """
+    direction = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    x, y = view.centre
+    reach = np.hypot(view.x_max - view.x_min, view.y_max - view.y_min)
+    inner, outer = np.zeros_like(direction), np.full_like(direction, reach)
+    for _ in range(40):
+        middle = 0.5 * (inner + outer)
+        lon, _ = to_sky(x + middle * np.cos(direction), y + middle * np.sin(direction))
+        inner = np.where(np.isfinite(lon), middle, inner)
+        outer = np.where(np.isfinite(lon), outer, middle)
+    return np.column_stack([x + outer * np.cos(direction), y + outer * np.sin(direction)])
 
 
 def _plane_in_degrees(catalogue: Catalogue, frame: BaseCoordinateFrame, limits: View) -> Plane:

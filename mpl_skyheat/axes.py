@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
+from matplotlib.path import Path
 
 if TYPE_CHECKING:
     from mpl_skyheat.artist import SkyHeatmap
@@ -207,6 +208,8 @@ def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
     heat.set_transform(plane.transform)
     ax.add_image(heat)
+    if plane.outline is not None:
+        heat.set_clip_path(Path(plane.outline, closed=False), plane.transform)
     left, right, bottom, top = plane.view
     if plane.transform.contains_branch(ax.transData):
         # Later artists must not shrink the limits to themselves.

@@ -48,7 +48,8 @@ class Plane:
     ``frame`` is None for a plane of Cartesian x and y. ``view`` is the rectangle to map, NaN where
     the points' bounds are to be taken. ``wcs`` gives the sky position of the plane's unit pixels,
     whose centres are at whole numbers; it is None for a plane of x and y. On an Axes, ``transform``
-    takes the plane to the screen; None stands for ``ax.transData``.
+    takes the plane to the screen; None stands for ``ax.transData``. ``outline`` are the corners of
+    a polygon around the sky, where the patch of the Axes is not one.
     """
 
     to_plane: Projection
@@ -59,6 +60,7 @@ class Plane:
     # Whether the x and the y limits of the Axes are still those of an empty one.
     is_fresh: tuple[bool, bool] = (False, False)
     transform: Any = None
+    outline: FloatArray | None = None
     # Whether its unit pixels are a size to map in, where none is asked for.
     has_pixels: bool = True
 

@@ -8,6 +8,9 @@ from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_heatmap
+from mpl_skyheat.adapters import plane_of_axes
+from mpl_skyheat.grid import View
+from mpl_skyheat.points import find_frame, read_catalogue
 
 GEO = ["mollweide", "aitoff", "hammer", "lambert"]
 
@@ -240,3 +243,18 @@ def test_the_cursor_reads_the_value_on_geographic_axes():
     at = ax.transData.transform((-np.radians(30), np.radians(20)))
     event = type("Event", (), {"x": at[0], "y": at[1]})()
     assert heat.get_cursor_data(event) == 50
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_to_be_sky_is_where_it_is_said_to_be(kind):
+    ax, _ = KINDS[kind]()
+    plane = plane_of_axes(ax, read_catalogue(([10.0], [20.0])), find_frame("icrs"), None)
+    view = plane.view if plane.view.is_known else View(-200, 200, -100, 100)
+    rng = np.random.default_rng(6)
+    x, y = (1.4 * rng.uniform(*sides, 4000) for sides in (view[:2], view[2:]))
+    lon, lat = plane.to_sky(x, y)
+    on_sky = np.isfinite(lon)
+    assert 0.2 < on_sky.mean() < 0.8
+    np.testing.assert_array_less(np.abs(lat[on_sky]), 90 + 1e-9)
+    again = plane.to_plane(lon[on_sky], lat[on_sky])
+    np.testing.assert_allclose(again, (x[on_sky], y[on_sky]), atol=1e-4)

@@ -715,13 +715,14 @@ def test_a_folder_that_is_not_writable_is_refused(command):
 def test_a_radius_beyond_the_projection_is_refused(refuses, code, radius):
     options = ("--projection", code, "--radius", f"{radius}deg", "--pixel-size", "6deg")
     error = refuses("stars.csv", *options)
-    assert "--radius" in error
+    assert error.startswith("radius must be ")
+    assert code in error
 
 
 @pytest.mark.parametrize("code", ["TAN", "STG"])
 def test_a_projection_that_cannot_hold_the_sky_is_refused(refuses, code):
     error = refuses(write("sky.csv", whole_sky()), "--projection", code)
-    assert "--projection" in error
+    assert f"in the projection {code}; got 180 deg" in error
 
 
 @pytest.mark.parametrize("code", ["ZEA", "MOL"])

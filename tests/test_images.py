@@ -5,6 +5,7 @@ fixed, are the same on every supported matplotlib.
 """
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def aligned_axes(width, height, **kwargs):
     across, up = (2 ** math.ceil(math.log2(side + 32)) for side in (width, height))
     figure = Figure(figsize=(across / DPI, up / DPI), dpi=DPI)
     ax = figure.add_axes((16 / across, 16 / up, width / across, height / up), **kwargs)
-    if "projection" in kwargs:
+    if hasattr(ax, "coords"):
         for helper in ax.coords:
             helper.set_ticks_visible(False)
             helper.set_ticklabel_visible(False)
@@ -199,3 +200,88 @@ def test_colorbar_is_as_tall_as_the_axes():
     heat = sky_heatmap(ax, *letter_f(make_wcs(shape=(25, 20))), statistic="count", vmax=1)
     heat.add_colorbar(label="", ticks=[])
     return ax.figure
+
+
+# Markers, placed by the means of each kind of Axes, in the one bin that has more than one point.
+
+# At 0h, beside the pole, at the rim of most maps, and in between.
+PLACES = ([0.5, 70, 177, 300, 40], [12, 84, -20, -50, 35])
+
+
+def draw_marked(ax, bins, mark, **kwargs):
+    """Draw five clumps among scattered points, and a red square in the middle of each."""
+    ra, dec = (np.repeat(p, 6) for p in PLACES)
+    lon, lat = np.meshgrid(np.arange(5, 360, 10), np.arange(-85, 90, 10))
+    ra, dec = np.append(ra, lon), np.append(dec, lat)
+    sky_heatmap(ax, ra, dec, bins=bins, statistic="count", vmin=0, vmax=6, **kwargs)
+    mark(*PLACES)
+    return ax.figure
+
+
+SQUARE = {"s": 9, "marker": "s", "color": "red", "linewidth": 0, "zorder": 5}
+
+
+@compare
+@pytest.mark.parametrize("name", ["mollweide", "aitoff", "hammer", "lambert"])
+def test_markers_on_geographic_axes(name):
+    bins = (24, 24) if name == "lambert" else (36, 18)
+    ax = aligned_axes(8 * bins[0], 8 * bins[1], projection=name)
+    ax.tick_params(labelbottom=False, labelleft=False)
+
+    def mark(ra, dec):
+        lon = (np.array(ra) + 180) % 360 - 180
+        ax.scatter(-np.radians(lon), np.radians(dec), **SQUARE)
+
+    return draw_marked(ax, bins, mark)
+
+
+@compare
+def test_markers_on_plain_axes():
+    ax = aligned_axes(288, 144)
+    ax.set(xlim=(180, -180), ylim=(-90, 90))
+
+    def mark(ra, dec):
+        ax.scatter((np.array(ra) + 180) % 360 - 180, dec, **SQUARE)
+
+    return draw_marked(ax, (36, 18), mark)
+
+
+@compare
+def test_markers_on_axes_of_cartopy():
+    crs = pytest.importorskip("cartopy.crs")
+    ax = aligned_axes(288, 144, projection=crs.Mollweide(central_longitude=60))
+
+    def mark(ra, dec):
+        ax.scatter(ra, dec, transform=crs.PlateCarree(), **SQUARE)
+
+    return draw_marked(ax, (36, 18), mark)
+
+
+@compare
+def test_markers_on_axes_of_skyproj():
+    skyproj = pytest.importorskip("skyproj")
+    figure = aligned_axes(288, 144).figure
+    (blank,) = figure.axes
+    left, bottom, right, top = blank.get_position().extents
+    figure.subplots_adjust(left=left, bottom=bottom, right=right, top=top)
+    blank.remove()
+    ax = skyproj.MollweideSkyproj(ax=figure.add_subplot(), lon_0=60, gridlines=False).ax
+
+    def mark(ra, dec):
+        ax.plot(ra, dec, "s", color="red", markersize=3, markeredgewidth=0, zorder=5)
+
+    ax.set(xlabel="", ylabel="")
+    return draw_marked(ax, (36, 18), mark)
+
+
+@compare
+def test_markers_on_axes_of_ligo_skymap():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("ligo.skymap.plot")
+    ax = aligned_axes(288, 144, projection="astro degrees mollweide", center="60d 0d")
+
+    def mark(ra, dec):
+        ax.scatter(ra, dec, transform=ax.get_transform("world"), **SQUARE)
+
+    return draw_marked(ax, (36, 18), mark)

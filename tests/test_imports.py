@@ -46,8 +46,10 @@ ORDER = (
     "beside",
     "artist",
     "axes",
-    "__init__",
     "views",
+    "regions",
+    "subplots",
+    "__init__",
     "__main__",
 )
 
@@ -81,6 +83,8 @@ IMPORTS = {
     "artist": {"numpy", "astropy", "matplotlib"},
     "axes": {"matplotlib"},
     "views": {"numpy", "astropy"},
+    "regions": {"numpy", "astropy"},
+    "subplots": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib"},
     "__main__": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib"},
 }
 DRAWS = ("astropy.visualization", "matplotlib")
@@ -192,7 +196,7 @@ def test_modules_use_what_the_design_lets_them(module):
 
 def test_only_the_end_of_the_flow_draws():
     drawing = [module for module in ORDER if any(is_in(name, DRAWS) for name in IMPORTS[module])]
-    assert drawing == ["adapters", "beside", "artist", "axes", "__main__"]
+    assert drawing == ["adapters", "beside", "artist", "axes", "subplots", "__main__"]
     # An Axes, that exists already, is asked whether it is a WCSAxes.
     assert all(
         found.is_within or found.is_for_types
@@ -282,7 +286,7 @@ def test_the_import_loads_what_registers_the_method_only(loaded):
         "astropy.visualization.wcsaxes",
         "mpl_skyheat.artist",
         "mpl_skyheat.beside",
-        "mpl_skyheat.views",
+        "mpl_skyheat.subplots",
     ],
 )
 def test_a_map_is_made_without_what_draws(loaded, name):
@@ -304,6 +308,7 @@ PUBLIC = {
     "Annulus",
     "datasets",
     "register",
+    "subplot",
     "unregister",
     "__version__",
 }

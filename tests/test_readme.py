@@ -30,12 +30,14 @@ def in_folder(tmp_path, monkeypatch):
 
 def test_the_snippets_of_the_readme_run_one_after_the_other(in_folder):
     names = {}
-    assert len(snippets("python")) == 4
+    assert len(snippets("python")) == 5
     for snippet in snippets("python"):
         exec(compile(snippet, "README.md", "exec"), names)
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
     assert names["heat"].sky_map.meta["geometry"] == "sphere"
-    assert "stars / $\\mathrm{deg^{2}}$" in [ax.get_xlabel() for ax in plt.gcf().axes]
+    assert "stars / $\\mathrm{deg^{2}}$" in [ax.get_xlabel() for ax in names["heat"].figure.axes]
+    for drawn in ("sky.png", "field.png"):
+        assert (in_folder / drawn).stat().st_size > 10_000
     coord = names["SkyCoord"]("3h47m +24d07m")
     assert names["sky"].value_at(coord).to_value(u.deg**-2) == pytest.approx(63, abs=0.5)
     assert (in_folder / "pleiades.fits").is_file()

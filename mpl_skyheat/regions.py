@@ -1,0 +1,155 @@
+"""Which part of the sky a figure shows, where nobody says: that which holds the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+
+from mpl_skyheat.grid import separation, to_vectors
+from mpl_skyheat.projection import change_frame
+from mpl_skyheat.views import all_sky_wcs, field_wcs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from astropy.coordinates import BaseCoordinateFrame
+    from astropy.wcs import WCS
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.points import Catalogue
+
+    FloatArray = NDArray[np.float64]
+
+PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX")
+
+# Without a radius, a catalogue that reaches farther than this from its centre is shown all-sky.
+WIDEST_FIELD = 60 * u.deg
+
+# How far (deg) these projections show, or how far they do without stretching it beyond measure.
+WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
+
+# Views are up to so many pixels across.
+MOST_PIXELS = 10_000
+
+# Pixels across a field; the side of a pixel of an all-sky view.
+FIELD_PIXELS = 240
+ALL_SKY_PIXEL = 1 * u.deg
+
+# Longitudes (deg) that have no point within so much of them, up to this latitude, are where an
+# all-sky view is cut open.
+WIDE_GAP = 30
+POLAR = 75
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is shown of the sky, how; the whole of it unless ``is_field``."""
+
+    center: SkyCoord | None
+    radius: u.Quantity
+    is_field: bool
+    pixel_size: u.Quantity
+    projection: str
+
+    def __post_init__(self) -> None:
+        widest = WIDEST.get(self.projection, 180) * u.deg
+        if self.radius > 180 * u.deg or (self.radius >= widest and widest < 180 * u.deg):
+            raise ValueError(
+                f"radius must be {'below' if widest < 180 * u.deg else 'at most'} {widest:g} in "
+                f"the projection {self.projection}; got {self.radius:.4g}: give a smaller radius, "
+                "or take the projection ZEA, AIT or MOL"
+            )
+        pixels = float(2 * self.radius / self.pixel_size)
+        if pixels > MOST_PIXELS:
+            raise ValueError(
+                f"pixel_size is too small: a map of {pixels:.3g} pixels across; "
+                f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
+            )
+
+    def wcs(self, frame: BaseCoordinateFrame) -> WCS:
+        """Return the WCS of the field, or of the sky with the centre's longitude in the middle."""
+        if self.center is not None and self.is_field:
+            center = self.center.transform_to(frame)
+            return field_wcs(center, self.radius, self.pixel_size, self.projection)
+        return all_sky_wcs(frame, self.pixel_size, self.projection, self.center)
+
+
+def find_region(
+    catalogue: Catalogue,
+    frame: BaseCoordinateFrame,
+    *,
+    center: SkyCoord | None = None,
+    radius: u.Quantity | None = None,
+    pixel_size: u.Quantity | None = None,
+    projection: str | None = None,
+) -> Region:
+    """Return the region asked for, or the circle that holds the catalogue, or all of the sky.
+
+    ``frame`` is that of the view, which an all-sky view is cut open in where there are no points.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue has no position, where they are needed, or a region cannot be shown.
+    """
+    asked = center
+    if center is None or radius is None:
+        center, found = _circle_around(catalogue, center)
+    if radius is None:
+        is_field = found <= WIDEST_FIELD
+        radius = found if is_field else 180 * u.deg
+    else:
+        is_field = radius < 180 * u.deg
+    if pixel_size is None:
+        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
+    if not is_field:
+        center = asked or _uncut(catalogue, frame)
+    return Region(
+        center, radius, is_field, pixel_size, projection or ("TAN" if is_field else "MOL")
+    )
+
+
+def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
+    for block in catalogue.blocks():
+        if len(block.lon):
+            yield to_vectors(block.lon, block.lat)
+
+
+def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
+    """Return the centre, where it is None, and the radius of a circle that holds a catalogue."""
+    total = sum((vectors.sum(axis=0) for vectors in _vectors(catalogue)), np.zeros(3))
+    farthest = -1.0
+    if center is None:
+        frame = catalogue.frame
+        mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
+        center = SkyCoord(mean.lon, mean.lat, frame=frame)
+    middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
+    for vectors in _vectors(catalogue):
+        farthest = max(farthest, float(np.degrees(separation(vectors, middle).max())))
+    if farthest < 0:
+        raise ValueError("the catalogue has no row with a position")
+    return center, max(1.02 * farthest, 1e-4) * u.deg
+
+
+def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:
+    """Return a centre opposite to the widest gap in longitude; None if there is no wide one."""
+    assert catalogue.frame is not None
+    counts = np.zeros(360, int)
+    for block in catalogue.blocks():
+        lon, lat = change_frame(block.lon, block.lat, catalogue.frame, frame)
+        lon = lon[np.abs(lat) <= POLAR]
+        counts += np.bincount((lon % 360).astype(int) % 360, minlength=360)
+    occupied = np.flatnonzero(counts)
+    if not len(occupied):
+        return None
+    gaps = np.diff(np.append(occupied, occupied[0] + 360)) - 1
+    widest = int(np.argmax(gaps))
+    if gaps[widest] < WIDE_GAP:
+        return None
+    # Rounded, for a round number in the middle of the map.
+    middle = occupied[widest] + 0.5 * gaps[widest] + 1 + 180
+    return SkyCoord(15 * round(middle / 15) % 360, 0, unit="deg", frame=frame)

@@ -1,0 +1,223 @@
+"""Axes for a catalogue, where there are none yet."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from mpl_skyheat.kernels import parse_width
+from mpl_skyheat.points import find_frame, read_catalogue
+from mpl_skyheat.regions import PROJECTIONS, find_region
+from mpl_skyheat.views import ELLIPTICAL
+
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+    from astropy.visualization.wcsaxes import WCSAxes
+    from astropy.wcs import WCS
+    from matplotlib.figure import FigureBase
+
+    from mpl_skyheat.regions import Region
+
+# Sizes (inches) of a new figure with a field and with the whole sky, and room for a colorbar.
+FIELD_SIZE = (6.4, 5.2)
+ALL_SKY_SIZE = (8, 5)
+
+AXIS_NAMES = {
+    "RA--": ("RA", "Dec"),
+    "GLON": ("Galactic longitude", "Galactic latitude"),
+    "ELON": ("Ecliptic longitude", "Ecliptic latitude"),
+}
+
+
+def subplot(
+    *points: Any,
+    data: Any = None,
+    frame: Any = None,
+    map_frame: Any = None,
+    projection: str | None = None,
+    center: Any = None,
+    radius: Any = None,
+    pixel_size: Any = None,
+    figure: FigureBase | None = None,
+    position: Any = 111,
+) -> WCSAxes:
+    """Return a WCSAxes that fits a catalogue, with ticks and a grid that suit it.
+
+    Without ``center`` and ``radius`` it shows the circle that holds the catalogue; one that reaches
+    farther than 60° from its centre is shown all-sky, cut open where it has no points.
+
+    Parameters
+    ----------
+    *points, data
+        The catalogue, as in `sky_heatmap`. It is not drawn.
+    frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
+        The frame of bare numbers; by default ICRS.
+    map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
+        The frame that the Axes show; by default that of the points. One that FITS has no name for
+        is shown in ICRS.
+    projection : {"TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX"}, \
+optional
+        FITS code of the projection; by default TAN for a field and MOL for the whole sky.
+    center : `~astropy.coordinates.SkyCoord`, (float, float) or str, optional
+        The middle of the field, or the position whose longitude is in the middle of the whole sky;
+        numbers (deg) and text are read in the frame of the points.
+    radius : `~astropy.units.Quantity` ['angle'] or str, optional
+        From the centre of the field to the edges; 180° for the whole sky.
+    pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
+        Side of the Axes' pixels, which are those of a map unless it says otherwise; by default 240
+        across a field, and 1° on the whole sky.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to add the Axes; by default a new figure (pyplot's, if pyplot is in use).
+    position : int, (int, int, int) or `~matplotlib.gridspec.SubplotSpec`, optional
+        Where in the figure, as in `~matplotlib.figure.Figure.add_subplot`.
+
+    Returns
+    -------
+    `~astropy.visualization.wcsaxes.WCSAxes`
+        The Axes, empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used, or the projection cannot show the region. The message names
+        the argument, the value and what to write in its place.
+
+    Examples
+    --------
+    >>> import mpl_skyheat
+    >>> stars = mpl_skyheat.datasets.bright_stars()
+    >>> ax = mpl_skyheat.subplot(data=stars, projection="MOL", map_frame="galactic")
+    >>> heat = ax.sky_heatmap(data=stars, kernel="3 deg", label="stars")
+    """
+    catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
+    if catalogue.frame is None:
+        raise ValueError("frame must be a frame of the sky; got 'flat'")
+    shown = find_frame(map_frame) if map_frame is not None else catalogue.frame
+    if frame is not None and map_frame is None:
+        shown = find_frame(frame)
+    if shown is None:
+        raise ValueError(f"map_frame must be a frame of the sky; got {map_frame!r}")
+    region = find_region(
+        catalogue,
+        shown,
+        center=None if center is None else parse_position(center, catalogue.frame),
+        radius=_parse_angle(radius, "radius"),
+        pixel_size=_parse_angle(pixel_size, "pixel_size"),
+        projection=_parse_projection(projection),
+    )
+    if figure is None:
+        figure = _new_figure(region)
+    return add_sky_axes(figure, region.wcs(shown), position)
+
+
+def _new_figure(region: Region) -> Figure:
+    """Return a figure of fitting size: one of pyplot's, if it is in use, so that it is shown."""
+    size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE
+    pyplot: Any = sys.modules.get("matplotlib.pyplot")
+    make = Figure if pyplot is None else pyplot.figure
+    figure: Figure = make(figsize=size, layout="constrained")
+    return figure
+
+
+def _parse_angle(value: Any, name: str) -> u.Quantity | None:
+    return None if value is None else parse_width(value, name, in_pixels=False).to(u.deg)
+
+
+def _parse_projection(code: str | None) -> str | None:
+    if code is None:
+        return None
+    if not isinstance(code, str) or code.upper() not in PROJECTIONS:
+        raise ValueError(f"projection must be one of {', '.join(PROJECTIONS)}; got {code!r}")
+    return code.upper()
+
+
+def parse_position(position: Any, frame: BaseCoordinateFrame) -> SkyCoord:
+    """Return a position: a SkyCoord, a pair of numbers (deg) or angles, or text, in a frame.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    try:
+        if isinstance(position, str):
+            return position_of_text(position, frame)
+        if not isinstance(position, SkyCoord):
+            lon, lat = position
+            position = SkyCoord(lon, lat, unit="deg", frame=frame)
+        if position.isscalar and np.isfinite(position.spherical.lat):
+            return position
+    except (TypeError, ValueError, u.UnitsError):
+        pass
+    raise ValueError(
+        "center must be one position, such as SkyCoord(...), (56.75, 24.12) or '3h47m +24d07m'; "
+        f"got {position!r}"
+    )
+
+
+def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
+    """Return the position that a text tells, as `~astropy.coordinates.SkyCoord` reads it."""
+    words = text.replace(",", " ").split()
+    is_equatorial = "ra" in frame.get_representation_component_names()
+    # Sexagesimal right ascensions are hours, as in every catalogue.
+    is_sexagesimal = len(words) == 6 or ":" in text
+    unit = ("hourangle" if is_equatorial and is_sexagesimal else "deg", "deg")
+    return SkyCoord(" ".join(words), unit=unit, frame=frame)
+
+
+def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
+    """Add a WCSAxes with a grid and labels that suit a field or the whole sky.
+
+    ``position`` is one of `~matplotlib.figure.Figure.add_subplot`, or left, bottom, width, height.
+    """
+    from astropy.visualization.wcsaxes.frame import EllipticalFrame
+
+    is_elliptical = wcs.wcs.ctype[0][-3:] in ELLIPTICAL and _width(wcs) > 300 * u.deg
+    options: dict[str, Any] = {"projection": wcs}
+    if is_elliptical:
+        options["frame_class"] = EllipticalFrame
+    if isinstance(position, tuple) and len(position) == 4:
+        ax: Any = figure.add_axes(position, **options)
+    elif isinstance(position, tuple):
+        ax = figure.add_subplot(*position, **options)
+    else:
+        ax = figure.add_subplot(position, **options)
+    if is_elliptical:
+        _label_inside(ax)
+    else:
+        _label_sides(ax, AXIS_NAMES[wcs.wcs.ctype[0][:4]])
+    return ax
+
+
+def _label_sides(ax: Any, names: tuple[str, str]) -> None:
+    for helper, name, side in zip(ax.coords, names, "bl", strict=True):
+        helper.set_axislabel(name)
+        helper.set_ticks_position(side)
+        helper.set_ticklabel_position(side)
+        helper.set_axislabel_position(side)
+        helper.set_ticklabel(exclude_overlapping=True)  # 0h and 24h on an all-sky map
+
+
+def _label_inside(ax: Any) -> None:
+    """Draw a graticule of 60° by 30°, with its longitudes along the equator."""
+    ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
+    for helper, spacing in zip(ax.coords, (60, 30), strict=True):
+        helper.set_axislabel("")
+        helper.set_ticks(spacing=spacing * u.deg)
+    ax.coords[0].set_ticks_visible(False)
+    ax.coords[0].set_ticklabel(
+        color="white",
+        size="small",
+        exclude_overlapping=True,
+        path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
+    )
+
+
+def _width(wcs: WCS) -> u.Quantity:
+    return wcs.pixel_shape[0] * abs(wcs.wcs.cdelt[0]) * u.deg

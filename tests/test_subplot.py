@@ -1,0 +1,183 @@
+"""`subplot` gives Axes that fit a catalogue, for those who have none."""
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.visualization.wcsaxes import WCSAxes
+from astropy.visualization.wcsaxes.frame import EllipticalFrame
+from astropy.wcs.utils import wcs_to_celestial_frame
+from matplotlib.figure import Figure
+
+from mpl_skyheat import sky_map, subplot
+
+PLACES = {"0h": (0.02, 5.0), "pole": (40.0, 89.9), "south": (310.0, -62.0)}
+
+
+@pytest.fixture(autouse=True)
+def no_figures():
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+def field(lon, lat, radius=1.0, frame="icrs"):
+    """Return points that fill a circle evenly."""
+    rng = np.random.default_rng(4)
+    center = SkyCoord(lon, lat, unit="deg", frame=frame)
+    return center.directional_offset_by(
+        rng.uniform(0, 360, 500) * u.deg, radius * np.sqrt(rng.random(500)) * u.deg
+    )
+
+
+def sky(lon_from=0, lon_to=360):
+    rng = np.random.default_rng(5)
+    lon = rng.uniform(lon_from, lon_to, 800) % 360
+    return lon, np.degrees(np.arcsin(rng.uniform(-0.9, 0.9, 800)))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_field_fits_its_points(place):
+    points = field(*PLACES[place])
+    ax = subplot(points)
+    assert isinstance(ax, WCSAxes)
+    assert list(ax.wcs.wcs.ctype) == ["RA---TAN", "DEC--TAN"]
+    nx, ny = ax.wcs.pixel_shape
+    x, y = ax.wcs.world_to_pixel(points)
+    assert min(x.min(), y.min()) > -0.5
+    assert max(x.max() - nx, y.max() - ny) < -0.5
+    # Without much left over.
+    assert np.ptp(x) > 0.9 * nx
+    assert np.ptp(y) > 0.9 * ny
+    heat = ax.sky_heatmap(points, kernel="6 arcmin")
+    assert heat.sky_map.meta["inside"] == 500
+
+
+@pytest.mark.parametrize("code", ["AIT", "MOL", "CAR", "HPX"])
+def test_a_catalogue_that_is_everywhere_is_shown_all_sky(code):
+    ax = subplot(*sky(), projection=code.lower())
+    assert ax.wcs.wcs.ctype[0] == f"RA---{code}"
+    assert (ax.coords.frame.__class__ is EllipticalFrame) == (code in ("AIT", "MOL"))
+    area = sky_map(*sky(), wcs=ax.wcs).solid_angle.sum()
+    assert area.to_value(u.sr) == pytest.approx(4 * np.pi, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("points", "middle"),
+    [(sky(), 0), (sky(80, 280), 180), (sky(-60, 95), 15), (sky(0, 340), 0)],
+    ids=["everywhere", "80 to 280", "300 to 95", "a narrow gap"],
+)
+def test_the_sky_is_cut_open_where_there_are_no_points(points, middle):
+    assert subplot(*points, projection="MOL").wcs.wcs.crval[0] == pytest.approx(middle)
+    assert subplot(*points, center=(33, 0)).wcs.wcs.crval[0] == 33
+
+
+def test_the_axes_are_in_the_frame_of_the_points_or_that_asked_for():
+    points = field(*PLACES["0h"])
+    galactic = points.galactic
+    for ax, name in [
+        (subplot(points), "icrs"),
+        (subplot(galactic), "galactic"),
+        (subplot(points, frame="galactic"), "galactic"),
+        (subplot(galactic.l, galactic.b, frame="galactic"), "galactic"),
+        (subplot(galactic.l, galactic.b, frame="galactic", map_frame="fk5"), "fk5"),
+        (subplot(points, map_frame="barycentricmeanecliptic"), "ELON"),  # unknown to astropy
+        (subplot(points, map_frame="supergalactic"), "icrs"),  # FITS has no name for it
+    ]:
+        assert name in (wcs_to_celestial_frame(ax.wcs).name, ax.wcs.wcs.ctype[0][:4])
+        assert ax.sky_heatmap(points).sky_map.meta["inside"] == 500
+
+
+@pytest.mark.parametrize(
+    "center", [SkyCoord(56.75, 24.12, unit="deg").galactic, (56.75, 24.12), "3h47m +24d07m12s"]
+)
+def test_centre_and_radius_can_be_chosen(center):
+    ax = subplot(*sky(), center=center, radius=2 * u.deg, pixel_size="1 arcmin")
+    assert ax.wcs.pixel_shape == (241, 241)  # a tangent is longer than its angle
+    assert SkyCoord(*ax.wcs.wcs.crval, unit="deg").separation(
+        SkyCoord(56.75, 24.12, unit="deg")
+    ) < (1 * u.arcsec)
+    assert ax.wcs.wcs.cdelt == pytest.approx([-1 / 60, 1 / 60])
+    assert subplot(*sky(), radius=180 * u.deg).wcs.wcs.ctype[0] == "RA---MOL"
+
+
+def test_no_points_are_needed_with_a_centre_and_a_radius():
+    ax = subplot([], [], center=(10, 20), radius="1 deg")
+    assert tuple(ax.wcs.wcs.crval) == (10, 20)
+    with pytest.raises(ValueError, match="the catalogue has no row with a position"):
+        subplot([], [])
+
+
+def test_a_table_is_read_as_sky_heatmap_reads_it():
+    points = field(*PLACES["south"])
+    table = Table({"RAJ2000": points.ra.deg, "DEJ2000": points.dec.deg})
+    own, named = subplot(data=table), subplot("RAJ2000", "DEJ2000", data=table)
+    assert own.wcs.wcs.compare(named.wcs.wcs)
+
+
+def test_three_lines_are_enough():
+    points = sky()
+    ax = subplot(*points, projection="AIT")
+    ax.sky_heatmap(*points, kernel="5 deg", colorbar="bottom")
+    assert ax.figure is plt.gcf()  # that plt.show() shows
+    assert plt.gca() is ax
+    ax.figure.draw_without_rendering()
+
+
+def test_the_axes_go_where_they_are_wanted():
+    figure = Figure()
+    first = subplot(*sky(), figure=figure, position=(1, 2, 1))
+    second = subplot(*sky(), figure=figure, position=122)
+    grid = figure.add_gridspec(2, 2)
+    third = subplot(*sky(), figure=figure, position=grid[1, 0])
+    assert figure.axes == [first, second, third]
+    assert third.get_subplotspec() == grid[1, 0]
+    assert not plt.get_fignums()
+    part = Figure().subfigures(1, 2)[0]
+    assert subplot(*sky(), figure=part).get_figure() is part
+
+
+def test_without_pyplot_the_figure_is_ones_own():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import mpl_skyheat; ax = mpl_skyheat.subplot([10, 11], [20, 21]);"
+            "print(type(ax.figure.canvas.manager), ax.figure.get_layout_engine())",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("<class 'NoneType'>"), done.stderr
+    assert "ConstrainedLayoutEngine" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"projection": "XYZ"}, r"projection must be one of TAN, .*; got 'XYZ'"),
+        ({"projection": 3}, r"projection must be one of TAN, .*; got 3"),
+        ({"projection": "TAN"}, r"radius must be below 80.* in the projection TAN; got 180 deg"),
+        ({"center": "nowhere"}, r"center must be one position, such as .*; got 'nowhere'"),
+        ({"center": 3}, r"center must be one position, such as .*; got 3"),
+        ({"center": (3, 95)}, r"center must be one position, such as .*; got \(3, 95\)"),
+        ({"radius": 3}, r"radius must be an angle such as .*; got 3"),
+        ({"radius": -3 * u.deg}, r"radius must be positive and finite; got -3.0 deg"),
+        ({"pixel_size": "2 pix"}, r"pixel_size must be an angle such as .*; got '2 pix'"),
+        ({"pixel_size": "0.01 arcsec"}, r"pixel_size is too small: a map of .* would do"),
+        ({"frame": "flat"}, r"frame must be a frame of the sky; got 'flat'"),
+        ({"map_frame": "flat"}, r"map_frame must be a frame of the sky; got 'flat'"),
+        ({"map_frame": "sky"}, r"frame must be 'flat' or one of .*; got 'sky'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_shown_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        subplot(*sky(), **arguments)
+    assert not plt.get_fignums()
