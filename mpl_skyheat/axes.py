@@ -33,6 +33,7 @@ def sky_heatmap(
     unit: Any = None,
     label: str | None = None,
     colorbar: bool | str | dict[str, Any] = False,
+    threads: int | None = None,
     **image_kwargs: Any,
 ) -> SkyHeatmap:
     """Draw a smoothed, calibrated density map of a catalogue of sky positions.
@@ -93,6 +94,9 @@ def sky_heatmap(
     colorbar : bool, str or dict, optional
         Add a colorbar, on the side named ("left"); a dict gives `SkyHeatmap.add_colorbar` its
         arguments.
+    threads : int, optional
+        Threads to project a large catalogue with; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS
+        of the environment, else as many as there are cores. The map does not depend on it.
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
         ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities.
@@ -149,6 +153,7 @@ def sky_heatmap(
         geometry=geometry,
         unit=unit,
         label=label,
+        threads=threads,
     )
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)

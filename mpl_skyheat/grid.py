@@ -95,6 +95,14 @@ class Axis:
         below = (x < high) if self.closed_at is None else (x <= high)
         return np.asarray((x >= low) & below)
 
+    def number(self, x: FloatArray) -> FloatArray:
+        """Return x in bins, whose edges are at whole numbers."""
+        return np.asarray((x - self.origin) / self.step - self.first)
+
+    def place(self, number: FloatArray) -> FloatArray:
+        """Return the x of a number of bins."""
+        return np.asarray((number + self.first) * self.step + self.origin)
+
     def index(self, x: FloatArray) -> NDArray[np.intp]:
         """Return the bins of x that lie in one: edges[i] <= x < edges[i + 1], to the bit."""
         edges = self.edges

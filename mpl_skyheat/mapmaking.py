@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.areas import SPLIT, solid_angles
-from mpl_skyheat.binning import Accumulator
+from mpl_skyheat.counting import Tally
 from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
     UNKNOWN,
@@ -19,7 +19,6 @@ from mpl_skyheat.grid import (
     View,
     grid_of_bins,
     grid_of_steps,
-    local_areas,
     native_grid,
     nearest_sky,
     pixel_steps,
@@ -28,14 +27,11 @@ from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions
 from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
 from mpl_skyheat.points import Catalogue, read_catalogue
-from mpl_skyheat.projection import change_frame, project
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
 from mpl_skyheat.sphere import sphere_density
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float64]
@@ -47,10 +43,6 @@ FLAT_BINS = 100
 # What a map takes while it is made: counts, transforms, and most of all the solid angles of a map
 # with the sky's edge on it.
 BYTES_PER_PIXEL = 280
-
-# Points where the plane shows less than this fraction of the median solid angle per pixel do not
-# set a map's bounds: towards its horizon a gnomonic projection stretches the sky without limit.
-STRETCHED = 1e-3
 
 
 def sky_map(
@@ -68,13 +60,14 @@ def sky_map(
     geometry: str = "auto",
     unit: Any = None,
     label: str | None = None,
+    threads: int | None = None,
 ) -> SkyMap:
     """Make a smoothed, calibrated density map of a catalogue of sky positions.
 
     Parameters
     ----------
     *points, data, frame, weights, statistic, pixel_size, bins, kernel, boundary, geometry, \
-    unit, label
+    unit, label, threads
         As in `sky_heatmap`.
     wcs : `~astropy.wcs.WCS` or other celestial WCS
         Two celestial axes. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
@@ -114,6 +107,7 @@ def sky_map(
         geometry=geometry,
         unit=unit,
         label=label,
+        threads=threads,
     )
     catalogue = read_catalogue(points, data, frame, weights)
     return make_map(catalogue, _map_plane(wcs, shape, catalogue), options)[0]
@@ -139,7 +133,7 @@ def make_map(
     """Make the map of a catalogue on a plane; also return its grid and the region in view."""
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
-    tally = Tally(catalogue, plane)
+    tally = Tally(catalogue, plane, options.threads)
     view = plane.view if plane.view.is_known else plane.view.filled(tally.bounds())
     centre = _sky_centre(plane, view)
     grid = _cut_grid(plane, view, centre, options)
@@ -172,77 +166,6 @@ def make_map(
         meta=options.summary | tally.rows | choice.summary | {"plane_error": kernels.error},
     )
     return sky_map, grid, view
-
-
-class Tally:
-    """The pass over the catalogue: bounds, counts per pixel, and what became of every row."""
-
-    def __init__(self, catalogue: Catalogue, plane: Plane) -> None:
-        self._catalogue, self._plane = catalogue, plane
-        # Kept only where the bounds have to be found before the points can be counted.
-        self._kept: list[tuple[FloatArray, FloatArray, FloatArray | None]] | None = None
-        self.rows = {"read": len(catalogue), "dropped": 0, "inside": 0, "outside": 0}
-
-    def _blocks(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
-        for block in self._catalogue.blocks():
-            self.rows["dropped"] += block.dropped
-            x, y = project(self._plane, self._catalogue.frame, block.lon, block.lat)
-            yield x, y, block.weights
-
-    def bounds(self) -> View:
-        """Return the bounds of the points on the plane; one pixel if there are none."""
-        self._kept = list(self._blocks())
-        x, y = (np.concatenate([np.empty(0), *(block[i] for block in self._kept)]) for i in (0, 1))
-        known = np.isfinite(x) & np.isfinite(y)
-        x, y = x[known], y[known]
-        if not len(x):
-            return View(-0.5, 0.5, -0.5, 0.5)
-        if self._plane.frame is not None:
-            x, y = _unstretched(self._plane, x, y)
-        return View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
-
-    def counts(self, grid: SkyGrid, core: tuple[slice, slice]) -> Counts:
-        """Count the points on a grid; those in its core are inside the map."""
-        total = Accumulator(grid.shape, weighted=self._catalogue.weights is not None)
-        in_core = np.zeros(grid.shape, bool)
-        in_core[core] = True
-        for x, y, weights in self._blocks() if self._kept is None else self._kept:
-            on_grid, pixels = grid.index(x, y)
-            total.add(pixels, None if weights is None else weights[on_grid])
-            self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
-        self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
-        return total.image
-
-    def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
-        """Warn of a map without a single point, as by swapped columns or positions in rad."""
-        if self.rows["inside"] or not self.rows["outside"]:
-            return
-        block = next(block for block in self._catalogue.blocks() if len(block.lon))
-        middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
-        names = self._catalogue.lon.name, self._catalogue.lat.name
-        if self._plane.frame is not None and self._catalogue.frame is not None:
-            sky = self._plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
-            lon, lat = change_frame(*sky, self._plane.frame, self._catalogue.frame)
-            middle = f"{names[0]}={lon[0]:.5g}, {names[1]}={lat[0]:.5g} deg"
-        warnings.warn(
-            f"none of the {self.rows['outside']} points is on the map: the first of them is at "
-            f"{names[0]}={block.lon[0]:.5g}, {names[1]}={block.lat[0]:.5g}, the map's centre at "
-            f"{middle}; are units, order and frame right?",
-            AstropyUserWarning,
-            stacklevel=4,
-        )
-
-
-def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Leave out the points that a projection has moved towards infinity."""
-    some = np.s_[:: len(x) // 10_000 + 1]
-    smallest = STRETCHED * np.nanmedian(local_areas(plane.to_sky, x[some], y[some]))
-    extremes = [x.argmin(), x.argmax(), y.argmin(), y.argmax()]
-    # (Unknown at the edge of the sky.)
-    if not (local_areas(plane.to_sky, x[extremes], y[extremes]) < smallest).any():
-        return x, y
-    keep = ~(local_areas(plane.to_sky, x, y) < smallest)
-    return x[keep], y[keep]
 
 
 def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:

@@ -34,6 +34,7 @@ class MapOptions:
     unit: u.UnitBase | None
     label: str | None
     frame: Any
+    threads: int | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -63,6 +64,7 @@ class MapOptions:
         geometry: str,
         unit: Any,
         label: str | None,
+        threads: int | None = None,
     ) -> MapOptions:
         """Return the options, or raise an error that names the argument that is wrong."""
         _check_choice("statistic", statistic, STATISTICS)
@@ -84,7 +86,16 @@ class MapOptions:
             unit=_parse_unit(unit, statistic),
             label=label,
             frame=frame,
+            threads=_parse_threads(threads),
         )
+
+
+def _parse_threads(threads: Any) -> int | None:
+    if threads is None:
+        return None
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"threads must be a positive integer, or None; got {threads!r}")
+    return int(threads)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

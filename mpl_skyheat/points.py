@@ -86,6 +86,8 @@ class Block:
     lat: FloatArray
     weights: FloatArray | None
     dropped: int
+    # Which rows these are of those that were read; None: all.
+    kept: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,17 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
-    def block(self, rows: slice) -> FloatArray:
+    def array(self, rows: slice) -> FloatArray:
+        """Return what `block` does, in place of a copy where it can: not to be written to."""
+        if (
+            self.mask is not None
+            or self.factor != 1.0
+            or isinstance(self.values, np.ma.MaskedArray)
+        ):
+            return self.block(rows)
+        return np.ascontiguousarray(self.values[rows], dtype=float)
+
+    def block(self, rows: slice | NDArray[np.intp]) -> FloatArray:
         """Return these rows, in deg if they are ``angles``, with NaN where they are masked."""
         values = np.ma.filled(np.ma.asarray(self.values[rows]).astype(float), np.nan)
         if self.mask is not None:
@@ -141,6 +153,11 @@ class Catalogue:
         unit = self.weights.unit if self.weights else None
         return unit or u.dimensionless_unscaled
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Tell whether reading some rows of all is cheap."""
+        return not any(_is_mapped(c.values) for c in (self.lon, self.lat))
+
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Block]:
         """Yield the catalogue block by block, without the rows that are not finite.
 
@@ -150,35 +167,50 @@ class Catalogue:
             If a latitude is beyond ±90 deg or a weight is negative; the message names the row.
         """
         for start in range(0, len(self), rows):
-            yield self._block(start, slice(start, start + rows))
+            yield self._block(slice(start, start + rows))
 
-    def _block(self, start: int, rows: slice) -> Block:
+    def rows(self, rows: NDArray[np.intp]) -> Block:
+        """Return these rows, as `blocks` does."""
+        return self._block(rows)
+
+    def _block(self, rows: slice | NDArray[np.intp]) -> Block:
         lon, lat = self.lon.block(rows), self.lat.block(rows)
         weights = self.weights.block(rows) if self.weights else None
         keep = np.isfinite(lon) & np.isfinite(lat)
         if weights is not None:
             keep &= np.isfinite(weights)
             negative = keep & (weights < 0)
-            _check_rows(negative, weights, start, "weights must not be negative")
+            _check_rows(negative, weights, rows, "weights must not be negative")
         if self.frame is not None:
-            lat = _checked_latitudes(lat, self.lat.name, start)
+            lat = _checked_latitudes(lat, self.lat.name, rows)
         if keep.all():
             return Block(lon, lat, weights, 0)
         dropped = len(keep) - int(np.count_nonzero(keep))
-        return Block(lon[keep], lat[keep], None if weights is None else weights[keep], dropped)
+        weights = None if weights is None else weights[keep]
+        return Block(lon[keep], lat[keep], weights, dropped, keep)
 
 
-def _checked_latitudes(lat: FloatArray, name: str, start: int) -> FloatArray:
+def _is_mapped(array: Any) -> bool:
+    """Tell whether an array is in a file that is mapped into memory."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
+def _checked_latitudes(lat: FloatArray, name: str, rows: slice | NDArray[np.intp]) -> FloatArray:
     """Return latitudes clipped to ±90 deg; beyond by more than a float32's error is an error."""
     beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
-    _check_rows(beyond, lat, start, f"{name} must lie within ±90 deg")
+    _check_rows(beyond, lat, rows, f"{name} must lie within ±90 deg")
     return np.clip(lat, -90, 90)
 
 
-def _check_rows(bad: NDArray[np.bool_], values: FloatArray, start: int, rule: str) -> None:
+def _check_rows(
+    bad: NDArray[np.bool_], values: FloatArray, rows: slice | NDArray[np.intp], rule: str
+) -> None:
     if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(f"{rule}; row {start + row} has {values[row]:g}")
+        first = int(np.argmax(bad))
+        row = rows.start + first if isinstance(rows, slice) else rows[first]
+        raise ValueError(f"{rule}; row {row} has {values[first]:g}")
 
 
 def read_catalogue(
@@ -229,7 +261,7 @@ def read_positions(
     catalogue = read_catalogue(tuple(position), frame=frame)
     lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
     if catalogue.frame is not None:
-        lat = _checked_latitudes(lat, catalogue.lat.name, 0)
+        lat = _checked_latitudes(lat, catalogue.lat.name, slice(0, None))
     return lon.reshape(shape), lat.reshape(shape), catalogue.frame
 
 

@@ -1,0 +1,235 @@
+"""Kernels that numba compiles: sky positions to pixels by the polynomials of `tiles`.
+
+This module imports numba, and is imported only for catalogues that are large enough to pay for it.
+The kernels release the GIL, and read and write arrays that they are given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+from mpl_skyheat.tiles import LEAF, OUTSIDE, TERMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What a point's pixel is if it is none: off the map; to be asked of the exact route.
+OFF, ASK = -1, -2
+_ELSEWHERE = -3
+
+# A polynomial is certified to a hundredth of this (pixels): nearer to an edge, the exact route
+# decides.
+EDGE = 1e-5
+
+# Points that are evaluated together; those of one tile in vector registers.
+CHUNK = 512
+
+# Longitudes beyond this (deg) have lost digits: they are left to the exact route.
+FAR = 1e4
+
+# Reordering sums is safe here: rounding moves no point by more than 1e-10 pixels.
+FAST = {"contract", "nsz", "arcp"}
+
+
+def _compile(function: Callable[..., Any]) -> Any:
+    """Compile at first use, and keep the result on disk where that can be written to."""
+    try:
+        compiled: Any = njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function)
+    except RuntimeError:  # no folder for the cache
+        compiled = njit(nogil=True, fastmath=FAST, error_model="numpy")(function)
+    return compiled
+
+
+@njit(inline="always")
+def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 9; written out so that it runs in vector registers."""
+    # fmt: off
+    u9 = c[k]
+    u8 = c[k+1] * v + c[k+2]
+    u7 = (c[k+3] * v + c[k+4]) * v + c[k+5]
+    u6 = ((c[k+6] * v + c[k+7]) * v + c[k+8]) * v + c[k+9]
+    u5 = (((c[k+10] * v + c[k+11]) * v + c[k+12]) * v + c[k+13]) * v + c[k+14]
+    u4 = ((((c[k+15] * v + c[k+16]) * v + c[k+17]) * v + c[k+18]) * v + c[k+19]) * v + c[k+20]
+    u3 = ((((((c[k+21] * v + c[k+22]) * v + c[k+23]) * v + c[k+24]) * v + c[k+25]) * v + c[k+26])
+          * v + c[k+27])
+    u2 = (((((((c[k+28] * v + c[k+29]) * v + c[k+30]) * v + c[k+31]) * v + c[k+32]) * v + c[k+33])
+          * v + c[k+34]) * v + c[k+35])
+    u1 = ((((((((c[k+36] * v + c[k+37]) * v + c[k+38]) * v + c[k+39]) * v + c[k+40]) * v +
+          c[k+41]) * v + c[k+42]) * v + c[k+43]) * v + c[k+44])
+    u0 = (((((((((c[k+45] * v + c[k+46]) * v + c[k+47]) * v + c[k+48]) * v + c[k+49]) * v +
+          c[k+50]) * v + c[k+51]) * v + c[k+52]) * v + c[k+53]) * v + c[k+54])
+    # fmt: on
+    return (
+        (((((((u9 * u + u8) * u + u7) * u + u6) * u + u5) * u + u4) * u + u3) * u + u2) * u + u1
+    ) * u + u0
+
+
+@_compile
+def _pixel(x: float, y: float, nx: int, ny: int) -> int:
+    """Return the flat index of the pixel that x and y (in pixels) lie in."""
+    column, row = np.floor(x), np.floor(y)
+    dx, dy = x - column, y - row
+    if not ((x > -EDGE) & (x < nx + EDGE) & (y > -EDGE) & (y < ny + EDGE)):
+        return OFF
+    if (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE):
+        return ASK
+    return int(row * nx + column)
+
+
+@_compile
+def _find(
+    lon: float,
+    lat: float,
+    bottom: float,
+    height: float,
+    first: Any,
+    west: Any,
+    width: Any,
+    boxes: Any,
+    child: Any,
+) -> tuple[int, float, float]:
+    """Return the node of the tile that holds a position, and where in it (−1 … 1)."""
+    row = min(max(int((lat - bottom) / height), 0), len(west) - 1)
+    east = lon - west[row]
+    east -= 360.0 * np.floor(east / 360.0)
+    column = min(int(east / width[row]), first[row + 1] - first[row] - 1)
+    node = first[row] + column
+    u = 2.0 * (east / width[row] - column) - 1.0
+    v = (lat - boxes[node, 1]) * boxes[node, 3]
+    while child[node] >= 0:
+        right, up = u >= 0, v >= 0
+        node = child[node] + int(right) + 2 * int(up)
+        u = 2.0 * u - 1.0 if right else 2.0 * u + 1.0
+        v = 2.0 * v - 1.0 if up else 2.0 * v + 1.0
+    return node, u, v
+
+
+@_compile
+def _locate_together(
+    lon: Any, lat: Any, box: Any, c: Any, is_outside: bool, nx: int, ny: int, pixels: Any
+) -> Any:
+    """Find the pixels of points in one tile; return how many are not in it, or to be asked of."""
+    left = np.int32(0)
+    across, up = float(nx), float(ny)
+    off, ask, elsewhere = np.int32(OFF), np.int32(ASK), np.int32(_ELSEWHERE)
+    outside = off if is_outside else np.int32(0)
+    # Without branches, so that it runs in vector registers.
+    for k in range(len(lon)):
+        east = lon[k] - box[0] + 180.0
+        u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
+        v = (lat[k] - box[1]) * box[3]
+        here = (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon[k]) < FAR) & (abs(lat[k]) <= 90.0)
+        x, y = _polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v)
+        column, row = np.floor(x), np.floor(y)
+        dx, dy = x - column, y - row
+        on_map = (x > -EDGE) & (x < across + EDGE) & (y > -EDGE) & (y < up + EDGE)
+        near = (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE)
+        found = np.int32(row * across + column)
+        found = ask if near else found
+        found = found if on_map else off
+        pixel = (found | outside) if here else elsewhere
+        pixels[k] = pixel
+        left += np.int32(pixel < off)
+    return left
+
+
+@_compile
+def locate(
+    lon: Any,
+    lat: Any,
+    bottom: float,
+    height: float,
+    first: Any,
+    west: Any,
+    width: Any,
+    boxes: Any,
+    child: Any,
+    coefficients: Any,
+    hits: Any,
+    nx: int,
+    ny: int,
+    pixels: Any,
+) -> int:
+    """Find the pixels of points (deg): flat indices, or OFF or ASK; return how many are the latter.
+
+    ``hits`` counts the points in each tile that has no polynomial.
+    """
+    count = len(lon)
+    asked = 0
+    run = 1.0
+    for start in range(0, count, CHUNK):
+        stop = min(start + CHUNK, count)
+        together, left = False, stop - start
+        # Where points come in no order, tiles hold but a few of those that follow each other.
+        is_tried = run > 0.25 or (start // CHUNK) % 16 == 0
+        if is_tried and abs(lon[start]) < FAR and abs(lat[start]) <= 90.0:
+            node, _, _ = _find(
+                lon[start], lat[start], bottom, height, first, west, width, boxes, child
+            )
+            if child[node] == LEAF or child[node] == OUTSIDE:
+                together = True
+                left = _locate_together(
+                    lon[start:stop],
+                    lat[start:stop],
+                    boxes[node],
+                    coefficients[node],
+                    child[node] == OUTSIDE,
+                    nx,
+                    ny,
+                    pixels[start:stop],
+                )
+            run = 1.0 - left / (stop - start)
+        if left == 0:
+            continue
+        for k in range(start, stop):
+            if together and pixels[k] != _ELSEWHERE:
+                asked += pixels[k] == ASK
+                continue
+            pixel = ASK
+            if abs(lon[k]) < FAR and abs(lat[k]) <= 90.0:
+                node, u, v = _find(lon[k], lat[k], bottom, height, first, west, width, boxes, child)
+                if child[node] == LEAF:
+                    c = coefficients[node]
+                    pixel = _pixel(_polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v), nx, ny)
+                elif child[node] == OUTSIDE:
+                    pixel = OFF
+                else:
+                    hits[node] += 1
+            asked += pixel == ASK
+            pixels[k] = pixel
+    return asked
+
+
+@_compile
+def tally(pixels: Any, counts: Any) -> int:
+    """Count points by pixel; return how many of them are on the map."""
+    total = 0
+    for k in range(len(pixels)):
+        if pixels[k] >= 0:
+            counts[pixels[k]] += 1
+            total += 1
+    return total
+
+
+@_compile
+def add(pixels: Any, weights: Any, in_core: Any, sums: Any) -> tuple[int, int, int]:
+    """Add weights by pixel, in their order.
+
+    Returns how many points are in the core, how many are dropped, and the first row with a negative
+    weight (−1: none).
+    """
+    inside = dropped = 0
+    for k in range(len(pixels)):
+        weight = weights[k]
+        if not abs(weight) < np.inf:
+            dropped += 1
+            continue
+        if weight < 0:
+            return inside, dropped, k
+        if pixels[k] >= 0:
+            sums[pixels[k]] += weight
+            inside += in_core[pixels[k]]
+    return inside, dropped, -1

@@ -1,0 +1,262 @@
+"""Tiles of the sky on which any projection is a polynomial, certified against the exact one.
+
+The sky, in the longitudes and latitudes of a catalogue, is cut into rows of tiles. On a tile that
+holds points, the map from the sky to pixels, f(lon, lat) → (x, y), whatever it is made of, is
+interpolated by polynomials at Padua points. They are compared with f at other points, and where
+they are off by more than `TOLERANCE` the tile is cut in four. What is left after a few cuts (where
+a projection tears the sky, or has a pole or a hole) is left to the exact route.
+
+Polynomial and comparison reach beyond the tile: what tears the sky along a curve cannot then touch
+the tile without crossing so much of its surroundings that one of the points must see it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.grid import to_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.intp]
+    # lon, lat (deg) → x, y in pixels of the map, whose edges are at whole numbers
+    ToPixels = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+
+# Total degree of the polynomials, and the number of their terms.
+DEGREE = 9
+TERMS = (DEGREE + 1) * (DEGREE + 2) // 2
+
+# What a node of the tree is, if it is not cut: a polynomial; off the map; not made yet; or for the
+# exact route, as a polynomial is a little off (ROUGH), or more than that (TORN).
+LEAF, OUTSIDE, UNMADE, ROUGH, TORN = -1, -2, -3, -4, -5
+
+# The largest error (pixels) of a polynomial where it is compared.
+TOLERANCE = 1e-7
+
+# How far polynomial and comparison reach beyond a tile, of its half-width.
+REACH = 1.2
+
+# More than this (pixels) is no matter of the polynomial's degree.
+TEAR = 1e-2
+
+# Points along each side at which they are compared.
+CHECKS = 7
+
+# Heights (deg) of the rows of tiles.
+SMALLEST, LARGEST = 1.5, 11.25
+
+# How often a tile is cut.
+CUTS = 6
+
+# Making a tile takes about as long as projecting so many points.
+WORTH = TERMS + CHECKS**2
+
+# Positions along each side of the map that say where on the sky it is.
+LATTICE = 65
+
+
+class SkyTiles:
+    """The tree of tiles, as arrays that compiled code can read.
+
+    Rows of tiles of one ``height`` go up from ``bottom``; row r has the nodes first[r] …
+    first[r + 1], eastward from west[r], each width[r] wide. ``boxes`` has, for each node, longitude
+    and latitude of its centre and the factors that turn offsets from it into −1 … 1; ``child`` the
+    first of its four parts, or what it is; ``coefficients`` its polynomials for x and y.
+    """
+
+    def __init__(self, to_pixels: ToPixels, shape: tuple[int, int], footprint: Footprint) -> None:
+        self._to_pixels, self._shape, self._footprint = to_pixels, shape, footprint
+        lon, lat, radius = footprint.circle
+        self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
+        # A row and a tile of it are centred on the map, so that a small one has one tile.
+        rows_below = int(np.ceil((lat + 90) / self.height - 0.5))
+        self.bottom = lat - (rows_below + 0.5) * self.height
+        rows = rows_below + 1 + int(np.ceil((90 - lat) / self.height - 0.5))
+        edges = np.clip(self.bottom + self.height * np.arange(rows + 1), -90, 90)
+        farthest = np.maximum(np.abs(edges[:-1]), np.abs(edges[1:]))
+        number = np.maximum(np.floor(360 * np.cos(np.radians(farthest)) / self.height), 12)
+        number = number.astype(np.intp)
+        self.first = np.concatenate([[0], np.cumsum(number)])
+        self.width = 360.0 / number
+        self.west = lon - 0.5 * self.width
+        column = np.arange(self.first[-1]) - np.repeat(self.first[:-1], number)
+        width = np.repeat(self.width, number)
+        middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * (edges[1:] - edges[:-1])
+        self.boxes = np.column_stack(
+            [
+                np.repeat(self.west, number) + (column + 0.5) * width,
+                np.repeat(middle, number),
+                2 / width,
+                np.repeat(1 / np.maximum(half, 1e-12), number),
+            ]
+        )
+        self.child = np.full(len(self.boxes), UNMADE, np.intp)
+        self.coefficients = np.zeros((len(self.boxes), 2 * TERMS))
+        self._level = np.zeros(len(self.boxes), np.intp)
+        self._expected = np.zeros(len(self.boxes))
+
+    def make(self, hits: IntArray) -> None:
+        """Make the tiles that are worth it, and cut those that have no polynomial.
+
+        ``hits`` are the points that tiles without a polynomial have, beyond those told before.
+        """
+        self._expected[: len(hits)] += hits
+        nodes = np.flatnonzero((self.child == UNMADE) & (self._expected >= WORTH))
+        while True:
+            if len(nodes):
+                self.child[nodes], self.coefficients[nodes] = self._fitted(self.boxes[nodes])
+            # Half of the parts of a torn tile are torn as well.
+            parts = np.select([self.child == ROUGH, self.child == TORN], [4, 8], np.inf)
+            nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))
+            if not len(nodes):
+                return
+            nodes = self._cut(nodes)
+
+    def _cut(self, nodes: IntArray) -> IntArray:
+        """Cut nodes in four; return the new ones."""
+        start, count = len(self.boxes), 4 * len(nodes)
+        self.child[nodes] = start + 4 * np.arange(len(nodes))
+        parts = np.repeat(self.boxes[nodes], 4, axis=0)
+        right, up = np.tile([-1, 1, -1, 1], len(nodes)), np.tile([-1, -1, 1, 1], len(nodes))
+        parts[:, 0] += 0.5 * right / parts[:, 2]
+        parts[:, 1] += 0.5 * up / parts[:, 3]
+        parts[:, 2:] *= 2
+        self.boxes = np.concatenate([self.boxes, parts])
+        self.child = np.concatenate([self.child, np.full(count, UNMADE)])
+        self.coefficients = np.concatenate([self.coefficients, np.zeros((count, 2 * TERMS))])
+        self._level = np.concatenate([self._level, np.repeat(self._level[nodes] + 1, 4)])
+        expected = np.repeat(self._expected[nodes] / 4, 4)
+        self._expected = np.concatenate([self._expected, expected])
+        return np.arange(start, start + count)
+
+    def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return what each box is, and the polynomials of those that have one."""
+        kind = np.full(len(boxes), TORN)
+        coefficients = np.zeros((len(boxes), 2 * TERMS))
+        ranges = _ranges(boxes)
+        checks = np.stack([_places(*pair, *_even()) for pair in ranges])
+        there = self._evaluated(boxes, checks)
+        ny, nx = self._shape
+        with np.errstate(invalid="ignore"):
+            x, y = there[..., 0], there[..., 1]
+            on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
+        kind[~on_map.any(axis=1) & ~self._footprint.is_near(boxes)] = OUTSIDE
+        todo = np.flatnonzero((kind == TORN) & np.isfinite(there).all(axis=(1, 2)))
+        if not len(todo):
+            return kind, coefficients
+        nodes = np.stack([_places(*ranges[i], *_padua()) for i in todo])
+        values = self._evaluated(boxes[todo], nodes)
+        for n, i in enumerate(todo):
+            fit, design = _fit(*ranges[i])
+            terms = fit @ values[n]
+            error = np.abs(design @ terms - there[i]).max()
+            if error < TEAR:  # (NaN is not)
+                kind[i] = LEAF if error <= TOLERANCE else ROUGH
+                coefficients[i] = terms.T.ravel()
+        return kind, coefficients
+
+    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> FloatArray:
+        """Return x and y, of shape (boxes, places, 2), at places in −1 … 1 of boxes."""
+        lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
+        lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
+        x, y = self._to_pixels(lon.ravel() % 360, lat.ravel())
+        return np.stack([x.reshape(lon.shape), y.reshape(lon.shape)], axis=-1)
+
+
+class Footprint:
+    """Where on the sky, in the longitudes and latitudes of a catalogue, a map lies."""
+
+    def __init__(self, lon: FloatArray, lat: FloatArray) -> None:
+        """Take the positions (deg; NaN: none) of an even lattice over the map."""
+        from scipy.spatial import KDTree
+
+        vectors = to_vectors(lon, lat)
+        steps = [np.linalg.norm(np.diff(vectors, axis=axis), axis=-1) for axis in (0, 1)]
+        self._step = float(max(np.nanmax(s, initial=0.0) for s in steps))
+        self._known = vectors[np.isfinite(lon)]
+        self._tree = KDTree(self._known) if len(self._known) else None
+
+    @property
+    def circle(self) -> tuple[float, float, float]:
+        """Centre and radius (deg) of a circle around the map; on the equator if that is wide."""
+        mean = self._known.sum(axis=0) if len(self._known) else np.zeros(3)
+        length = np.linalg.norm(mean)
+        if length < 0.5 * max(len(self._known), 1):
+            return 0.0, 0.0, 180.0
+        distance = np.linalg.norm(self._known - mean / length, axis=1).max()
+        radius = float(np.degrees(2 * np.arcsin(min(0.5 * distance, 1.0))))
+        lon, lat = np.arctan2(mean[1], mean[0]), np.arcsin(mean[2] / length)
+        return float(np.degrees(lon)), float(np.degrees(lat)), radius
+
+    def is_near(self, boxes: FloatArray) -> NDArray[np.bool_]:
+        """Tell which boxes the map may have a part in."""
+        if self._tree is None:
+            return np.ones(len(boxes), bool)
+        centre = to_vectors(boxes[:, 0], boxes[:, 1])
+        height = np.radians(1 / boxes[:, 3])
+        # At most as wide as on the parallel nearest to the equator.
+        lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
+        size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
+        distance, _ = self._tree.query(centre)
+        return np.asarray(distance <= REACH * size + 2 * self._step)
+
+
+@cache
+def _even() -> tuple[FloatArray, FloatArray]:
+    """Return an even lattice over −1 … 1, with its edges."""
+    s, t = np.meshgrid(*2 * (np.linspace(-1, 1, CHECKS),))
+    return np.asarray(s, float).ravel(), np.asarray(t, float).ravel()
+
+
+@cache
+def _padua() -> tuple[FloatArray, FloatArray]:
+    """Return the Padua points, on which polynomials of total degree are near to the best there are.
+
+    (Caliari, De Marchi & Vianello 2005, Appl. Math. Comput. 165, 261)
+    """
+    j, k = np.meshgrid(np.arange(DEGREE + 1), np.arange(DEGREE + 2))
+    chosen = (j + k) % 2 == 0
+    s, t = np.asarray(j[chosen], float), np.asarray(k[chosen], float)
+    return np.cos(np.pi * s / DEGREE), np.cos(np.pi * t / (DEGREE + 1))
+
+
+def _ranges(boxes: FloatArray) -> list[tuple[float, float]]:
+    """Return how far down and up the comparison goes: not beyond the poles."""
+    down = np.minimum((boxes[:, 1] + 90) * boxes[:, 3], REACH)
+    up = np.minimum((90 - boxes[:, 1]) * boxes[:, 3], REACH)
+    # Rounded, so that few are different.
+    return list(zip(np.round(down, 9).tolist(), np.round(up, 9).tolist(), strict=True))
+
+
+def _places(down: float, up: float, s: FloatArray, t: FloatArray) -> FloatArray:
+    """Return places (u, v), of shape (n, 2), from those in −1 … 1 of the comparison."""
+    return np.column_stack([REACH * s, 0.5 * (up - down) + 0.5 * (up + down) * t])
+
+
+@cache
+def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
+    """Return what takes values at the nodes to coefficients, and those to values at the checks."""
+    at_nodes = _terms(_places(down, up, *_padua()))
+    return np.linalg.inv(at_nodes), _terms(_places(down, up, *_even()))
+
+
+def _terms(places: FloatArray) -> FloatArray:
+    """Return uⁱ vʲ in the order in which `compiled` reads their coefficients."""
+    u, v = places.T
+    powers = [(i, j) for i in range(DEGREE, -1, -1) for j in range(DEGREE - i, -1, -1)]
+    return np.column_stack([u**i * v**j for i, j in powers])
+
+
+def footprint_of(to_sky: Any, shape: tuple[int, int]) -> Footprint:
+    """Return the footprint of a map; ``to_sky`` takes pixels, with edges at whole numbers."""
+    ny, nx = shape
+    x, y = np.meshgrid(np.linspace(0, nx, LATTICE), np.linspace(0, ny, LATTICE))
+    lon, lat = to_sky(x.ravel(), y.ravel())
+    return Footprint(lon.reshape(x.shape), lat.reshape(x.shape))
