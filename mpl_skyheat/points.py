@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -192,7 +193,7 @@ class Catalogue:
 
 def _is_mapped(array: Any) -> bool:
     """Tell whether an array is in a file that is mapped into memory."""
-    while array is not None and not isinstance(array, np.memmap):
+    while array is not None and not isinstance(array, np.memmap | mmap):
         array = getattr(array, "base", None)
     return array is not None
 
@@ -448,10 +449,10 @@ def _column(values: Any, name: str) -> Column:
         raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
     return Column(
         name,
-        array.ravel(),
+        array.reshape(-1),
         np.atleast_1d(array).shape,
         unit,
-        None if mask is None else np.ravel(mask),
+        None if mask is None else np.reshape(mask, -1),
     )
 
 

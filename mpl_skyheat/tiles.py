@@ -58,8 +58,12 @@ CUTS = 6
 # Making a tile takes about as long as projecting so many points.
 WORTH = TERMS + CHECKS**2
 
-# Positions along each side of the map that say where on the sky it is.
-LATTICE = 65
+# Positions along each side of the map that say where on the sky it is: at first, and where the sky
+# has an edge on it.
+LATTICE, FINE_LATTICE = 65, 257
+
+# No more tiles are made once so many have been, of which fewer than this fraction could be.
+ENOUGH, FEW = 2000, 0.1
 
 
 class SkyTiles:
@@ -101,6 +105,7 @@ class SkyTiles:
         self.coefficients = np.zeros((len(self.boxes), 2 * TERMS))
         self._level = np.zeros(len(self.boxes), np.intp)
         self._expected = np.zeros(len(self.boxes))
+        self._made = self._useful = 0
 
     def make(self, hits: IntArray) -> None:
         """Make the tiles that are worth it, and cut those that have no polynomial.
@@ -108,10 +113,17 @@ class SkyTiles:
         ``hits`` are the points that tiles without a polynomial have, beyond those told before.
         """
         self._expected[: len(hits)] += hits
+        if self._made > ENOUGH and self._useful < FEW * self._made:
+            return
         nodes = np.flatnonzero((self.child == UNMADE) & (self._expected >= WORTH))
         while True:
             if len(nodes):
-                self.child[nodes], self.coefficients[nodes] = self._fitted(self.boxes[nodes])
+                kind, self.coefficients[nodes] = self._fitted(self.boxes[nodes])
+                self.child[nodes] = kind
+                self._made += len(nodes)
+                self._useful += int(np.count_nonzero((kind == LEAF) | (kind == OUTSIDE)))
+            if self._made > ENOUGH and self._useful < FEW * self._made:
+                return
             # Half of the parts of a torn tile are torn as well.
             parts = np.select([self.child == ROUGH, self.child == TORN], [4, 8], np.inf)
             nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))
@@ -178,10 +190,16 @@ class Footprint:
         from scipy.spatial import KDTree
 
         vectors = to_vectors(lon, lat)
-        steps = [np.linalg.norm(np.diff(vectors, axis=axis), axis=-1) for axis in (0, 1)]
-        self._step = float(max(np.nanmax(s, initial=0.0) for s in steps))
-        self._known = vectors[np.isfinite(lon)]
-        self._tree = KDTree(self._known) if len(self._known) else None
+        known = np.isfinite(lon) & np.isfinite(lat)
+        self._known = vectors[known]
+        # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
+        # some projections stand still: there a step goes 2.4 times as far as the one before.
+        positions, reach = self._known, 4 * _longest_steps(vectors)[known]
+        self._trees = []
+        while len(reach):
+            near = reach >= 0.5 * reach.max()
+            self._trees.append((float(reach.max()), KDTree(positions[near])))
+            positions, reach = positions[~near], reach[~near]
 
     @property
     def circle(self) -> tuple[float, float, float]:
@@ -197,15 +215,26 @@ class Footprint:
 
     def is_near(self, boxes: FloatArray) -> NDArray[np.bool_]:
         """Tell which boxes the map may have a part in."""
-        if self._tree is None:
-            return np.ones(len(boxes), bool)
         centre = to_vectors(boxes[:, 0], boxes[:, 1])
         height = np.radians(1 / boxes[:, 3])
         # At most as wide as on the parallel nearest to the equator.
         lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
         size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
-        distance, _ = self._tree.query(centre)
-        return np.asarray(distance <= REACH * size + 2 * self._step)
+        near = np.full(len(boxes), not self._trees)
+        for reach, tree in self._trees:
+            near |= tree.query(centre)[0] <= REACH * size + reach
+        return near
+
+
+def _longest_steps(vectors: FloatArray) -> FloatArray:
+    """Return the longest of the distances from each position of a lattice to the next ones."""
+    longest = np.zeros(vectors.shape[:2])
+    for axis in (0, 1):
+        step = np.nan_to_num(np.linalg.norm(np.diff(vectors, axis=axis), axis=-1))
+        before, after = (np.s_[:-1], np.s_[1:]) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+        longest[before] = np.maximum(longest[before], step)
+        longest[after] = np.maximum(longest[after], step)
+    return longest
 
 
 @cache
@@ -223,8 +252,9 @@ def _padua() -> tuple[FloatArray, FloatArray]:
     """
     j, k = np.meshgrid(np.arange(DEGREE + 1), np.arange(DEGREE + 2))
     chosen = (j + k) % 2 == 0
-    s, t = np.asarray(j[chosen], float), np.asarray(k[chosen], float)
-    return np.cos(np.pi * s / DEGREE), np.cos(np.pi * t / (DEGREE + 1))
+    s: FloatArray = np.cos(np.pi * j[chosen] / DEGREE)
+    t: FloatArray = np.cos(np.pi * k[chosen] / (DEGREE + 1))
+    return s, t
 
 
 def _ranges(boxes: FloatArray) -> list[tuple[float, float]]:
@@ -243,8 +273,8 @@ def _places(down: float, up: float, s: FloatArray, t: FloatArray) -> FloatArray:
 @cache
 def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
     """Return what takes values at the nodes to coefficients, and those to values at the checks."""
-    at_nodes = _terms(_places(down, up, *_padua()))
-    return np.linalg.inv(at_nodes), _terms(_places(down, up, *_even()))
+    to_terms = np.linalg.inv(_terms(_places(down, up, *_padua())))
+    return np.asarray(to_terms, float), _terms(_places(down, up, *_even()))
 
 
 def _terms(places: FloatArray) -> FloatArray:
@@ -257,6 +287,9 @@ def _terms(places: FloatArray) -> FloatArray:
 def footprint_of(to_sky: Any, shape: tuple[int, int]) -> Footprint:
     """Return the footprint of a map; ``to_sky`` takes pixels, with edges at whole numbers."""
     ny, nx = shape
-    x, y = np.meshgrid(np.linspace(0, nx, LATTICE), np.linspace(0, ny, LATTICE))
-    lon, lat = to_sky(x.ravel(), y.ravel())
-    return Footprint(lon.reshape(x.shape), lat.reshape(x.shape))
+    for count in (LATTICE, FINE_LATTICE):
+        x, y = np.meshgrid(np.linspace(0, nx, count), np.linspace(0, ny, count))
+        lon, lat = (v.reshape(x.shape) for v in to_sky(x.ravel(), y.ravel()))
+        if np.isfinite(lon).all():
+            break
+    return Footprint(lon, lat)

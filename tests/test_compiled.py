@@ -1,0 +1,414 @@
+"""The compiled route counts as the exact one does, pixel by pixel, whatever the projection.
+
+The exact route is held against astropy in test_counts.py; here it is the judge.
+"""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.wcs import WCS, DistortionLookupTable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS, make_wcs
+
+from mpl_skyheat import counting, sky_heatmap, sky_map, tiles
+from mpl_skyheat.grid import grid_of_steps, native_grid
+from mpl_skyheat.planes import plane_of_wcs
+from mpl_skyheat.points import read_catalogue
+from mpl_skyheat.projection import change_frame, project
+
+SKY_SHAPE = (60, 75)
+NUMBER = 200_000
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Send every catalogue the compiled route."""
+    monkeypatch.setattr(counting, "COMPILED_FROM", 0)
+    monkeypatch.setattr(counting, "COMPILED_FROM_ONCE_LOADED", 0)
+
+
+def exact_map(*points, **kwargs):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "is_worth", lambda _: False)
+        return sky_map(*points, **kwargs)
+
+
+def all_over(rng, number):
+    return rng.uniform(0, 360, number), np.degrees(np.arcsin(rng.uniform(-1, 1, number)))
+
+
+def adversarial(rng, plane, grid, frame, number):
+    """Return points at the edges of bins, at poles, on meridians that a map may be cut along."""
+    ny, nx = grid.shape
+    tiny = np.array([0, 1e-13, 1e-9, 1e-7, 1e-5, 3e-5, 1e-3])
+    tiny = np.concatenate([tiny, -tiny])
+    x, y = rng.uniform(0, nx, number), rng.uniform(0, ny, number)
+    x[: number // 2] = np.round(x[: number // 2]) + rng.choice(tiny, number // 2)
+    y[number // 3 :] = np.round(y[number // 3 :]) + rng.choice(tiny, number - number // 3)
+    at_edges = plane.to_sky(grid.x.place(x), grid.y.place(y))
+    lon, lat = all_over(rng, number)
+    meridians = np.round(lon / 15) * 15 + rng.choice(tiny, number), lat
+    poles = lon, np.clip(np.where(lat < 0, -90, 90) + rng.choice(tiny, number), -90, 90)
+    found = [np.concatenate(v) for v in zip(at_edges, meridians, poles, strict=True)]
+    known = np.isfinite(found[0]) & np.isfinite(found[1])
+    moved = change_frame(*(v[known] for v in found), plane.frame, frame)
+    # And the same in the frame of the catalogue.
+    return [np.concatenate(v) for v in zip(moved, meridians, poles, strict=True)]
+
+
+def near_map(rng, plane, grid, frame, number):
+    ny, nx = grid.shape
+    x, y = rng.uniform(-0.1 * nx, 1.1 * nx, number), rng.uniform(-0.1 * ny, 1.1 * ny, number)
+    lon, lat = change_frame(*plane.to_sky(grid.x.place(x), grid.y.place(y)), plane.frame, frame)
+    known = np.isfinite(lon) & np.isfinite(lat)
+    return lon[known], np.clip(lat[known], -90, 90)
+
+
+def points_for(wcs, shape, *, frame="icrs", number=NUMBER, seed=1):
+    """Return points all over the sky, near a map and at places that are hard."""
+    rng = np.random.default_rng(seed)
+    plane = plane_of_wcs(wcs, shape)
+    grid, frame = native_grid(plane.view), read_catalogue(([], []), None, frame).frame
+    parts = [
+        all_over(rng, number),
+        near_map(rng, plane, grid, frame, number // 2),
+        adversarial(rng, plane, grid, frame, number // 10),
+    ]
+    lon, lat = (np.concatenate(v) for v in zip(*parts, strict=True))
+    order = rng.permutation(len(lon))
+    return lon[order], np.clip(lat[order], -90, 90)
+
+
+def check(lon, lat, **kwargs):
+    """Assert that both routes say the same of every point and every pixel."""
+    ours, judge = sky_map(lon, lat, **kwargs), exact_map(lon, lat, **kwargs)
+    np.testing.assert_array_equal(ours.counts, judge.counts)
+    assert judge.counts.sum() > 0
+    assert ours.meta == judge.meta
+
+
+# Every kind of projection
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("is_rotated", [False, True], ids=["native", "rotated"])
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_counts_are_exact_on_every_projection(projection, is_rotated):
+    header = {
+        "CTYPE1": f"RA---{projection}",
+        "CTYPE2": f"DEC--{projection}",
+        "CRVAL1": 0.0,
+        "CRVAL2": NATIVE_LATITUDE.get(projection, 0.0),
+        "CRPIX1": 38.3,
+        "CRPIX2": 28.6,
+        "CDELT1": -5.3,
+        "CDELT2": 5.1,
+    }
+    if is_rotated:
+        header |= {"CRVAL1": 83.0, "CRVAL2": 21.0, "LONPOLE": 30.0}
+    wcs = make_wcs(header | PROJECTIONS[projection])
+    check(*points_for(wcs, SKY_SHAPE), wcs=wcs, shape=SKY_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", FIELDS)
+def test_counts_are_exact_for_every_orientation_distortion_and_frame(name):
+    wcs = make_wcs(FIELDS[name])
+    check(*points_for(wcs, FIELD_SHAPE), wcs=wcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("frame", ["fk5", "fk4", "galactic", "barycentricmeanecliptic"])
+def test_counts_are_exact_for_catalogues_in_every_frame(frame):
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, frame=frame)
+    check(lon, lat, frame=frame, wcs=wcs, shape=FIELD_SHAPE)
+    check(lon - 360, lat, frame=frame, wcs=wcs, shape=FIELD_SHAPE, pixel_size="7 arcmin")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_counts_are_exact_with_a_lookup_table():
+    wcs = make_wcs(FIELD)
+    table = np.random.default_rng(2).normal(0, 0.3, (9, 9)).astype(np.float32)
+    wcs.cpdis1 = DistortionLookupTable(table, (1, 1), (1, 1), (11.25, 8.75))
+    wcs.cpdis2 = DistortionLookupTable(table.T.copy(), (1, 1), (1, 1), (11.25, 8.75))
+    check(*points_for(wcs, FIELD_SHAPE, number=20_000), wcs=wcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_counts_are_exact_on_a_gwcs_with_a_bounding_box():
+    pytest.importorskip("gwcs")
+    from astropy.coordinates import ICRS
+    from astropy.modeling import models
+    from gwcs import WCS as GWCS
+    from gwcs import coordinate_frames
+
+    to_sky = (
+        (models.Shift(-39.3) & models.Shift(-36.7))
+        | (models.Scale(-0.004) & models.Scale(0.004))
+        | models.Pix2Sky_TAN()
+        | models.RotateNative2Celestial(150.1, 42.2, 180)
+    )
+    detector = coordinate_frames.Frame2D(name="detector", unit=(u.pix, u.pix))
+    sky = coordinate_frames.CelestialFrame(reference_frame=ICRS(), unit=(u.deg, u.deg))
+    gwcs = GWCS([(detector, to_sky), (sky, None)])
+    gwcs.bounding_box = ((-0.5, 89.5), (-0.5, 69.5))
+    check(*points_for(gwcs, FIELD_SHAPE), wcs=gwcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ["mollweide", "aitoff", "hammer", "lambert"])
+def test_counts_are_exact_on_geographic_axes(name):
+    lon, lat = all_over(np.random.default_rng(3), NUMBER)
+    counts = []
+    for is_exact in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            if is_exact:
+                patch.setattr(counting, "is_worth", lambda _: False)
+            ax = Figure().add_subplot(projection=name)
+            heat = sky_heatmap(ax, lon, lat, bins=(200, 100), frame="galactic", center=77)
+            counts.append(heat.sky_map.counts)
+    np.testing.assert_array_equal(*counts)
+
+
+@pytest.mark.usefixtures("compiled")
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    code=st.sampled_from(["TAN", "SIN", "ZEA", "AIT", "MOL", "CAR", "SFL", "HPX", "ZPN", "COE"]),
+    center=st.tuples(st.floats(0, 360), st.floats(-90, 90)),
+    lonpole=st.floats(-180, 180),
+    log_pixel=st.floats(-4, 0.8),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_counts_are_exact_anywhere_at_any_scale(code, center, lonpole, log_pixel, seed):
+    pixel = 10**log_pixel
+    header = {
+        "CTYPE1": f"GLON-{code}",
+        "CTYPE2": f"GLAT-{code}",
+        "CRVAL1": center[0],
+        "CRVAL2": center[1],
+        "LONPOLE": lonpole,
+        "CRPIX1": 20.2,
+        "CRPIX2": 15.9,
+        "CDELT1": -pixel,
+        "CDELT2": pixel,
+    }
+    try:
+        wcs = make_wcs(header | PROJECTIONS[code])
+        wcs.wcs.set()
+    except Exception:  # no such orientation
+        return
+    try:
+        lon, lat = points_for(wcs, (30, 40), number=20_000, seed=seed)
+        sky_map(lon[:10], lat[:10], wcs=wcs, shape=(30, 40))
+    except ValueError:  # the map shows no sky
+        return
+    except Warning:
+        pass
+    ours = sky_map(lon, lat, wcs=wcs, shape=(30, 40))
+    judge = exact_map(lon, lat, wcs=wcs, shape=(30, 40))
+    np.testing.assert_array_equal(ours.counts, judge.counts)
+
+
+# What the routes do with rows
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", ["f8", ">f8", "f4", ">f4"])
+def test_rows_that_are_not_finite_are_dropped_and_counted(dtype):
+    wcs = make_wcs(FIELD)
+    lon, lat = (v.astype(dtype) for v in points_for(wcs, FIELD_SHAPE, number=20_000))
+    lon[5::7], lat[3::11], lat[2::13] = np.nan, np.inf, np.nan
+    dropped = int((~(np.isfinite(lon) & np.isfinite(lat))).sum())
+    for points in ((lon, lat), (lon * u.deg, lat * u.deg), (np.radians(lon) * u.rad, lat * u.deg)):
+        ours = sky_map(*points, wcs=wcs, shape=FIELD_SHAPE)
+        assert ours.meta["dropped"] == dropped
+        judge = exact_map(*points, wcs=wcs, shape=FIELD_SHAPE)
+        np.testing.assert_array_equal(ours.counts, judge.counts)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_masked_rows_are_dropped():
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=20_000)
+    lon = np.ma.array(lon, mask=np.arange(len(lon)) % 3 == 0)
+    check(lon, lat, wcs=wcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_latitude_beyond_the_poles_is_an_error_that_names_the_row():
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=20_000)
+    lat[12_345] = 91
+    with pytest.raises(ValueError, match="within ±90 deg; row 12345 has 91"):
+        sky_map(lon, lat, wcs=wcs, shape=FIELD_SHAPE)
+    with pytest.raises(ValueError, match="within ±90 deg; row 12345 has 91"):
+        sky_map(lon, lat, weights=np.ones(len(lon)), wcs=wcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_weights_are_added_as_on_the_exact_route_to_the_bit():
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
+    weights = np.random.default_rng(4).lognormal(0, 3, len(lon))
+    weights[7::19], lon[3::23], lat[6::29] = np.nan, np.nan, np.inf
+    ours = sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE)
+    judge = exact_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE)
+    np.testing.assert_array_equal(ours.counts, judge.counts)
+    assert ours.meta == judge.meta
+    weights[40_000] = -1
+    lon[40_000], lat[40_000] = 150.1, 42.2
+    with pytest.raises(ValueError, match="not be negative; row 40000 has -1"):
+        sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("is_weighted", [False, True], ids=["counts", "weights"])
+def test_the_result_does_not_depend_on_threads_and_batches(monkeypatch, is_weighted):
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=100_000)
+    weights = np.random.default_rng(5).lognormal(0, 3, len(lon)) if is_weighted else None
+    maps = []
+    for batch, part, threads in [(2**21, 2**16, 1), (2**14, 2**10, 3), (9999, 777, 2)]:
+        monkeypatch.setattr(counting, "BATCH", batch)
+        monkeypatch.setattr(counting, "PART", part)
+        maps.append(sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE, threads=threads))
+    for other in maps[1:]:
+        np.testing.assert_array_equal(other.counts, maps[0].counts)
+        assert other.meta == maps[0].meta
+
+
+@pytest.mark.usefixtures("compiled")
+def test_counts_beyond_what_the_threads_may_hold_are_the_same(monkeypatch):
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
+    monkeypatch.setattr(counting, "MOST_OWN_COUNTS", 1)
+    check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, threads=4)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_table_in_a_file_is_read_where_it_is(tmp_path):
+    from astropy.io import fits
+
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
+    Table({"ra": lon, "dec": lat}).write(tmp_path / "stars.fits")
+    with fits.open(tmp_path / "stars.fits", memmap=True) as hdus:
+        catalogue = read_catalogue(("ra", "dec"), hdus[1].data)
+        assert not catalogue.is_in_memory
+        ours = sky_map("ra", "dec", data=hdus[1].data, wcs=wcs, shape=FIELD_SHAPE)
+    judge = exact_map(lon, lat, wcs=wcs, shape=FIELD_SHAPE)
+    np.testing.assert_array_equal(ours.counts, judge.counts)
+
+
+def test_threads_are_those_asked_for_or_of_the_environment(monkeypatch):
+    for name in counting.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert counting.thread_count(3) == 3
+    assert counting.thread_count(None) >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert counting.thread_count(None) == 5
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "7")
+    assert counting.thread_count(None) == 7
+    for wrong in (0, -1, 1.5, "2", True):
+        with pytest.raises(ValueError, match="threads must be a positive integer, or None; got"):
+            sky_map([1], [2], wcs=make_wcs(FIELD), threads=wrong)
+
+
+SCRIPT = """
+import sys, numpy as np
+from astropy.wcs import WCS
+from mpl_skyheat import sky_map
+wcs = WCS(naxis=2)
+wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+wcs.wcs.crval = 10, 20
+wcs.wcs.cdelt = -0.1, 0.1
+rng = np.random.default_rng(1)
+for number in (1000, 1_200_000):
+    sky = sky_map(rng.uniform(9, 11, number), rng.uniform(19, 21, number), wcs=wcs, shape=(9, 9))
+    print("numba" in sys.modules, sky.meta["read"])
+"""
+
+
+def test_the_compiler_is_loaded_for_large_catalogues_and_needs_no_cache(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for can_write in (True, False):
+        if not can_write:
+            # A file in the place of a folder: there is none to write to.
+            (tmp_path / "file").write_text("")
+            environment["NUMBA_CACHE_DIR"] = str(tmp_path / "file")
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.splitlines() == ["False 1000", "True 1200000"], done.stderr
+    assert list((tmp_path / "cache").rglob("*.nbi"))
+
+
+# The tiles themselves
+
+
+def tiles_of(wcs, shape, lon, lat):
+    plane = plane_of_wcs(wcs, shape)
+    grid = native_grid(plane.view)
+    route = counting.CompiledRoute(read_catalogue((lon, lat)), plane, grid, 1)
+    route._plan(lon, lat, 100)
+    return route._tiles
+
+
+def test_a_small_field_is_one_tile():
+    lon, lat = (np.repeat(v, 10) for v in np.meshgrid(*2 * (np.linspace(-1.3, 1.3, 20),)))
+    made = tiles_of(make_wcs(FIELD), FIELD_SHAPE, 150.1 + lon.ravel(), 42.2 + lat.ravel())
+    assert (made.child == tiles.LEAF).sum() == 1
+    assert not np.isin(made.child, [tiles.ROUGH, tiles.TORN]).any()
+
+
+def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
+    rng = np.random.default_rng(6)
+
+    def noise(lon, lat):
+        return rng.uniform(0, 10, lon.shape), rng.uniform(0, 10, lat.shape)
+
+    made = tiles.SkyTiles(noise, (10, 10), tiles.footprint_of(lambda x, y: (x, y), (10, 10)))
+    made.make(np.full(len(made.child), 10**6))
+    assert not (made.child == tiles.LEAF).any()
+    # It gives up soon.
+    assert len(made.child) < 100_000
+
+
+def test_polynomials_are_within_their_tolerance_everywhere_in_their_tiles():
+    wcs = WCS({"CTYPE1": "GLON-AIT", "CTYPE2": "GLAT-AIT", "CDELT1": -0.5, "CDELT2": 0.5})
+    plane = plane_of_wcs(wcs, (300, 600))
+    lon, lat = all_over(np.random.default_rng(7), 200_000)
+    made = tiles_of(wcs, (300, 600), lon, lat)
+    leaves = np.flatnonzero(made.child == tiles.LEAF)[::20]
+    assert len(leaves) > 20
+    rng = np.random.default_rng(8)
+    frame = SkyCoord(0, 0, unit="deg").frame.replicate_without_data()
+    for leaf in leaves:
+        u_, v = rng.uniform(-1, 1, (2, 500))
+        box = made.boxes[leaf]
+        x, y = project(plane, frame, box[0] + u_ / box[2], box[1] + v / box[3])
+        terms = tiles._terms(np.column_stack([u_, v]))
+        fitted = terms @ made.coefficients[leaf].reshape(2, -1).T
+        assert np.abs(fitted - np.column_stack([x + 0.5, y + 0.5])).max() < 2e-7
+
+
+def test_bins_that_are_no_whole_pixels_are_counted_exactly(compiled):  # noqa: ARG001
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
+    grid = grid_of_steps(plane_of_wcs(wcs, FIELD_SHAPE).view, 3.3, 1.7)
+    assert grid.x.step == 3.3
+    check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, pixel_size="3.3 arcmin")
+    check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, bins=(37, 23), kernel="10 arcmin")
