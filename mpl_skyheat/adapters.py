@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from mpl_skyheat.points import Catalogue
+    from mpl_skyheat.points import Catalogue, Stream
 
     FloatArray = NDArray[np.float64]
 
@@ -42,7 +42,9 @@ GEO_SIZES = {
 }
 
 
-def plane_of_axes(ax: Axes, catalogue: Catalogue, frame: Any, center: float | None) -> Plane:
+def plane_of_axes(
+    ax: Axes, catalogue: Catalogue | Stream, frame: Any, center: float | None
+) -> Plane:
     """Return the plane that an Axes shows.
 
     ``frame`` is that of the drawn sky where the Axes does not tell it, None for Cartesian x and y;
@@ -401,7 +403,9 @@ def _outline(to_sky: Any, view: View) -> FloatArray:
     return np.column_stack([x + outer * np.cos(direction), y + outer * np.sin(direction)])
 
 
-def _plane_in_degrees(catalogue: Catalogue, frame: BaseCoordinateFrame, limits: View) -> Plane:
+def _plane_in_degrees(
+    catalogue: Catalogue | Stream, frame: BaseCoordinateFrame, limits: View
+) -> Plane:
     """Return the plane of a plain Axes in degrees; one that is empty is centred on the points."""
     center = 0.5 * (limits.x_min + limits.x_max)
     if np.isnan(center):
@@ -414,10 +418,10 @@ def _plane_in_degrees(catalogue: Catalogue, frame: BaseCoordinateFrame, limits: 
     return _with_freshness(plane, limits)
 
 
-def _mean_longitude(catalogue: Catalogue, frame: BaseCoordinateFrame) -> float:
+def _mean_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> float:
     """Return the circular mean (deg, 0 … 360) of the longitudes of a catalogue's first points."""
     assert catalogue.frame is not None
-    for block in catalogue.blocks():
+    for block in (block for chunk in catalogue.chunks() for block in chunk.blocks()):
         if len(block.lon):
             lon, _ = change_frame(block.lon, block.lat, catalogue.frame, frame)
             return float(np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean())) % 360)

@@ -141,7 +141,7 @@ def sky_heatmap(
     from mpl_skyheat.grid import View
     from mpl_skyheat.mapmaking import make_map
     from mpl_skyheat.options import MapOptions, parse_center
-    from mpl_skyheat.points import find_frame, read_catalogue
+    from mpl_skyheat.points import find_frame, read_points
 
     options = MapOptions.checked(
         frame=frame,
@@ -157,7 +157,7 @@ def sky_heatmap(
     )
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
-    catalogue = read_catalogue(points, data, frame, weights)
+    catalogue = read_points(points, data, frame, weights)
     plane = plane_of_axes(ax, catalogue, find_frame(frame), parse_center(center))
     sky_map, grid, view = make_map(catalogue, plane, options)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)

@@ -233,3 +233,63 @@ def add(pixels: Any, weights: Any, in_core: Any, sums: Any) -> tuple[int, int, i
             sums[pixels[k]] += weight
             inside += in_core[pixels[k]]
     return inside, dropped, -1
+
+
+@_compile
+def spread(
+    lon: Any,
+    lat: Any,
+    weights: Any,
+    turn: Any,
+    rings: int,
+    columns: int,
+    lat_step: float,
+    lon_step: float,
+    has_poles: bool,
+    order: int,
+    pad: int,
+    sums: Any,
+) -> None:
+    """Spread points (deg), turned by a matrix, over the bins of a lattice with B-spline weights.
+
+    What is not finite is left out; a single weight is that of all points.
+    """
+    in_row, in_column = np.zeros(4), np.zeros(4)
+    to_radians = np.pi / 180
+    for k in range(len(lon)):
+        weight = weights[k] if len(weights) > 1 else weights[0]
+        if not (abs(lon[k]) < np.inf and abs(lat[k]) < np.inf and abs(weight) < np.inf):
+            continue
+        longitude, latitude = lon[k] * to_radians, min(max(lat[k], -90.0), 90.0) * to_radians
+        cosine = np.cos(latitude)
+        a, b, c = cosine * np.cos(longitude), cosine * np.sin(longitude), np.sin(latitude)
+        x = turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c
+        y = turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c
+        z = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c
+        row = np.arctan2(z, np.sqrt(x * x + y * y)) / lat_step
+        column = np.arctan2(y, x) / lon_step
+        if not has_poles and not (abs(row) < 0.5 * rings and abs(column) < 0.5 * columns):
+            continue
+        row += 0.5 * (rings - 1)
+        column += 0.5 * (columns - 1)
+        below, left = np.floor(row), np.floor(column)
+        _spline(row - below, order, in_row)
+        _spline(column - left, order, in_column)
+        top, first = int(below) - order // 2 + pad, int(left) - order // 2 + pad
+        for i in range(order + 1):
+            share = in_row[i] * weight
+            for j in range(order + 1):
+                sums[top + i, first + j] += share * in_column[j]
+
+
+@_compile
+def _spline(t: float, order: int, weights: Any) -> None:
+    """Write the weights of a B-spline of order 1 or 3 on the bins around a point."""
+    s = 1 - t
+    if order == 1:
+        weights[0], weights[1] = s, t
+        return
+    weights[0] = s * s * s / 6
+    weights[1] = (4 - 6 * t * t + 3 * t * t * t) / 6
+    weights[2] = (4 - 6 * s * s + 3 * s * s * s) / 6
+    weights[3] = t * t * t / 6

@@ -17,6 +17,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.grid import View, local_areas
+from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, project
 from mpl_skyheat.tiles import SkyTiles, footprint_of
 
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from mpl_skyheat.grid import SkyGrid
     from mpl_skyheat.planes import Plane
     from mpl_skyheat.points import Catalogue
+    from mpl_skyheat.sphere import SphereSum
 
     FloatArray = NDArray[np.float64]
+    # x, y and weights
+    Projected = tuple[FloatArray, FloatArray, FloatArray | None]
     Counts = NDArray[np.int64] | FloatArray
     Pixels = NDArray[np.int32]
 
@@ -42,8 +46,8 @@ STRETCHED = 1e-3
 COMPILED_FROM = 1_000_000
 COMPILED_FROM_ONCE_LOADED = 100_000
 
-# Rows read at a time on the compiled route, and those that a thread works on at a time.
-BATCH = 2**21
+# Rows that are shared among the threads, and those that one of them works on at a time.
+BATCH = ARRAY_ROWS
 PART = 2**16
 
 # Points that show where tiles are worth it.
@@ -72,21 +76,23 @@ def thread_count(threads: int | None) -> int:
 class Tally:
     """The pass over the catalogue: bounds, counts per pixel, and what became of every row."""
 
-    def __init__(self, catalogue: Catalogue, plane: Plane, threads: int | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue | Stream, plane: Plane, threads: int | None = None
+    ) -> None:
         self._catalogue, self._plane, self._threads = catalogue, plane, thread_count(threads)
         # Kept only where the bounds have to be found before the points can be counted.
-        self._kept: list[tuple[FloatArray, FloatArray, FloatArray | None]] | None = None
-        self.rows = {"read": len(catalogue), "dropped": 0, "inside": 0, "outside": 0}
-
-    def _blocks(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
-        for block in self._catalogue.blocks():
-            self.rows["dropped"] += block.dropped
-            x, y = project(self._plane, self._catalogue.frame, block.lon, block.lat)
-            yield x, y, block.weights
+        self._kept: list[Projected] | None = None
+        self.rows = {"read": 0, "dropped": 0, "inside": 0, "outside": 0}
+        self._first: tuple[float, float] | None = None
 
     def bounds(self) -> View:
         """Return the bounds of the points on the plane; one pixel if there are none."""
-        self._kept = list(self._blocks())
+        if isinstance(self._catalogue, Stream):
+            raise ValueError(
+                "points must be arrays or a table, which can be read twice, where the bounds of "
+                "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
+            )
+        self._kept = [p for chunk in self._catalogue.chunks() for p in self._projected(chunk)]
         x, y = (np.concatenate([np.empty(0), *(block[i] for block in self._kept)]) for i in (0, 1))
         known = np.isfinite(x) & np.isfinite(y)
         x, y = x[known], y[known]
@@ -96,42 +102,82 @@ class Tally:
             x, y = _unstretched(self._plane, x, y)
         return View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
 
-    def counts(self, grid: SkyGrid, core: tuple[slice, slice]) -> Counts:
-        """Count the points on a grid; those in its core are inside the map."""
+    def counts(
+        self, grid: SkyGrid, core: tuple[slice, slice], others: SphereSum | None = None
+    ) -> Counts:
+        """Count the points on a grid; those in its core are inside the map.
+
+        ``others`` gets all points, too, in the same pass.
+        """
         in_core = np.zeros(grid.shape, bool)
         in_core[core] = True
-        if self._kept is None and self._plane.frame is not None and is_worth(len(self._catalogue)):
-            route = CompiledRoute(self._catalogue, self._plane, grid, self._threads)
-            counts = route.run(in_core)
-            self.rows["dropped"], self.rows["inside"] = route.dropped, route.inside
-        else:
-            counts = self._exact_counts(grid, in_core)
+        is_weighted = self._catalogue.weights is not None
+        total = Accumulator(grid.shape, weighted=is_weighted)
+        if self._kept is not None:
+            self._add(iter(self._kept), grid, in_core, total)
+        route = None
+        # What the bounds were taken from can be read again, or it would not have got so far.
+        for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
+            known = self.rows["read"] + len(chunk)
+            is_compiled = self._plane.frame is not None and is_worth(known)
+            if others is not None:
+                others.add(chunk, is_compiled=is_compiled)
+            if self._kept is not None:
+                continue
+            if is_compiled:
+                route = route or CompiledRoute(self._catalogue, self._plane, grid, self._threads)
+                dropped, inside = route.add(chunk, in_core, total)
+                self.rows["read"] += len(chunk)
+                self.rows["dropped"] += dropped
+                self.rows["inside"] += inside
+                self._note_first(chunk)
+            else:
+                self._add(self._projected(chunk), grid, in_core, total)
         self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
-        return counts
+        return total.image
 
-    def _exact_counts(self, grid: SkyGrid, in_core: NDArray[np.bool_]) -> Counts:
-        total = Accumulator(grid.shape, weighted=self._catalogue.weights is not None)
-        for x, y, weights in self._blocks() if self._kept is None else self._kept:
+    def _projected(self, chunk: Catalogue) -> Iterator[Projected]:
+        self._note_first(chunk)
+        self.rows["read"] += len(chunk)
+        for block in chunk.blocks():
+            self.rows["dropped"] += block.dropped
+            x, y = project(self._plane, chunk.frame, block.lon, block.lat)
+            yield x, y, block.weights
+
+    def _add(
+        self,
+        blocks: Iterator[Projected],
+        grid: SkyGrid,
+        in_core: NDArray[np.bool_],
+        total: Accumulator,
+    ) -> None:
+        for x, y, weights in blocks:
             on_grid, pixels = grid.index(x, y)
             total.add(pixels, None if weights is None else weights[on_grid])
             self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
-        return total.image
+
+    def _note_first(self, chunk: Catalogue) -> None:
+        """Keep the first position, to tell of it."""
+        if self._first is None:
+            block = next((block for block in chunk.blocks() if len(block.lon)), None)
+            if block is not None:
+                self._first = float(block.lon[0]), float(block.lat[0])
 
     def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
         """Warn of a map without a single point, as by swapped columns or positions in rad."""
-        if self.rows["inside"] or not self.rows["outside"]:
+        if self.rows["inside"] or not self.rows["outside"] or self._first is None:
             return
-        block = next(block for block in self._catalogue.blocks() if len(block.lon))
+        lon, lat = self._first
         middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
         names = self._catalogue.lon.name, self._catalogue.lat.name
         if self._plane.frame is not None and self._catalogue.frame is not None:
             sky = self._plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
-            lon, lat = change_frame(*sky, self._plane.frame, self._catalogue.frame)
-            middle = f"{names[0]}={lon[0]:.5g}, {names[1]}={lat[0]:.5g} deg"
+            ra, dec = change_frame(*sky, self._plane.frame, self._catalogue.frame)
+            middle = f"{names[0]}={ra[0]:.5g}, {names[1]}={dec[0]:.5g} deg"
         warnings.warn(
             f"none of the {self.rows['outside']} points is on the map: the first of them is at "
-            f"{names[0]}={block.lon[0]:.5g}, {names[1]}={block.lat[0]:.5g}, the map's centre at "
-            f"{middle}; are units, order and frame right?",
+            f"{names[0]}={lon:.5g}, {names[1]}={lat:.5g}, the map's centre at {middle}; "
+            "are units, order and frame right?",
             AstropyUserWarning,
             stacklevel=4,
         )
@@ -158,10 +204,12 @@ def is_worth(points: int) -> bool:
 class CompiledRoute:
     """Counting on the polynomials of `tiles`, batch by batch and in threads."""
 
-    def __init__(self, catalogue: Catalogue, plane: Plane, grid: SkyGrid, threads: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue | Stream, plane: Plane, grid: SkyGrid, threads: int
+    ) -> None:
         assert catalogue.frame is not None
         assert plane.frame is not None
-        self._catalogue, self._plane, self._grid, self._threads = catalogue, plane, grid, threads
+        self._plane, self._grid, self._threads = plane, grid, threads
         frame, own_frame = catalogue.frame, plane.frame
 
         def to_pixels(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -173,33 +221,45 @@ class CompiledRoute:
             return change_frame(*sky, own_frame, frame)
 
         self._tiles = SkyTiles(to_pixels, grid.shape, footprint_of(to_sky, grid.shape))
-        self.dropped = self.inside = 0
 
-    def run(self, in_core: NDArray[np.bool_]) -> Counts:
-        """Count all points; those where ``in_core`` is set are inside the map."""
+    def add(
+        self, chunk: Catalogue, in_core: NDArray[np.bool_], total: Accumulator
+    ) -> tuple[int, int]:
+        """Add points; return how many are dropped, and how many are where ``in_core`` is set."""
+        if chunk.is_in_memory:
+            every = max(len(chunk) // SAMPLE, 1)
+            some = np.s_[::every]
+            self._plan(chunk.lon.array(some), chunk.lat.array(some), every)
         with ThreadPoolExecutor(self._threads) as pool:
-            if self._catalogue.weights is None:
-                total = self._count(pool)
-                self.inside = int(total[in_core].sum())
-                return total
-            return self._add(pool, in_core)
+            if chunk.weights is None:
+                return self._count(pool, chunk, in_core, total.total)
+            return self._sum(pool, chunk, in_core, total.total)
 
-    def _count(self, pool: ThreadPoolExecutor) -> NDArray[np.int64]:
+    def _count(
+        self,
+        pool: ThreadPoolExecutor,
+        chunk: Catalogue,
+        in_core: NDArray[np.bool_],
+        total: NDArray[np.int64],
+    ) -> tuple[int, int]:
         from mpl_skyheat.compiled import tally
 
-        size = self._grid.x.count * self._grid.y.count
         # Each thread has counts of its own, if they are not too large.
-        own = max(min(self._threads, MOST_OWN_COUNTS // (8 * size)), 1)
-        totals = np.zeros((own, size), np.int64)
+        own = max(min(self._threads, MOST_OWN_COUNTS // total.nbytes), 1)
+        counts = np.zeros((own, len(total)), np.int64)
+        start = dropped = 0
         asked: list[NDArray[np.intp]] = []
-        for start, lon, lat in self._batches():
-            asked.append(start + self._count_batch(pool, lon, lat, totals))
-            if sum(map(len, asked)) >= PART:
-                tally(self._ask(np.concatenate(asked)), totals[0])
+        for lon, lat, _ in self._batches(chunk):
+            asked.append(start + self._count_batch(pool, lon, lat, counts))
+            start += len(lon)
+            if sum(map(len, asked)) >= PART or start == len(chunk):
+                pixels, without = self._ask(chunk, np.concatenate(asked))
+                tally(pixels, counts[0])
+                dropped += without
                 asked = []
-        for rows in asked:
-            tally(self._ask(rows), totals[0])
-        return np.asarray(totals.sum(axis=0).reshape(self._grid.shape))
+        new = counts.sum(axis=0)
+        total += new
+        return dropped, int(new[in_core.ravel()].sum())
 
     def _count_batch(
         self, pool: ThreadPoolExecutor, lon: FloatArray, lat: FloatArray, totals: NDArray[np.int64]
@@ -221,42 +281,41 @@ class CompiledRoute:
         self._tiles.make(hits.sum(axis=0))
         return np.concatenate([np.empty(0, np.intp), *asked])
 
-    def _add(self, pool: ThreadPoolExecutor, in_core: NDArray[np.bool_]) -> FloatArray:
+    def _sum(
+        self,
+        pool: ThreadPoolExecutor,
+        chunk: Catalogue,
+        in_core: NDArray[np.bool_],
+        total: FloatArray,
+    ) -> tuple[int, int]:
         """Add the weights up in the order of the catalogue, however many threads there are."""
         from mpl_skyheat.compiled import ASK, add
 
-        assert self._catalogue.weights is not None
-        sums = np.zeros(self._grid.shape)
-        for start, lon, lat in self._batches():
+        start = dropped = inside = 0
+        for lon, lat, weights in self._batches(chunk):
+            assert weights is not None
             pixels = self._located(pool, lon, lat)
             asked = np.flatnonzero(pixels == ASK)
-            weights = self._catalogue.weights.array(slice(start, start + len(lon)))
-            dropped = self.dropped
-            pixels[asked] = self._ask(start + asked)
+            pixels[asked], _ = self._ask(chunk, start + asked)
             lost = asked[~(np.isfinite(lon[asked]) & np.isfinite(lat[asked]))]
             if len(lost):
                 # They are dropped with those that have no weight.
                 weights = weights.copy()
                 weights[lost] = np.nan
-            inside, without, negative = add(pixels, weights, in_core.ravel(), sums.reshape(-1))
+            in_batch, without, negative = add(pixels, weights, in_core.ravel(), total)
             if negative >= 0:
-                self._catalogue.rows(np.array([start + negative]))  # raises
-            self.inside += inside
-            self.dropped = dropped + without
-        return sums
+                chunk.rows(np.array([start + negative]))  # raises
+            inside, dropped, start = inside + in_batch, dropped + without, start + len(lon)
+        return dropped, inside
 
-    def _batches(self) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-        lon, lat, count = self._catalogue.lon, self._catalogue.lat, len(self._catalogue)
-        if self._catalogue.is_in_memory:
-            every = max(count // SAMPLE, 1)
-            self._plan(lon.array(np.s_[::every]), lat.array(np.s_[::every]), every)
-        for start in range(0, count, BATCH):
-            rows = slice(start, start + BATCH)
-            batch = lon.array(rows), lat.array(rows)
-            if not self._catalogue.is_in_memory:
-                every = max(len(batch[0]) // SAMPLE, 1)
-                self._plan(batch[0][::every].copy(), batch[1][::every].copy(), every)
-            yield start, *batch
+    def _batches(
+        self, chunk: Catalogue
+    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
+        for lon, lat, weights in chunk.arrays(BATCH):
+            if not chunk.is_in_memory:
+                every = max(len(lon) // SAMPLE, 1)
+                self._plan(lon[::every].copy(), lat[::every].copy(), every)
+            yield lon, lat, weights
 
     def _located(self, pool: ThreadPoolExecutor, lon: FloatArray, lat: FloatArray) -> Pixels:
         """Return the pixels of the points of a batch, OFF or ASK."""
@@ -287,18 +346,17 @@ class CompiledRoute:
         tree = (t.bottom, t.height, t.first, t.west, t.width, t.boxes, t.child, t.coefficients)
         return int(locate(lon, lat, *tree, hits, nx, ny, pixels))
 
-    def _ask(self, rows: NDArray[np.intp]) -> Pixels:
-        """Return the pixels of rows by the exact route, and count those that are dropped."""
+    def _ask(self, chunk: Catalogue, rows: NDArray[np.intp]) -> tuple[Pixels, int]:
+        """Return the pixels of rows by the exact route, and how many of them are dropped."""
         pixels = np.full(len(rows), -1, np.int32)
         if not len(rows):
-            return pixels
-        block = self._catalogue.rows(rows)
-        self.dropped += block.dropped
-        x, y = project(self._plane, self._catalogue.frame, block.lon, block.lat)
+            return pixels, 0
+        block = chunk.rows(rows)
+        x, y = project(self._plane, chunk.frame, block.lon, block.lat)
         on_grid, found = self._grid.index(x, y)
         at = np.arange(len(rows)) if block.kept is None else np.flatnonzero(block.kept)
         pixels[at[on_grid]] = found
-        return pixels
+        return pixels, block.dropped
 
 
 def _in_threads(

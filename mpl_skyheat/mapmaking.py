@@ -26,10 +26,10 @@ from mpl_skyheat.grid import (
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions
 from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
-from mpl_skyheat.points import Catalogue, read_catalogue
+from mpl_skyheat.points import Catalogue, Stream, read_points
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
-from mpl_skyheat.sphere import sphere_density
+from mpl_skyheat.sphere import SphereSum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,11 +109,11 @@ def sky_map(
         label=label,
         threads=threads,
     )
-    catalogue = read_catalogue(points, data, frame, weights)
+    catalogue = read_points(points, data, frame, weights)
     return make_map(catalogue, _map_plane(wcs, shape, catalogue), options)[0]
 
 
-def _map_plane(wcs: Any, shape: Any, catalogue: Catalogue) -> Plane:
+def _map_plane(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> Plane:
     if catalogue.frame is None:
         if wcs is not None or shape is not None:
             raise TypeError("frame='flat' takes no wcs and no shape: its x, y are plain numbers")
@@ -128,7 +128,7 @@ def _map_plane(wcs: Any, shape: Any, catalogue: Catalogue) -> Plane:
 
 
 def make_map(
-    catalogue: Catalogue, plane: Plane, options: MapOptions
+    catalogue: Catalogue | Stream, plane: Plane, options: MapOptions
 ) -> tuple[SkyMap, SkyGrid, View]:
     """Make the map of a catalogue on a plane; also return its grid and the region in view."""
     if (catalogue.frame is None) != (plane.frame is None):
@@ -146,11 +146,16 @@ def make_map(
     margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
-    counts = tally.counts(wide, core)
+    area = _areas(plane, wide)
+    sphere = None
+    if choice.geometry == "sphere" and catalogue.frame is not None:
+        terms = kernels.angular_terms
+        sphere = SphereSum(catalogue.frame, plane, centre, grid, area, terms)
+    counts = tally.counts(wide, core, sphere)
     tally.warn_if_all_are_outside(centre)
-    area = _areas(plane, wide, counts)
-    if choice.geometry == "sphere":
-        density = sphere_density(catalogue, plane, centre, grid, area, kernels.angular_terms)
+    _add_slivers(area, counts)
+    if sphere is not None:
+        density = sphere.density(area)
         values = density if options.statistic == "density" else density * area
     else:
         values = _plane_statistic(options, counts, area, core, kernels)
@@ -237,16 +242,18 @@ def _angle_text(angle: u.Quantity) -> str:
     return f"{angle.to_value(unit):.3g}*u.{unit.name}"
 
 
-def _areas(plane: Plane, grid: SkyGrid, counts: Counts) -> FloatArray:
+def _areas(plane: Plane, grid: SkyGrid) -> FloatArray:
     """Return the solid angle (sr) of each pixel, or its area on a plane of x and y."""
     if plane.frame is None:
         return np.full(grid.shape, grid.x.step * grid.y.step)
-    area = solid_angles(grid, plane.to_sky, plane.to_plane)
-    # A sliver of sky too thin for the lattice that found it empty, yet points fell on it.
+    return solid_angles(grid, plane.to_sky, plane.to_plane)
+
+
+def _add_slivers(area: FloatArray, counts: Counts) -> None:
+    """Give an area to slivers with points that are too thin for the lattice that found no sky."""
     missed = (area == 0) & (counts > 0)
     if missed.any() and (area > 0).any():
         area[missed] = np.median(area[area > 0]) / SPLIT**2
-    return area
 
 
 def _plane_statistic(
@@ -270,7 +277,7 @@ def _plane_statistic(
 
 
 def _map_unit(
-    options: MapOptions, plane: Plane, catalogue: Catalogue, area: FloatArray
+    options: MapOptions, plane: Plane, catalogue: Catalogue | Stream, area: FloatArray
 ) -> tuple[u.UnitBase, float]:
     """Return the map's unit, and the factor from per sr (or per square data unit) to it."""
     of_weights = catalogue.weights_unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from mmap import mmap
@@ -26,7 +26,7 @@ from astropy.coordinates import (
 from astropy.utils.masked import Masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # Rows read at a time: large enough to hide the cost of a call into astropy, small enough for the
 # temporaries of a coordinate transform to stay in cache.
 BLOCK_ROWS = 2**16
+
+# Rows read at a time by compiled code, and shared among its threads.
+ARRAY_ROWS = 2**21
 
 # The pole, as a float32 in rad, is this close to 90 deg.
 POLE_TOLERANCE = 1e-5
@@ -170,6 +173,19 @@ class Catalogue:
         for start in range(0, len(self), rows):
             yield self._block(slice(start, start + rows))
 
+    def chunks(self) -> Iterator[Catalogue]:
+        """Yield the catalogue, which is in one piece."""
+        yield self
+
+    def arrays(
+        self, rows: int = ARRAY_ROWS
+    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
+        """Yield positions and weights (NaN: none) of all rows, unchecked; not to be written to."""
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            weights = None if self.weights is None else self.weights.array(part)
+            yield self.lon.array(part), self.lat.array(part), weights
+
     def rows(self, rows: NDArray[np.intp]) -> Block:
         """Return these rows, as `blocks` does."""
         return self._block(rows)
@@ -189,6 +205,57 @@ class Catalogue:
         dropped = len(keep) - int(np.count_nonzero(keep))
         weights = None if weights is None else weights[keep]
         return Block(lon[keep], lat[keep], weights, dropped, keep)
+
+
+class Stream:
+    """A catalogue that comes in chunks, each of which is a `Catalogue`, and can be read once."""
+
+    def __init__(self, chunks: Iterator[Any], read: Callable[[Any], Catalogue]) -> None:
+        self._read, self._rest = read, chunks
+        first = next(chunks, None)
+        if first is None:
+            raise ValueError("points must have at least one chunk; got an iterator without any")
+        self._first: Catalogue | None = read(first)
+        self.frame, self.weights = self._first.frame, self._first.weights
+        self.lon, self.lat = self._first.lon, self._first.lat
+        self.weights_unit = self._first.weights_unit
+
+    def chunks(self) -> Iterator[Catalogue]:
+        """Yield the chunks.
+
+        Raises
+        ------
+        ValueError
+            If they have been read, or one of them has another frame or unit than the first.
+        """
+        if self._first is None:
+            raise ValueError(
+                "points must be arrays or a table where they are to be read more than once, as for "
+                "the bounds of a map; got an iterator, which can be read once"
+            )
+        chunk, self._first = self._first, None
+        yield chunk
+        for number, item in enumerate(self._rest, 1):
+            chunk = self._read(item)
+            self._check(chunk, number)
+            yield chunk
+
+    def _check(self, chunk: Catalogue, number: int) -> None:
+        is_same_frame = (self.frame is None and chunk.frame is None) or (
+            self.frame is not None
+            and chunk.frame is not None
+            and self.frame.is_equivalent_frame(chunk.frame)
+        )
+        if not is_same_frame:
+            raise ValueError(
+                f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
+                f"{self.frame!r}"
+            )
+        has_same = (self.weights is None) == (chunk.weights is None)
+        if not has_same or self.weights_unit != chunk.weights_unit:
+            raise ValueError(
+                f"weights must be alike in all chunks; got another unit, or none, in chunk {number}"
+            )
 
 
 def _is_mapped(array: Any) -> bool:
@@ -214,10 +281,37 @@ def _check_rows(
         raise ValueError(f"{rule}; row {row} has {values[first]:g}")
 
 
+def read_points(
+    points: tuple[Any, ...], data: Any = None, frame: Any = "icrs", weights: Any = None
+) -> Catalogue | Stream:
+    """Return the catalogue, or the stream, that the arguments of `mpl_skyheat.sky_map` stand for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `read_catalogue`; and if weights are given beside points that come in chunks.
+    """
+    if isinstance(data, Iterator):
+        return Stream(data, lambda table: read_catalogue(points, table, frame, weights))
+    if len(points) != 1 or not isinstance(points[0], Iterator):
+        return read_catalogue(points, data, frame, weights)
+    if weights is not None:
+        raise ValueError(
+            "weights must come with the points, as chunks of (ra, dec, weights), where those are "
+            f"an iterator; got {weights!r}"
+        )
+
+    def read(chunk: Any) -> Catalogue:
+        chunk = chunk if isinstance(chunk, tuple | list) else (chunk,)
+        return read_catalogue(tuple(chunk[:2]), None, frame, *chunk[2:3])
+
+    return Stream(points[0], read)
+
+
 def read_catalogue(
     points: tuple[Any, ...], data: Any = None, frame: Any = "icrs", weights: Any = None
 ) -> Catalogue:
-    """Return the catalogue that the arguments of `mpl_skyheat.sky_map` stand for.
+    """Return the catalogue that the arguments of `mpl_skyheat.sky_map` stand for, in one piece.
 
     Raises
     ------

@@ -105,16 +105,16 @@ class PointSpread:
     """Points, spread over the bins of a lattice with the weights of a B-spline."""
 
     def __init__(self, lattice: Lattice, order: int) -> None:
-        self._lattice, self._order = lattice, order
+        self.lattice, self._order = lattice, order
         self._shape = lattice.rings + 2 * PAD, lattice.columns + 2 * PAD
         self._total = Accumulator(self._shape, weighted=True)
 
     def add(self, lon: FloatArray, lat: FloatArray, weights: FloatArray | None) -> None:
         """Add points (rad); those off the lattice are left out."""
-        row, column = self._lattice.position(lon, lat)
-        if not self._lattice.has_poles:
-            near = (np.abs(row - 0.5 * (self._lattice.rings - 1)) < 0.5 * self._lattice.rings) & (
-                np.abs(column - 0.5 * (self._lattice.columns - 1)) < 0.5 * self._lattice.columns
+        row, column = self.lattice.position(lon, lat)
+        if not self.lattice.has_poles:
+            near = (np.abs(row - 0.5 * (self.lattice.rings - 1)) < 0.5 * self.lattice.rings) & (
+                np.abs(column - 0.5 * (self.lattice.columns - 1)) < 0.5 * self.lattice.columns
             )
             row, column = row[near], column[near]
             weights = None if weights is None else weights[near]
@@ -126,16 +126,28 @@ class PointSpread:
             for j, in_column in enumerate(column_weights):
                 self._total.add(corner + (i * self._shape[1] + j), share * in_column)
 
+    def add_turned(
+        self, lon: FloatArray, lat: FloatArray, weights: FloatArray | None, turn: FloatArray
+    ) -> None:
+        """Add points (deg) that a matrix turns onto the lattice, by compiled code."""
+        from mpl_skyheat.compiled import spread
+
+        lattice = self.lattice
+        sums = self._total.total.reshape(self._shape)
+        one = np.ones(1) if weights is None else weights
+        size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
+        spread(lon, lat, one, turn, *size, lattice.has_poles, self._order, PAD, sums)
+
     @property
     def bins(self) -> FloatArray:
         """The sums per bin, with what lies beyond the edges of the lattice folded into it."""
         wide = np.array(self._total.image, dtype=float)
-        columns = self._lattice.columns
+        columns = self.lattice.columns
         wide[:, columns : columns + PAD] += wide[:, :PAD]
         wide[:, PAD : 2 * PAD] += wide[:, -PAD:]
         wide = wide[:, PAD:-PAD]
         bins = wide[PAD:-PAD].copy()
-        if self._lattice.has_poles:
+        if self.lattice.has_poles:
             bins[:PAD] += np.roll(wide[:PAD][::-1], columns // 2, axis=1)
             bins[-PAD:] += np.roll(wide[-PAD:][::-1], columns // 2, axis=1)
         return bins

@@ -6,7 +6,7 @@ lattice of `rings`: that of a field is then a small window.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from mpl_skyheat.projection import change_frame, frame_rotation
 from mpl_skyheat.rings import Lattice, PointSpread, SmoothSphere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    from astropy.coordinates import BaseCoordinateFrame
     from numpy.typing import NDArray
 
     from mpl_skyheat.kernels import RadialKernel
@@ -31,35 +32,61 @@ if TYPE_CHECKING:
     Positions = tuple[FloatArray, FloatArray]
 
 
-def sphere_density(
-    catalogue: Catalogue,
-    plane: Plane,
-    centre: tuple[float, float],
-    grid: SkyGrid,
-    area: FloatArray,
-    terms: Sequence[tuple[float, RadialKernel]],
-) -> FloatArray:
-    """Return Σ cᵢ Σₚ wₚ Kᵢ(separation) per sr in the pixels with an area; NaN in the others."""
-    assert plane.frame is not None
-    if not (area > 0).any():
-        return np.full(grid.shape, np.nan)
-    middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
-    turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
-    pixels = _Pixels(plane, grid, area, turn)
-    lattices = [pixels.lattice(kernel) for _, kernel in terms]
-    _check_memory(lattices)
-    spreads = [
-        PointSpread(lattice, kernel.spline_order)
-        for lattice, (_, kernel) in zip(lattices, terms, strict=True)
-    ]
-    for lon, lat, weights in _turned_points(catalogue, plane.frame, turn):
-        for spread in spreads:
-            spread.add(lon, lat, weights)
-    density = np.zeros(grid.shape)
-    for lattice, spread, (factor, kernel) in zip(lattices, spreads, terms, strict=True):
-        smooth = SmoothSphere(lattice, spread.bins, kernel)
-        density += factor * pixels.values(smooth, kernel.core)
-    return density
+class SphereSum:
+    """Σ cᵢ Σₚ wₚ Kᵢ(separation) per sr in the pixels of a grid, over points that come in chunks."""
+
+    def __init__(
+        self,
+        frame: BaseCoordinateFrame,
+        plane: Plane,
+        centre: tuple[float, float],
+        grid: SkyGrid,
+        area: FloatArray,
+        terms: Sequence[tuple[float, RadialKernel]],
+    ) -> None:
+        assert plane.frame is not None
+        self._plane, self._grid, self._terms = plane, grid, terms
+        middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
+        self._turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
+        self._rotation = frame_rotation(frame, plane.frame)
+        self._spreads: list[PointSpread] = []
+        if not (area > 0).any():
+            return
+        pixels = _Pixels(plane, grid, area, self._turn)
+        lattices = [pixels.lattice(kernel) for _, kernel in terms]
+        _check_memory(lattices)
+        self._spreads = [
+            PointSpread(lattice, kernel.spline_order)
+            for lattice, (_, kernel) in zip(lattices, terms, strict=True)
+        ]
+
+    def add(self, chunk: Catalogue, *, is_compiled: bool) -> None:
+        """Add points, in the frame that was told before."""
+        if is_compiled and self._rotation is not None:
+            whole = self._turn @ self._rotation
+            for lon, lat, weights in chunk.arrays():
+                for spread in self._spreads:
+                    spread.add_turned(lon, lat, weights, whole)
+            return
+        for block in chunk.blocks():
+            lon, lat = block.lon, block.lat
+            if self._rotation is None:
+                lon, lat = change_frame(lon, lat, chunk.frame, self._plane.frame)
+            whole = self._turn if self._rotation is None else self._turn @ self._rotation
+            turned = _positions(whole @ to_vectors(lon, lat).T)
+            for spread in self._spreads:
+                spread.add(*turned, block.weights)
+
+    def density(self, area: FloatArray) -> FloatArray:
+        """Return the sum in the pixels with an area; NaN in the others."""
+        if not self._spreads:
+            return np.full(self._grid.shape, np.nan)
+        pixels = _Pixels(self._plane, self._grid, area, self._turn)
+        density = np.zeros(self._grid.shape)
+        for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
+            smooth = SmoothSphere(spread.lattice, spread.bins, kernel)
+            density += factor * pixels.values(smooth, kernel.core)
+        return density
 
 
 def _check_memory(lattices: Sequence[Lattice]) -> None:
@@ -84,19 +111,6 @@ def _positions(vectors: FloatArray) -> Positions:
     """Return longitude and latitude (rad) of vectors (3, …)."""
     x, y, z = vectors
     return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
-
-
-def _turned_points(
-    catalogue: Catalogue, frame: Any, turn: FloatArray
-) -> Iterator[tuple[FloatArray, FloatArray, FloatArray | None]]:
-    assert catalogue.frame is not None
-    rotation = frame_rotation(catalogue.frame, frame)
-    for block in catalogue.blocks():
-        lon, lat = block.lon, block.lat
-        if rotation is None:
-            lon, lat = change_frame(lon, lat, catalogue.frame, frame)
-        whole = turn if rotation is None else turn @ rotation
-        yield *_positions(whole @ to_vectors(lon, lat).T), block.weights
 
 
 class _Pixels:

@@ -309,6 +309,92 @@ def test_a_table_in_a_file_is_read_where_it_is(tmp_path):
     np.testing.assert_array_equal(ours.counts, judge.counts)
 
 
+# Chunks
+
+
+def chunks_of(lon, lat, *more, size=30_011):
+    for start in range(0, len(lon), size):
+        rows = slice(start, start + size)
+        yield lon[rows], lat[rows], *(values[rows] for values in more)
+
+
+@pytest.mark.parametrize("route", ["compiled", "exact", "both"])
+def test_points_may_come_in_chunks(monkeypatch, route):
+    first = {"compiled": 0, "exact": np.inf, "both": 70_000}[route]
+    monkeypatch.setattr(counting, "is_worth", lambda points: points >= first)
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=100_000)
+    weights = np.random.default_rng(6).lognormal(0, 3, len(lon))
+    lon[3::23], weights[5::31] = np.nan, np.nan
+    where = {"wcs": wcs, "shape": FIELD_SHAPE, "kernel": "10 arcmin"}
+    clean = lon > 0
+    coordinates = (SkyCoord(*c, unit="deg") for c in chunks_of(lon[clean], lat[clean]))
+    for stream, points, kwargs in (
+        (chunks_of(lon, lat), (lon, lat), {}),
+        (coordinates, (lon[clean], lat[clean]), {}),
+        (chunks_of(lon, lat, weights), (lon, lat), {"weights": weights}),
+    ):
+        judge = exact_map(*points, **kwargs, **where)
+        ours = sky_map(stream, **where)
+        np.testing.assert_array_equal(ours.counts, judge.counts)
+        np.testing.assert_array_equal(ours.data, judge.data)
+        assert ours.meta == judge.meta
+
+
+@pytest.mark.usefixtures("compiled")
+def test_tables_may_come_in_chunks():
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
+    flux = np.random.default_rng(6).random(len(lon))
+    tables = (Table({"ra": a, "dec": b, "flux": c}) for a, b, c in chunks_of(lon, lat, flux))
+    ours = sky_map(data=tables, weights="flux", wcs=wcs, shape=FIELD_SHAPE)
+    judge = exact_map(lon, lat, weights=flux, wcs=wcs, shape=FIELD_SHAPE)
+    np.testing.assert_array_equal(ours.counts, judge.counts)
+    ax = Figure().add_subplot(projection=wcs)
+    ax.set(xlim=(0, 50), ylim=(0, 40))
+    heat = ax.sky_heatmap(chunks_of(lon, lat))
+    assert heat.sky_map.meta["read"] == len(lon)
+
+
+@pytest.mark.parametrize("is_compiled", [False, True], ids=["exact", "compiled"])
+def test_chunks_are_smoothed_on_the_sphere_in_the_same_pass(is_compiled):
+    wcs = WCS({"CTYPE1": "GLON-AIT", "CTYPE2": "GLAT-AIT", "CDELT1": -4.0, "CDELT2": 4.0})
+    wcs.pixel_shape = (82, 41)
+    wcs.wcs.crpix = 41.5, 21
+    lon, lat = all_over(np.random.default_rng(9), 60_000)
+    weights = np.random.default_rng(10).random(len(lon))
+    lon[::17], weights[::19] = np.nan, np.inf
+    for kwargs in ({}, {"weights": weights}):
+        judge = exact_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
+        assert judge.meta["geometry"] == "sphere"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(counting, "is_worth", lambda _: is_compiled)
+            whole = sky_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
+            ours = sky_map(chunks_of(lon, lat, *kwargs.values()), wcs=wcs, kernel="8 deg")
+        np.testing.assert_array_equal(ours.counts, judge.counts)
+        np.testing.assert_allclose(ours.data, judge.data, rtol=1e-9)
+        np.testing.assert_allclose(whole.data, judge.data, rtol=1e-9)
+        assert ours.meta == judge.meta
+
+
+def test_chunks_that_do_not_go_together_are_refused():
+    wcs = make_wcs(FIELD)
+    where = {"wcs": wcs, "shape": FIELD_SHAPE}
+    star = SkyCoord(150.1, 42.2, unit="deg")
+    with pytest.raises(ValueError, match=r"must be in one frame; got .*Galactic.* in chunk 1"):
+        sky_map(iter([star, star.galactic]), **where)
+    with pytest.raises(ValueError, match=r"weights must be alike in all chunks; got .* chunk 1"):
+        sky_map(iter([([150.1], [42.2], [1.0]), ([150.1], [42.2])]), **where)
+    with pytest.raises(ValueError, match="weights must come with the points, as chunks of"):
+        sky_map(iter([([150.1], [42.2])]), weights=[1.0], **where)
+    with pytest.raises(ValueError, match="must have at least one chunk; got an iterator without"):
+        sky_map(iter([]), **where)
+    with pytest.raises(ValueError, match="got an iterator: give the WCS a shape"):
+        sky_map(iter([([150.1], [42.2])]), wcs=wcs)
+    with pytest.raises(ValueError, match="got an iterator"):
+        Figure().add_subplot().sky_heatmap(iter([([150.1], [42.2])]))
+
+
 def test_threads_are_those_asked_for_or_of_the_environment(monkeypatch):
     for name in counting.THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
