@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.grid import Projection, SkyGrid, separation, to_vectors
 
 if TYPE_CHECKING:
@@ -153,9 +154,12 @@ def corner_solid_angles(
     grid: SkyGrid, to_sky: Projection
 ) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
     """Solid angles from the pixels' corners, for which these are sound, and which are near sky."""
-    vectors = to_vectors(*to_sky(*np.meshgrid(grid.x.edges, grid.y.edges)))
-    areas, sound = _cell_areas(vectors, SMALL)
-    node = np.isfinite(vectors[..., 0])
+    lon, lat = to_sky(*np.meshgrid(grid.x.edges, grid.y.edges))
+    node = np.isfinite(lon) & np.isfinite(lat)
+    if is_worth(node.size):
+        areas, sound = _compiled_cell_areas(lon, lat)
+    else:
+        areas, sound = _cell_areas(to_vectors(lon, lat), SMALL)
     touched = np.zeros((grid.shape[0] + 2, grid.shape[1] + 2), bool)
     touched[1:-1, 1:-1] = node[:-1, :-1] | node[:-1, 1:] | node[1:, :-1] | node[1:, 1:]
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
@@ -177,6 +181,17 @@ def _cell_areas(vectors: FloatArray, largest: float) -> tuple[FloatArray, NDArra
     # Corners off the sky are NaN, and so is the area.
     sound = np.isfinite(areas) & (_diagonal(corners) < largest)
     return np.where(sound, areas, 0.0), sound
+
+
+def _compiled_cell_areas(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Areas between the nodes of a lattice (deg), as `_cell_areas` gives them."""
+    from mpl_skyheat.compiled import cell_areas
+
+    areas = np.empty((lon.shape[0] - 1, lon.shape[1] - 1))
+    sound = np.empty(areas.shape, bool)
+    lon, lat = np.ascontiguousarray(lon), np.ascontiguousarray(lat)
+    cell_areas(lon, lat, 2 * np.sin(0.5 * SMALL), areas, sound)
+    return areas, sound
 
 
 def _diagonal(corners: FloatArray) -> FloatArray:

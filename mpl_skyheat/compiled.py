@@ -25,7 +25,7 @@ _ELSEWHERE = -3
 EDGE = 1e-5
 
 # Points that are evaluated together; those of one tile in vector registers.
-CHUNK = 512
+CHUNK = 128
 
 # Longitudes beyond this (deg) have lost digits: they are left to the exact route.
 FAR = 1e4
@@ -84,20 +84,20 @@ def _find(
     lon: float,
     lat: float,
     bottom: float,
-    height: float,
+    per_height: float,
     first: Any,
     west: Any,
-    width: Any,
+    per_width: Any,
     boxes: Any,
     child: Any,
 ) -> tuple[int, float, float]:
     """Return the node of the tile that holds a position, and where in it (−1 … 1)."""
-    row = min(max(int((lat - bottom) / height), 0), len(west) - 1)
+    row = min(max(int((lat - bottom) * per_height), 0), len(west) - 1)
     east = lon - west[row]
-    east -= 360.0 * np.floor(east / 360.0)
-    column = min(int(east / width[row]), first[row + 1] - first[row] - 1)
+    east = (east - 360.0 * np.floor(east * (1 / 360.0))) * per_width[row]
+    column = min(int(east), first[row + 1] - first[row] - 1)
     node = first[row] + column
-    u = 2.0 * (east / width[row] - column) - 1.0
+    u = 2.0 * (east - column) - 1.0
     v = (lat - boxes[node, 1]) * boxes[node, 3]
     while child[node] >= 0:
         right, up = u >= 0, v >= 0
@@ -111,17 +111,21 @@ def _find(
 def _locate_together(
     lon: Any, lat: Any, box: Any, c: Any, is_outside: bool, nx: int, ny: int, pixels: Any
 ) -> Any:
-    """Find the pixels of points in one tile; return how many are not in it, or to be asked of."""
-    left = np.int32(0)
+    """Find the pixels of those points that are in one tile.
+
+    Returns how many points are still elsewhere, and how many new ones are to be asked of.
+    """
     across, up = float(nx), float(ny)
     off, ask, elsewhere = np.int32(OFF), np.int32(ASK), np.int32(_ELSEWHERE)
     outside = off if is_outside else np.int32(0)
+    left, asked = np.int32(0), np.int32(0)
     # Without branches, so that it runs in vector registers.
     for k in range(len(lon)):
         east = lon[k] - box[0] + 180.0
         u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
         v = (lat[k] - box[1]) * box[3]
         here = (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon[k]) < FAR) & (abs(lat[k]) <= 90.0)
+        here &= pixels[k] == elsewhere
         x, y = _polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v)
         column, row = np.floor(x), np.floor(y)
         dx, dy = x - column, y - row
@@ -129,11 +133,12 @@ def _locate_together(
         near = (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE)
         found = np.int32(row * across + column)
         found = ask if near else found
-        found = found if on_map else off
-        pixel = (found | outside) if here else elsewhere
+        found = (found if on_map else off) | outside
+        pixel = found if here else pixels[k]
         pixels[k] = pixel
-        left += np.int32(pixel < off)
-    return left
+        left += np.int32(pixel == elsewhere)
+        asked += np.int32(here & (pixel == ask))
+    return left, asked
 
 
 @_compile
@@ -141,10 +146,10 @@ def locate(
     lon: Any,
     lat: Any,
     bottom: float,
-    height: float,
+    per_height: float,
     first: Any,
     west: Any,
-    width: Any,
+    per_width: Any,
     boxes: Any,
     child: Any,
     coefficients: Any,
@@ -159,38 +164,50 @@ def locate(
     """
     count = len(lon)
     asked = 0
-    run = 1.0
+    is_ordered = True
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
-        together, left = False, stop - start
+        for k in range(start, stop):
+            pixels[k] = _ELSEWHERE
+        left, k = stop - start, start
         # Where points come in no order, tiles hold but a few of those that follow each other.
-        is_tried = run > 0.25 or (start // CHUNK) % 16 == 0
-        if is_tried and abs(lon[start]) < FAR and abs(lat[start]) <= 90.0:
+        tries = 4 if is_ordered or (start // CHUNK) % 16 == 0 else 0
+        while tries > 0 and left > CHUNK // 12:
+            while pixels[k] != _ELSEWHERE:
+                k += 1
+            tries -= 1
+            if not (abs(lon[k]) < FAR and abs(lat[k]) <= 90.0):
+                break
             node, _, _ = _find(
-                lon[start], lat[start], bottom, height, first, west, width, boxes, child
+                lon[k], lat[k], bottom, per_height, first, west, per_width, boxes, child
             )
-            if child[node] == LEAF or child[node] == OUTSIDE:
-                together = True
-                left = _locate_together(
-                    lon[start:stop],
-                    lat[start:stop],
-                    boxes[node],
-                    coefficients[node],
-                    child[node] == OUTSIDE,
-                    nx,
-                    ny,
-                    pixels[start:stop],
-                )
-            run = 1.0 - left / (stop - start)
+            if child[node] != LEAF and child[node] != OUTSIDE:
+                break
+            before = left
+            left, near = _locate_together(
+                lon[start:stop],
+                lat[start:stop],
+                boxes[node],
+                coefficients[node],
+                child[node] == OUTSIDE,
+                nx,
+                ny,
+                pixels[start:stop],
+            )
+            asked += near
+            is_ordered = before - left > CHUNK // 8
+            if not is_ordered:
+                break
         if left == 0:
             continue
         for k in range(start, stop):
-            if together and pixels[k] != _ELSEWHERE:
-                asked += pixels[k] == ASK
+            if pixels[k] != _ELSEWHERE:
                 continue
             pixel = ASK
             if abs(lon[k]) < FAR and abs(lat[k]) <= 90.0:
-                node, u, v = _find(lon[k], lat[k], bottom, height, first, west, width, boxes, child)
+                node, u, v = _find(
+                    lon[k], lat[k], bottom, per_height, first, west, per_width, boxes, child
+                )
                 if child[node] == LEAF:
                     c = coefficients[node]
                     pixel = _pixel(_polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v), nx, ny)
@@ -293,3 +310,57 @@ def _spline(t: float, order: int, weights: Any) -> None:
     weights[1] = (4 - 6 * t * t + 3 * t * t * t) / 6
     weights[2] = (4 - 6 * s * s + 3 * s * s * s) / 6
     weights[3] = t * t * t / 6
+
+
+@_compile
+def _write_vectors(lon: Any, lat: Any, vectors: Any) -> None:
+    """Write the unit vectors of a row of positions (deg)."""
+    to_radians = np.pi / 180
+    for k in range(len(lon)):
+        cosine = np.cos(lat[k] * to_radians)
+        vectors[0, k] = cosine * np.cos(lon[k] * to_radians)
+        vectors[1, k] = cosine * np.sin(lon[k] * to_radians)
+        vectors[2, k] = np.sin(lat[k] * to_radians)
+
+
+@_compile
+def _triangle(a: Any, i: int, b: Any, j: int, c: Any, k: int) -> float:
+    """Return the signed solid angle of a triangle, as `areas.quadrilateral_area` does."""
+    ax, ay, az = a[0, i], a[1, i], a[2, i]
+    bx, by, bz = b[0, j], b[1, j], b[2, j]
+    cx, cy, cz = c[0, k], c[1, k], c[2, k]
+    px, py, pz = bx - ax, by - ay, bz - az
+    qx, qy, qz = cx - ax, cy - ay, cz - az
+    triple = ax * (py * qz - pz * qy) + ay * (pz * qx - px * qz) + az * (px * qy - py * qx)
+    dots = ax * bx + ay * by + az * bz + bx * cx + by * cy + bz * cz + cx * ax + cy * ay + cz * az
+    return 2 * np.arctan2(triple, 1 + dots)  # type: ignore[no-any-return]
+
+
+@_compile
+def _square(a: Any, i: int, b: Any, j: int) -> Any:
+    """Return the square of the distance between two vectors."""
+    x, y, z = a[0, i] - b[0, j], a[1, i] - b[1, j], a[2, i] - b[2, j]
+    return x * x + y * y + z * z
+
+
+@_compile
+def cell_areas(lon: Any, lat: Any, longest: float, areas: Any, sound: Any) -> None:
+    """Write the solid angles between the nodes of a lattice (deg), where they are sound.
+
+    They are not, and 0, where a corner is NaN or a diagonal longer than a chord of ``longest``.
+    """
+    ny, nx = areas.shape
+    below, above = np.empty((3, nx + 1)), np.empty((3, nx + 1))
+    _write_vectors(lon[0], lat[0], below)
+    for j in range(ny):
+        _write_vectors(lon[j + 1], lat[j + 1], above)
+        for i in range(nx):
+            area = abs(
+                _triangle(below, i, below, i + 1, above, i + 1)
+                + _triangle(below, i, above, i + 1, above, i)
+            )
+            diagonal = max(_square(below, i, above, i + 1), _square(below, i + 1, above, i))
+            is_sound = abs(area) < np.inf and diagonal < longest * longest
+            sound[j, i] = is_sound
+            areas[j, i] = area if is_sound else 0.0
+        below, above = above, below

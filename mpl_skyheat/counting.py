@@ -7,7 +7,6 @@ undecided, and small catalogues, go the exact one, through astropy. The counts a
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.binning import Accumulator
-from mpl_skyheat.grid import View, local_areas
+from mpl_skyheat.compiling import is_worth
+from mpl_skyheat.grid import View, local_areas, to_positions, to_vectors
 from mpl_skyheat.points import ARRAY_ROWS, Stream
-from mpl_skyheat.projection import change_frame, project
+from mpl_skyheat.projection import change_frame, frame_rotation, project
 from mpl_skyheat.tiles import SkyTiles, footprint_of
 
 if TYPE_CHECKING:
@@ -40,11 +40,6 @@ if TYPE_CHECKING:
 # Points where the plane shows less than this fraction of the median solid angle per pixel do not
 # set a map's bounds: towards its horizon a gnomonic projection stretches the sky without limit.
 STRETCHED = 1e-3
-
-# From so many points on, the compiled route pays for itself: for loading the compiler, too, and
-# once that is loaded.
-COMPILED_FROM = 1_000_000
-COMPILED_FROM_ONCE_LOADED = 100_000
 
 # Rows that are shared among the threads, and those that one of them works on at a time.
 BATCH = ARRAY_ROWS
@@ -195,12 +190,6 @@ def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray
     return x[keep], y[keep]
 
 
-def is_worth(points: int) -> bool:
-    """Tell whether the compiled route pays for so many points."""
-    is_loaded = "mpl_skyheat.compiled" in sys.modules
-    return points >= (COMPILED_FROM_ONCE_LOADED if is_loaded else COMPILED_FROM)
-
-
 class CompiledRoute:
     """Counting on the polynomials of `tiles`, batch by batch and in threads."""
 
@@ -212,8 +201,13 @@ class CompiledRoute:
         self._plane, self._grid, self._threads = plane, grid, threads
         frame, own_frame = catalogue.frame, plane.frame
 
+        rotation = frame_rotation(frame, own_frame)
+
         def to_pixels(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
-            x, y = project(plane, frame, lon, lat)
+            if rotation is None:
+                x, y = project(plane, frame, lon, lat)
+            else:
+                x, y = plane.to_plane(*to_positions(to_vectors(lon, lat) @ rotation.T))
             return grid.x.number(x), grid.y.number(y)
 
         def to_sky(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -278,7 +272,6 @@ class CompiledRoute:
             tally(pixels, totals[number])
 
         _in_threads(pool, len(totals), len(lon), work)
-        self._tiles.make(hits.sum(axis=0))
         return np.concatenate([np.empty(0, np.intp), *asked])
 
     def _sum(
@@ -327,7 +320,6 @@ class CompiledRoute:
             self._locate(lon[rows], lat[rows], hits[number], pixels[rows])
 
         _in_threads(pool, self._threads, len(lon), work)
-        self._tiles.make(hits.sum(axis=0))
         return pixels
 
     def _plan(self, lon: FloatArray, lat: FloatArray, every: int) -> None:
@@ -343,8 +335,9 @@ class CompiledRoute:
         from mpl_skyheat.compiled import locate
 
         t, (ny, nx) = self._tiles, self._grid.shape
-        tree = (t.bottom, t.height, t.first, t.west, t.width, t.boxes, t.child, t.coefficients)
-        return int(locate(lon, lat, *tree, hits, nx, ny, pixels))
+        rows = t.bottom, t.per_height, t.first, t.west, t.per_width
+        tree = t.boxes, t.child, t.coefficients
+        return int(locate(lon, lat, *rows, *tree, hits, nx, ny, pixels))
 
     def _ask(self, chunk: Catalogue, rows: NDArray[np.intp]) -> tuple[Pixels, int]:
         """Return the pixels of rows by the exact route, and how many of them are dropped."""

@@ -190,6 +190,13 @@ def to_vectors(lon: FloatArray, lat: FloatArray) -> FloatArray:
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
+def to_positions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return longitude (0 … 360) and latitude (deg) of vectors along the last axis."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    lon, lat = np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+    return np.degrees(lon) % 360, np.degrees(lat)
+
+
 def separation(a: FloatArray, b: FloatArray) -> FloatArray:
     """Return the angle (rad) between unit vectors, 2 arcsin(|a − b| / 2): exact for small ones."""
     return np.asarray(2 * np.arcsin(np.clip(0.5 * np.linalg.norm(a - b, axis=-1), 0, 1)))

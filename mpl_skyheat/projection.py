@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 
+# How far (rad) a rotation may be off: rounding, and no more.
+ROTATION_TOLERANCE = 1e-14
+
+
 def project(
     plane: Plane, frame: BaseCoordinateFrame | None, lon: Any, lat: Any
 ) -> tuple[FloatArray, FloatArray]:
@@ -41,7 +45,11 @@ def frame_rotation(source: BaseCoordinateFrame, target: BaseCoordinateFrame) -> 
     matrix = np.concatenate([x, y, z]).T
     lon, lat = np.array([10.0, 130.0, 250.0]), np.array([-60.0, 5.0, 45.0])
     expected = _moved_vectors(lon, lat, source, target)
-    return matrix if np.allclose(to_vectors(lon, lat) @ matrix.T, expected, 0, 1e-11) else None
+    return (
+        matrix
+        if np.allclose(to_vectors(lon, lat) @ matrix.T, expected, 0, ROTATION_TOLERANCE)
+        else None
+    )
 
 
 def _moved_vectors(lon: Any, lat: Any, source: Any, target: Any) -> FloatArray:

@@ -69,8 +69,9 @@ ENOUGH, FEW = 2000, 0.1
 class SkyTiles:
     """The tree of tiles, as arrays that compiled code can read.
 
-    Rows of tiles of one ``height`` go up from ``bottom``; row r has the nodes first[r] …
-    first[r + 1], eastward from west[r], each width[r] wide. ``boxes`` has, for each node, longitude
+    Rows of tiles of one height, of which there are ``per_height`` in a degree, go up from
+    ``bottom``; row r has the nodes first[r] … first[r + 1], eastward from west[r], per_width[r] of
+    them in a degree. ``boxes`` has, for each node, longitude
     and latitude of its centre and the factors that turn offsets from it into −1 … 1; ``child`` the
     first of its four parts, or what it is; ``coefficients`` its polynomials for x and y.
     """
@@ -88,10 +89,11 @@ class SkyTiles:
         number = np.maximum(np.floor(360 * np.cos(np.radians(farthest)) / self.height), 12)
         number = number.astype(np.intp)
         self.first = np.concatenate([[0], np.cumsum(number)])
-        self.width = 360.0 / number
-        self.west = lon - 0.5 * self.width
+        self.per_width = number / 360.0
+        self.per_height = 1 / self.height
+        self.west = lon - 0.5 / self.per_width
         column = np.arange(self.first[-1]) - np.repeat(self.first[:-1], number)
-        width = np.repeat(self.width, number)
+        width = np.repeat(360.0 / number, number)
         middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * (edges[1:] - edges[:-1])
         self.boxes = np.column_stack(
             [

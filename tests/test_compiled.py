@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS, make_wcs
 
-from mpl_skyheat import counting, sky_heatmap, sky_map, tiles
+from mpl_skyheat import areas, counting, sky_heatmap, sky_map, tiles
 from mpl_skyheat.grid import grid_of_steps, native_grid
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.points import read_catalogue
@@ -31,8 +31,7 @@ NUMBER = 200_000
 @pytest.fixture
 def compiled(monkeypatch):
     """Send every catalogue the compiled route."""
-    monkeypatch.setattr(counting, "COMPILED_FROM", 0)
-    monkeypatch.setattr(counting, "COMPILED_FROM_ONCE_LOADED", 0)
+    monkeypatch.setattr(counting, "is_worth", lambda _: True)
 
 
 def exact_map(*points, **kwargs):
@@ -418,7 +417,7 @@ wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
 wcs.wcs.crval = 10, 20
 wcs.wcs.cdelt = -0.1, 0.1
 rng = np.random.default_rng(1)
-for number in (1000, 1_200_000):
+for number in (1000, 2_200_000):
     sky = sky_map(rng.uniform(9, 11, number), rng.uniform(19, 21, number), wcs=wcs, shape=(9, 9))
     print("numba" in sys.modules, sky.meta["read"])
 """
@@ -438,7 +437,7 @@ def test_the_compiler_is_loaded_for_large_catalogues_and_needs_no_cache(tmp_path
             text=True,
             check=False,
         )
-        assert done.stdout.splitlines() == ["False 1000", "True 1200000"], done.stderr
+        assert done.stdout.splitlines() == ["False 1000", "True 2200000"], done.stderr
     assert list((tmp_path / "cache").rglob("*.nbi"))
 
 
@@ -498,3 +497,14 @@ def test_bins_that_are_no_whole_pixels_are_counted_exactly(compiled):  # noqa: A
     assert grid.x.step == 3.3
     check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, pixel_size="3.3 arcmin")
     check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, bins=(37, 23), kernel="10 arcmin")
+
+
+def test_solid_angles_are_the_same_by_compiled_code(monkeypatch):
+    header = {"CTYPE1": "GLON-AIT", "CTYPE2": "GLAT-AIT", "CDELT1": -2.0, "CDELT2": 2.0}
+    wcs = make_wcs(header | {"CRPIX1": 90.5, "CRPIX2": 45.5})
+    found = []
+    for is_compiled in (False, True):
+        monkeypatch.setattr(areas, "is_worth", lambda _, answer=is_compiled: answer)
+        found.append(sky_map([10], [20], wcs=wcs, shape=(90, 180)).solid_angle.value)
+    assert found[0].sum() == pytest.approx(4 * np.pi, rel=1e-4)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
