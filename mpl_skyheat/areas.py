@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
-# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side.
+# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side; half
+# as many on maps of so many pixels, where the edge is that much straighter within a pixel.
 SPLIT = 8
+FINE_MAP = 500
 
 # The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
 # the distance from it.
@@ -66,9 +68,10 @@ def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> Flo
         areas[row, column], sound[row, column] = _large_areas(grid, row, column, to_sky)
     areas[~sound] = 0.0
     sky = _SkyTest(grid, to_sky, to_plane)
+    split = SPLIT if max(grid.shape) < FINE_MAP else SPLIT // 2
     for row, column in _in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
-        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky)
+        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky, split=split)
     return areas
 
 
@@ -244,6 +247,7 @@ def _split_areas(
     height: float,
     sky: _SkyTest,
     *,
+    split: int = SPLIT,
     again: bool = True,
 ) -> FloatArray:
     """Areas of cells that are large or partly off the sky, from a lattice in each.
@@ -251,7 +255,7 @@ def _split_areas(
     Parts that are still large, across a branch cut maybe, are split once more.
     """
     # A hair inside, so that nodes on a branch cut fall on the cell's side of it.
-    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, SPLIT + 1)
+    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, split + 1)
     x, y = np.broadcast_arrays(
         left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
     )
@@ -265,7 +269,9 @@ def _split_areas(
     large = ~sound & nodes.all(axis=0)
     if again and large.any():
         corners = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
-        areas[large] = _split_areas(*corners, width / SPLIT, height / SPLIT, sky, again=False)
+        areas[large] = _split_areas(
+            *corners, width / split, height / split, sky, split=split, again=False
+        )
     return np.asarray(areas.sum(axis=(1, 2)))
 
 
