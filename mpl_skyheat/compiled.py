@@ -257,6 +257,7 @@ def spread(
     lon: Any,
     lat: Any,
     weights: Any,
+    is_weighted: bool,
     turn: Any,
     rings: int,
     columns: int,
@@ -269,12 +270,12 @@ def spread(
 ) -> None:
     """Spread points (deg), turned by a matrix, over the bins of a lattice with B-spline weights.
 
-    What is not finite is left out; a single weight is that of all points.
+    What is not finite is left out.
     """
     in_row, in_column = np.zeros(4), np.zeros(4)
     to_radians = np.pi / 180
     for k in range(len(lon)):
-        weight = weights[k] if len(weights) > 1 else weights[0]
+        weight = weights[k] if is_weighted else 1.0
         if not (abs(lon[k]) < np.inf and abs(lat[k]) < np.inf and abs(weight) < np.inf):
             continue
         longitude, latitude = lon[k] * to_radians, min(max(lat[k], -90.0), 90.0) * to_radians

@@ -116,7 +116,7 @@ class Tally:
             known = self.rows["read"] + len(chunk)
             is_compiled = self._plane.frame is not None and is_worth(known)
             if others is not None:
-                others.add(chunk, is_compiled=is_compiled)
+                others.add(chunk, self._threads if is_compiled else 0)
             if self._kept is not None:
                 continue
             if is_compiled:

@@ -12,6 +12,7 @@ Nothing here knows of frames: the lattice has its own poles, and the map's centr
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ WIDEST_BIN = np.radians(1.5)
 
 # What is below this fraction of the largest value is rounding error: exactly zero.
 NOISE = 1e-10
+
+# Points are shared among sums of so many parts, which do not depend on the number of threads.
+PARTS = 4
 
 # Kernel values held at a time.
 BLOCK = 2**20
@@ -89,7 +93,7 @@ class Lattice:
     @property
     def bytes(self) -> float:
         """What smoothing on the lattice takes."""
-        return 80.0 * self.rings * self.columns
+        return (80.0 + 8 * PARTS) * self.rings * self.columns
 
     @property
     def latitudes(self) -> FloatArray:
@@ -108,6 +112,7 @@ class PointSpread:
         self.lattice, self._order = lattice, order
         self._shape = lattice.rings + 2 * PAD, lattice.columns + 2 * PAD
         self._total = Accumulator(self._shape, weighted=True)
+        self._parts: FloatArray | None = None
 
     def add(self, lon: FloatArray, lat: FloatArray, weights: FloatArray | None) -> None:
         """Add points (rad); those off the lattice are left out."""
@@ -127,21 +132,41 @@ class PointSpread:
                 self._total.add(corner + (i * self._shape[1] + j), share * in_column)
 
     def add_turned(
-        self, lon: FloatArray, lat: FloatArray, weights: FloatArray | None, turn: FloatArray
+        self,
+        lon: FloatArray,
+        lat: FloatArray,
+        weights: FloatArray | None,
+        turn: FloatArray,
+        threads: int,
     ) -> None:
         """Add points (deg) that a matrix turns onto the lattice, by compiled code."""
         from mpl_skyheat.compiled import spread
 
         lattice = self.lattice
-        sums = self._total.total.reshape(self._shape)
-        one = np.ones(1) if weights is None else weights
+        if self._parts is None:
+            self._parts = np.zeros((PARTS, *self._shape))
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
-        spread(lon, lat, one, turn, *size, lattice.has_poles, self._order, PAD, sums)
+        bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
+
+        def work(part: int) -> None:
+            rows = slice(bounds[part], bounds[part + 1])
+            some = np.ones(1) if weights is None else weights[rows]
+            sums = self._parts[part]  # type: ignore[index]
+            spread(
+                lon[rows], lat[rows], some, weights is not None, turn,
+                *size, lattice.has_poles, self._order, PAD, sums,
+            )  # fmt: skip
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(work, range(PARTS)):
+                pass
 
     @property
     def bins(self) -> FloatArray:
         """The sums per bin, with what lies beyond the edges of the lattice folded into it."""
         wide = np.array(self._total.image, dtype=float)
+        if self._parts is not None:
+            wide += self._parts.sum(axis=0)
         columns = self.lattice.columns
         wide[:, columns : columns + PAD] += wide[:, :PAD]
         wide[:, PAD : 2 * PAD] += wide[:, -PAD:]

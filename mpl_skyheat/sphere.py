@@ -52,21 +52,21 @@ class SphereSum:
         self._spreads: list[PointSpread] = []
         if not (area > 0).any():
             return
-        pixels = _Pixels(plane, grid, area, self._turn)
-        lattices = [pixels.lattice(kernel) for _, kernel in terms]
+        self._pixels = _Pixels(plane, grid, area, self._turn)
+        lattices = [self._pixels.lattice(kernel) for _, kernel in terms]
         _check_memory(lattices)
         self._spreads = [
             PointSpread(lattice, kernel.spline_order)
             for lattice, (_, kernel) in zip(lattices, terms, strict=True)
         ]
 
-    def add(self, chunk: Catalogue, *, is_compiled: bool) -> None:
-        """Add points, in the frame that was told before."""
-        if is_compiled and self._rotation is not None:
+    def add(self, chunk: Catalogue, threads: int = 0) -> None:
+        """Add points, in the frame that was told before; with threads, by compiled code."""
+        if threads and self._rotation is not None:
             whole = self._turn @ self._rotation
             for lon, lat, weights in chunk.arrays():
                 for spread in self._spreads:
-                    spread.add_turned(lon, lat, weights, whole)
+                    spread.add_turned(lon, lat, weights, whole, threads)
             return
         for block in chunk.blocks():
             lon, lat = block.lon, block.lat
@@ -81,7 +81,9 @@ class SphereSum:
         """Return the sum in the pixels with an area; NaN in the others."""
         if not self._spreads:
             return np.full(self._grid.shape, np.nan)
-        pixels = _Pixels(self._plane, self._grid, area, self._turn)
+        pixels = self._pixels
+        if np.count_nonzero(area) != pixels.count:  # points have shown more sky
+            pixels = _Pixels(self._plane, self._grid, area, self._turn)
         density = np.zeros(self._grid.shape)
         for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
             smooth = SmoothSphere(spread.lattice, spread.bins, kernel)
@@ -122,10 +124,16 @@ class _Pixels:
         self._side = float(np.sqrt(area.max()))
         rows, columns = np.nonzero(self._on_sky)
         self._x, self._y = grid.x.centres[columns], grid.y.centres[rows]
+        self._centres = self._sky(self._x, self._y)
+
+    @property
+    def count(self) -> int:
+        """The number of pixels."""
+        return len(self._x)
 
     def lattice(self, kernel: RadialKernel) -> Lattice:
         """Return the lattice that a kernel needs for all pixels."""
-        lon, lat = self._sky(self._x, self._y)
+        lon, lat = self._centres
         if not np.isfinite(lon).all():  # at the edge of the sky
             return Lattice.whole(kernel.bin_size)
         lat_limit = float(np.abs(lat).max()) + self._side
@@ -157,7 +165,8 @@ class _Pixels:
         offsets = (np.arange(split) + 0.5) / split - 0.5
         for dx in offsets * self._grid.x.step:
             for dy in offsets * self._grid.y.step:
-                lon, lat = self._sky(x + dx, y + dy)
+                is_centre = split == 1 and x is self._x
+                lon, lat = self._centres if is_centre else self._sky(x + dx, y + dy)
                 found = np.isfinite(lon)
                 total[found] += smooth(lon[found], lat[found])
                 number += found
