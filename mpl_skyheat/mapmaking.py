@@ -29,7 +29,6 @@ from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
 from mpl_skyheat.points import Catalogue, Stream, read_points
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
-from mpl_skyheat.sphere import SphereSum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,6 +148,8 @@ def make_map(
     area = _areas(plane, wide)
     sphere = None
     if choice.geometry == "sphere" and catalogue.frame is not None:
+        from mpl_skyheat.sphere import SphereSum
+
         terms = kernels.angular_terms
         sphere = SphereSum(catalogue.frame, plane, centre, grid, area, terms)
     counts = tally.counts(wide, core, sphere)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
     # (factor, kernel pixels) pairs: the kernel is their sum.
     Terms = Sequence[tuple[float, FloatArray]]
+
+# Maps of up to so many pixels are transformed by numpy: importing scipy.fft takes longer than it
+# saves.
+SMALL = 2**18
 
 # How each explicit boundary continues a map, in numpy.pad's words. scipy.ndimage calls numpy's
 # "symmetric" (d c b a | a b c d | d c b a) "reflect".
@@ -58,16 +62,31 @@ def smooth_ratio(image: FloatArray, exposure: FloatArray, terms: Terms) -> Float
     return smoothed
 
 
+def fast_length(length: int) -> int:
+    """Return the next length whose only prime factors are 2, 3 and 5: quick to transform."""
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
+
+
 def convolve_valid(images: Sequence[FloatArray], pixels: FloatArray) -> list[FloatArray]:
     """Convolve images of one shape with a kernel, where the kernel lies fully within them.
 
     By FFT, so the cost does not grow with the kernel. What cannot be told from the rounding error
     of the transform is set to exactly zero: on a logarithmic scale it would be drawn as sky.
     """
-    from scipy import fft
-
     rows, columns = images[0].shape
-    shape = fft.next_fast_len(rows, real=True), fft.next_fast_len(columns, real=True)
+    fft: Any = np.fft
+    if rows * columns > SMALL:
+        import scipy.fft
+
+        fft = scipy.fft
+    shape = fast_length(rows), fast_length(columns)
     valid = np.s_[pixels.shape[0] - 1 : rows, pixels.shape[1] - 1 : columns]
     transfer = fft.rfft2(pixels, shape)
     smoothed = []

@@ -6,13 +6,15 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
+import scipy.fft
 from astropy.convolution import Box2DKernel, Gaussian2DKernel, convolve
 from astropy.coordinates import SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from scipy.ndimage import gaussian_filter
 
-from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map
+from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map, smoothing
+from mpl_skyheat.smoothing import convolve_valid, fast_length
 
 CENTRE = SkyCoord(150.1, 62.2, unit="deg")
 
@@ -453,3 +455,18 @@ def test_counts_and_smoothed_counts_are_gammapys(projection):
     reflected = sky_map(stars, **options, kernel=sigma * u.pix, boundary="reflect")
     expected = peer.smooth(sigma, kernel="gauss").data
     np.testing.assert_allclose(reflected.data, expected, rtol=0, atol=1e-6 * expected.max())
+
+
+def test_lengths_of_transforms_are_those_that_scipy_finds_fast():
+    lengths = [*range(1, 700), 4095, 12_347]
+    expected = [scipy.fft.next_fast_len(length, real=True) for length in lengths]
+    assert [fast_length(length) for length in lengths] == expected
+
+
+def test_large_maps_are_smoothed_as_small_ones(monkeypatch):
+    rng = np.random.default_rng(8)
+    image, kernel = rng.random((50, 61)), rng.random((7, 9))
+    (by_numpy,) = convolve_valid([image], kernel)
+    monkeypatch.setattr(smoothing, "SMALL", 0)
+    (by_scipy,) = convolve_valid([image], kernel)
+    np.testing.assert_allclose(by_scipy, by_numpy, rtol=1e-12)
