@@ -178,7 +178,7 @@ def distorted(_):
     wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt = [24.12, 56.75], [90.5, 90.5], [1 / 60, -1 / 60]
     wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
     a, b = np.zeros((3, 3)), np.zeros((3, 3))
-    a[2, 0], a[0, 2], b[1, 1], b[2, 0] = 3e-5, -2e-5, 4e-5, 1e-5
+    a[2, 0], a[0, 2], b[1, 1], b[2, 0] = 3e-6, -2e-6, 4e-6, 1e-6
     wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
     wcs.pixel_shape = (180, 180)
     ra, dec = points(MANY, np.random.default_rng(3))

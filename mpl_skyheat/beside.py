@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colorbar import make_axes, make_axes_gridspec
 from matplotlib.transforms import Bbox
@@ -29,6 +30,11 @@ class Beside:
         self._ax, self._location = ax, location
         self._earlier = colorbars_beside(ax, location)
         self._measuring = False
+        self._measured: dict[tuple[Any, ...], Bbox] = {}
+
+    def forget(self) -> None:
+        """Measure anew: what is drawn may be changed before it is drawn again."""
+        self._measured.clear()
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
         del cax, renderer
@@ -57,14 +63,33 @@ class Beside:
         # matplotlib asks for this position, too, while it measures the Axes.
         if self._measuring:
             return ax.get_window_extent()
-        self._measuring = True
-        try:
-            # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
-            nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
-            box = ax.get_tightbbox(nowhere, bbox_extra_artists=[])
-        finally:
-            self._measuring = False
-        return ax.get_window_extent() if box is None else box
+        # A layout asks many times for few places, and to measure a WCSAxes takes long.
+        extent = ax.get_window_extent()
+        place = (ax, *extent.bounds, *ax.viewLim.bounds, self._ax.figure.dpi)
+        if place not in self._measured:
+            self._measuring = True
+            try:
+                # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
+                nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
+                box = ax.get_tightbbox(nowhere, bbox_extra_artists=[])
+            finally:
+                self._measuring = False
+            self._measured[place] = extent if box is None else box
+        return self._measured[place]
+
+
+class _Forget(Artist):
+    """Draws nothing, last of all on a colorbar: then that has its place."""
+
+    def __init__(self, locator: Beside) -> None:
+        super().__init__()
+        self._locator = locator
+        self.set_in_layout(False)
+        self.set_zorder(1000)
+
+    def draw(self, renderer: Any) -> None:
+        del renderer
+        self._locator.forget()
 
 
 class FullLength:
@@ -116,7 +141,9 @@ def beside(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
         cax, arguments = make_axes_gridspec(ax, location=location, fraction=share, pad=0)
     else:
         cax, arguments = ax.inset_axes((1, 0, THICKNESS, 1)), {"location": location}
-    cax.set_axes_locator(Beside(ax, location))
+    locator = Beside(ax, location)
+    cax.set_axes_locator(locator)
+    cax.add_artist(_Forget(locator))
     return cax, arguments
 
 

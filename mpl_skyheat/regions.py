@@ -121,13 +121,17 @@ def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
 
 def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
     """Return the centre, where it is None, and the radius of a circle that holds a catalogue."""
-    total = sum((vectors.sum(axis=0) for vectors in _vectors(catalogue)), np.zeros(3))
-    farthest = -1.0
     if center is None:
+        total, count = np.zeros(3), 0
+        for vectors in _vectors(catalogue):
+            total, count = total + vectors.sum(axis=0), count + len(vectors)
         frame = catalogue.frame
         mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
         center = SkyCoord(mean.lon, mean.lat, frame=frame)
+        if 0 < np.linalg.norm(total) < count * np.cos(WIDEST_FIELD):
+            return center, 180 * u.deg  # some are farther than that
     middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
+    farthest = -1.0
     for vectors in _vectors(catalogue):
         farthest = max(farthest, float(np.degrees(separation(vectors, middle).max())))
     if farthest < 0:
