@@ -128,6 +128,10 @@ class Tally:
                 self._note_first(chunk)
             else:
                 self._add(self._projected(chunk), grid, in_core, total)
+        if route is not None:
+            route.finish(total)
+        if not is_weighted:
+            self.rows["inside"] = int(total.image[core].sum())
         self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
         return total.image
 
@@ -149,7 +153,8 @@ class Tally:
         for x, y, weights in blocks:
             on_grid, pixels = grid.index(x, y)
             total.add(pixels, None if weights is None else weights[on_grid])
-            self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
+            if weights is not None:
+                self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
 
     def _note_first(self, chunk: Catalogue) -> None:
         """Keep the first position, to tell of it."""
@@ -215,32 +220,40 @@ class CompiledRoute:
             return change_frame(*sky, own_frame, frame)
 
         self._tiles = SkyTiles(to_pixels, grid.shape, footprint_of(to_sky, grid.shape))
+        self._others: list[NDArray[np.int64]] = []
 
     def add(
         self, chunk: Catalogue, in_core: NDArray[np.bool_], total: Accumulator
     ) -> tuple[int, int]:
-        """Add points; return how many are dropped, and how many are where ``in_core`` is set."""
+        """Add points; return how many are dropped, and how many of weighted ones are inside."""
         if chunk.is_in_memory:
             every = max(len(chunk) // SAMPLE, 1)
             some = np.s_[::every]
             self._plan(chunk.lon.array(some), chunk.lat.array(some), every)
         with ThreadPoolExecutor(self._threads) as pool:
             if chunk.weights is None:
-                return self._count(pool, chunk, in_core, total.total)
+                return self._count(pool, chunk, total.total), 0
             return self._sum(pool, chunk, in_core, total.total)
+
+    def finish(self, total: Accumulator) -> None:
+        """Add what the other threads have counted."""
+        for counts in self._others:
+            total.total += counts
+        self._others = []
 
     def _count(
         self,
         pool: ThreadPoolExecutor,
         chunk: Catalogue,
-        in_core: NDArray[np.bool_],
         total: NDArray[np.int64],
-    ) -> tuple[int, int]:
+    ) -> int:
         from mpl_skyheat.compiled import tally
 
-        # Each thread has counts of its own, if they are not too large.
-        own = max(min(self._threads, MOST_OWN_COUNTS // total.nbytes), 1)
-        counts = np.zeros((own, len(total)), np.int64)
+        if not self._others:
+            # Each thread has counts of its own, if they are not too large; one has the total.
+            own = max(min(self._threads, MOST_OWN_COUNTS // total.nbytes), 1)
+            self._others = [np.zeros_like(total) for _ in range(own - 1)]
+        counts = [total, *self._others]
         start = dropped = 0
         asked: list[NDArray[np.intp]] = []
         for lon, lat, _ in self._batches(chunk):
@@ -251,12 +264,14 @@ class CompiledRoute:
                 tally(pixels, counts[0])
                 dropped += without
                 asked = []
-        new = counts.sum(axis=0)
-        total += new
-        return dropped, int(new[in_core.ravel()].sum())
+        return dropped
 
     def _count_batch(
-        self, pool: ThreadPoolExecutor, lon: FloatArray, lat: FloatArray, totals: NDArray[np.int64]
+        self,
+        pool: ThreadPoolExecutor,
+        lon: FloatArray,
+        lat: FloatArray,
+        totals: list[NDArray[np.int64]],
     ) -> NDArray[np.intp]:
         """Count points; return the rows to ask the exact route for."""
         from mpl_skyheat.compiled import ASK, tally

@@ -154,26 +154,25 @@ class SkyTiles:
         """Return what each box is, and the polynomials of those that have one."""
         kind = np.full(len(boxes), TORN)
         coefficients = np.zeros((len(boxes), 2 * TERMS))
-        ranges = _ranges(boxes)
-        checks = np.stack([_places(*pair, *_even()) for pair in ranges])
-        there = self._evaluated(boxes, checks)
+        down, up = _ranges(boxes)
+        there = self._evaluated(boxes, _places(down, up, *_even()))
         ny, nx = self._shape
         with np.errstate(invalid="ignore"):
             x, y = there[..., 0], there[..., 1]
             on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
         kind[~on_map.any(axis=1) & ~self._footprint.is_near(boxes)] = OUTSIDE
         todo = np.flatnonzero((kind == TORN) & np.isfinite(there).all(axis=(1, 2)))
-        if not len(todo):
-            return kind, coefficients
-        nodes = np.stack([_places(*ranges[i], *_padua()) for i in todo])
-        values = self._evaluated(boxes[todo], nodes)
-        for n, i in enumerate(todo):
-            fit, design = _fit(*ranges[i])
-            terms = fit @ values[n]
-            error = np.abs(design @ terms - there[i]).max()
-            if error < TEAR:  # (NaN is not)
-                kind[i] = LEAF if error <= TOLERANCE else ROUGH
-                coefficients[i] = terms.T.ravel()
+        values = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
+        # Most tiles are far from the poles, and alike.
+        alike, group = np.unique(np.stack([down, up])[:, todo], axis=1, return_inverse=True)
+        for number, pair in enumerate(alike.T):
+            here = np.flatnonzero(group.ravel() == number)
+            fit, design = _fit(*pair)
+            terms = fit @ values[here]
+            error = np.abs(design @ terms - there[todo[here]]).max(axis=(1, 2))
+            fits = error < TEAR  # (NaN does not)
+            kind[todo[here[fits]]] = np.where(error[fits] <= TOLERANCE, LEAF, ROUGH)
+            coefficients[todo[here]] = terms.transpose(0, 2, 1).reshape(len(here), -1)
         return kind, coefficients
 
     def _evaluated(self, boxes: FloatArray, places: FloatArray) -> FloatArray:
@@ -259,24 +258,26 @@ def _padua() -> tuple[FloatArray, FloatArray]:
     return s, t
 
 
-def _ranges(boxes: FloatArray) -> list[tuple[float, float]]:
+def _ranges(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return how far down and up the comparison goes: not beyond the poles."""
     down = np.minimum((boxes[:, 1] + 90) * boxes[:, 3], REACH)
     up = np.minimum((90 - boxes[:, 1]) * boxes[:, 3], REACH)
     # Rounded, so that few are different.
-    return list(zip(np.round(down, 9).tolist(), np.round(up, 9).tolist(), strict=True))
+    return np.asarray(np.round(down, 9), float), np.asarray(np.round(up, 9), float)
 
 
-def _places(down: float, up: float, s: FloatArray, t: FloatArray) -> FloatArray:
-    """Return places (u, v), of shape (n, 2), from those in −1 … 1 of the comparison."""
-    return np.column_stack([REACH * s, 0.5 * (up - down) + 0.5 * (up + down) * t])
+def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> FloatArray:
+    """Return places (u, v), of shape (boxes, n, 2), from those in −1 … 1 of the comparison."""
+    v = 0.5 * (up - down)[:, None] + 0.5 * (up + down)[:, None] * t
+    return np.stack(np.broadcast_arrays(REACH * s, v), axis=-1)
 
 
 @cache
 def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
     """Return what takes values at the nodes to coefficients, and those to values at the checks."""
-    to_terms = np.linalg.inv(_terms(_places(down, up, *_padua())))
-    return np.asarray(to_terms, float), _terms(_places(down, up, *_even()))
+    pair = np.array([down]), np.array([up])
+    to_terms = np.linalg.inv(_terms(_places(*pair, *_padua())[0]))
+    return np.asarray(to_terms, float), _terms(_places(*pair, *_even())[0])
 
 
 def _terms(places: FloatArray) -> FloatArray:

@@ -25,7 +25,8 @@ from mpl_skyheat.points import read_catalogue
 from mpl_skyheat.projection import change_frame, project
 
 SKY_SHAPE = (60, 75)
-NUMBER = 200_000
+# SKYHEAT_TEST_POINTS=1000000 makes a long and thorough run of this module.
+NUMBER = int(os.environ.get("SKYHEAT_TEST_POINTS", "200000"))
 
 
 @pytest.fixture
