@@ -37,6 +37,7 @@ docs-figures: $(VENV)/installed-test
 # The numbers of the README.
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --readme
+	$(BIN)/python benchmarks/large.py --readme
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mpl_skyheat needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

@@ -53,9 +53,11 @@ def sky_heatmap(
         frame; the names of columns of ``data``; or nothing, if ``data`` has one usual pair of
         columns (ra/dec, RAJ2000/DEJ2000, l/b with ``frame="galactic"``, ...). Arrays of any
         shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
-        counted in the map's ``meta``.
+        counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
+        a SkyCoord each, for catalogues larger than memory.
     data : table-like, optional
-        An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict.
+        An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict; or an
+        iterator of such tables.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
         astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes.

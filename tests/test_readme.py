@@ -30,7 +30,7 @@ def in_folder(tmp_path, monkeypatch):
 
 def test_the_snippets_of_the_readme_run_one_after_the_other(in_folder):
     names = {}
-    assert len(snippets("python")) == 5
+    assert len(snippets("python")) == 6
     for snippet in snippets("python"):
         exec(compile(snippet, "README.md", "exec"), names)
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
