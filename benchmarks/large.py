@@ -9,7 +9,7 @@ anew. ``--catalogue`` is a table of 10⁶ stars or more for the figure of a whol
 """
 
 import argparse
-import resource
+import os
 import shutil
 import statistics
 import subprocess
@@ -43,7 +43,6 @@ import numpy as np
 from astropy import units as u
 from astropy.wcs import WCS
 import matplotlib.figure
-sys.path.insert(0, {folder!r})
 rng = np.random.default_rng(1)
 ra, dec = 56.75 + rng.uniform(-1.8, 1.8, {count}), 24.12 + rng.uniform(-1.6, 1.6, {count})
 wcs = WCS(naxis=2)
@@ -68,6 +67,11 @@ edges = np.arange(181) - 0.5
 counts, _, _ = np.histogram2d(y, x, bins=(edges, edges))
 convolve(counts, Gaussian2DKernel(2), boundary="fill")
 """
+
+
+def environment():
+    """Return the environment of a new process, in which modules are compiled to bytecode once."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def median(job, repeats):
@@ -204,7 +208,7 @@ def figure(options):
                 "-o", f"{folder}/skyheat.png"]  # fmt: skip
 
         def run(command):
-            subprocess.run(command, check=True, capture_output=True)
+            subprocess.run(command, check=True, capture_output=True, env=environment())
             assert Path(command[-1].removeprefix("out=")).stat().st_size > 10_000
 
         mine, other, _, _ = turns(lambda: run(ours), lambda: run(theirs), (4, 3))
@@ -216,10 +220,12 @@ def first_call(_):
     rows = []
     for count, name in ((10**3, "10³"), (10**4, "10⁴"), (10**5, "10⁵")):
         times = {OURS: [], THEIRS: []}
-        for _ in range(9):
+        for number in range(-1, 11):
             for job, found in times.items():
-                code = FIRST_CALL.format(folder=str(Path(__file__).parent), count=count, job=job)
-                found.append(float(subprocess.check_output([sys.executable, "-c", code])))
+                code = FIRST_CALL.format(count=count, job=job)
+                command = [sys.executable, "-c", code]
+                spent = float(subprocess.check_output(command, env=environment()))
+                found += [spent] if number >= 0 else []
         ratio = statistics.median(times[THEIRS]) / statistics.median(times[OURS])
         rows.append(report(f"{name} points, first call in a new process", "the recipe", ratio))
     return rows
@@ -255,22 +261,37 @@ def sphere(_):
     return [report(title, "healpy (HEALPix map only)", other / mine)]
 
 
+GROWTH = """
+import resource, sys, time
+import numpy as np
+from astropy import units as u
+sys.path.insert(0, {folder!r})
+from large import SIGMA
+from recipe import field_wcs, points
+from mpl_skyheat import sky_map
+wcs, size = field_wcs(180), 10**6
+lon, lat = points(size, np.random.default_rng(5))
+def chunks(count):
+    for number in range(count // size):
+        yield np.roll(lon, number), lat  # other points in every chunk, at next to no cost
+sky_map(chunks(4 * size), wcs=wcs, kernel=SIGMA)
+start = time.perf_counter()
+for chunk in chunks({count}):
+    pass
+made = time.perf_counter()
+sky = sky_map(chunks({count}), wcs=wcs, kernel=SIGMA)
+spent = time.perf_counter() - made - (made - start)
+assert sky.meta["read"] == {count} == sky.meta["inside"] + sky.meta["outside"]
+print(1e9 * spent / {count}, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
 def growth(options):
     """Time per point and memory, from 10⁶ to 10⁹ points streamed in generated chunks."""
-    wcs, size = field_wcs(180), 10**6
-    lon, lat = points(size, np.random.default_rng(5))
-
-    def chunks(count):
-        for number in range(count // size):
-            # Other points in every chunk, at next to no cost.
-            yield np.roll(lon, number), lat
-
     for count in (10**6, 10**7, 10**8, 10**9)[: 4 if options.billion else 3]:
-        made, _ = median(lambda count=count: sum(len(c[0]) for c in chunks(count)), 1)
-        spent, sky = median(lambda count=count: sky_map(chunks(count), wcs=wcs, kernel=SIGMA), 1)
-        assert sky.meta["read"] == count == sky.meta["inside"] + sky.meta["outside"]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        nanoseconds = 1e9 * (spent - made) / count
+        code = GROWTH.format(folder=str(Path(__file__).parent), count=count)
+        output = subprocess.check_output([sys.executable, "-c", code], env=environment())
+        nanoseconds, peak = map(float, output.split())
         print(f"{count:.0e} points in chunks: {nanoseconds:.1f} ns a point, {peak:.0f} MB at most")
     return []
 
