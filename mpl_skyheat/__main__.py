@@ -161,8 +161,6 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def _save(figure: Figure, path: Path) -> None:
     """Write the picture, once all of it is drawn."""
     picture = io.BytesIO()
-    # A WCSAxes knows the size of its labels only when it has been drawn; then they are laid out.
-    figure.draw_without_rendering()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
     path.write_bytes(picture.getvalue())
 
