@@ -42,6 +42,10 @@ GEO_SIZES = {
 }
 
 
+# Along the longer side of what an Axes of another package shows, unless a map says otherwise.
+FEWEST_PIXELS = 240
+
+
 def plane_of_axes(
     ax: Axes, catalogue: Catalogue | Stream, frame: Any, center: float | None
 ) -> Plane:
@@ -241,7 +245,8 @@ class ForeignProjection:
     """A projection of another package, which off the sky returns some position or other."""
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
-        return _finite(self._forward(*_arrays(lon, lat)), lon)
+        # cartopy leaves longitudes beyond ±180 deg where they are, in one of its projections.
+        return _finite(self._forward(*_arrays(_wrapped(np.asarray(lon, float), 0.0), lat)), lon)
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
         lon, lat = _finite(self._inverse(*_arrays(x, y)), x)
@@ -356,7 +361,8 @@ def _plane_of_geo_axes(ax: Any, frame: BaseCoordinateFrame, center: float) -> Pl
     projection = GeoProjection(ax.transProjection, ax.name, center)
     view = View(-width, width, -height, height)
     transform = Affine2D().scale(1 / projection.stretch, 1) + ax.transAffine + ax.transAxes
-    return _projected_plane(projection, frame, view, transform)
+    plane = _projected_plane(projection, frame, view, transform)
+    return replace(plane, longitude_of=lambda x: center - np.degrees(x))
 
 
 def _plane_in_data(ax: Any, projection: Any, frame: BaseCoordinateFrame) -> Plane:
@@ -367,14 +373,16 @@ def _plane_in_data(ax: Any, projection: Any, frame: BaseCoordinateFrame) -> Plan
 def _projected_plane(
     projection: Any, frame: BaseCoordinateFrame, view: View, transform: Any
 ) -> Plane:
-    """Return the plane of a projection, in units of a degree at the centre of the view."""
+    """Return the plane of a projection, in units of a degree or less at the centre of the view."""
     centre = nearest_sky(projection.to_sky, view)
     if centre is None:
         raise ValueError(f"ax shows no sky within its limits, {tuple(view)}")
     step = 1e-3 * (view.x_max - view.x_min)
     at = np.array([centre[0]]), np.array([centre[1]])
     (area,) = local_areas(projection.to_sky, at[0], at[1], step, step)
-    scale = float(step / np.degrees(np.sqrt(area)))
+    degree = float(step / np.degrees(np.sqrt(area)))
+    longest = max(view.x_max - view.x_min, view.y_max - view.y_min)
+    scale = min(degree, longest / FEWEST_PIXELS)
     scaled = Scaled(projection, scale)
     return Plane(
         scaled.to_plane,

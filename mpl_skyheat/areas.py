@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from mpl_skyheat.compiling import is_worth
+from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import Projection, SkyGrid, separation, to_vectors
 
 if TYPE_CHECKING:
@@ -188,12 +188,10 @@ def _cell_areas(vectors: FloatArray, largest: float) -> tuple[FloatArray, NDArra
 
 def _compiled_cell_areas(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Areas between the nodes of a lattice (deg), as `_cell_areas` gives them."""
-    from mpl_skyheat.compiled import cell_areas
-
     areas = np.empty((lon.shape[0] - 1, lon.shape[1] - 1))
     sound = np.empty(areas.shape, bool)
     lon, lat = np.ascontiguousarray(lon), np.ascontiguousarray(lat)
-    cell_areas(lon, lat, 2 * np.sin(0.5 * SMALL), areas, sound)
+    run("cell_areas", lon, lat, 2 * np.sin(0.5 * SMALL), areas, sound)
     return areas, sound
 
 

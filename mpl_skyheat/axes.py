@@ -213,6 +213,9 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
 
 def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
+    if plane.longitude_of is not None and not ax.has_data():
+        # matplotlib labels longitudes that grow to the right.
+        ax.xaxis.set_major_formatter(lambda x, _: f"{plane.longitude_of(x) % 360:.0f}°")
     heat.set_transform(plane.transform)
     ax.add_image(heat)
     if plane.outline is not None:

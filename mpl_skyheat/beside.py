@@ -84,10 +84,14 @@ class _Forget(Artist):
     def __init__(self, locator: Beside) -> None:
         super().__init__()
         self._locator = locator
-        self.set_in_layout(False)
         self.set_zorder(1000)
 
     def draw(self, renderer: Any) -> None:
+        del renderer
+        self._locator.forget()
+
+    def get_tightbbox(self, renderer: Any = None) -> None:
+        """Forget as well when the colorbar is measured; there is nothing to measure here."""
         del renderer
         self._locator.forget()
 

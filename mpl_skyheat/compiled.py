@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from mpl_skyheat.tiles import LEAF, OUTSIDE, TERMS
+from mpl_skyheat import compiling, tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# Those of `tiles`, written out: numba compiles this module anew when it changes, but not when
+# another does.
+LEAF, OUTSIDE, TERMS = -1, -2, 55
+if (LEAF, OUTSIDE, TERMS) != (tiles.LEAF, tiles.OUTSIDE, tiles.TERMS):
+    raise AssertionError("the compiled code and the tiles are of different versions")
 
 # What a point's pixel is if it is none: off the map; to be asked of the exact route.
 OFF, ASK = -1, -2
@@ -36,11 +42,13 @@ FAST = {"contract", "nsz", "arcp"}
 
 def _compile(function: Callable[..., Any]) -> Any:
     """Compile at first use, and keep the result on disk where that can be written to."""
-    try:
-        compiled: Any = njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # no folder for the cache
-        compiled = njit(nogil=True, fastmath=FAST, error_model="numpy")(function)
-    return compiled
+    options: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+    if compiling.has_cache:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # no folder for it
+            pass
+    return njit(**options)(function)
 
 
 @njit(inline="always")

@@ -15,7 +15,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.binning import Accumulator
-from mpl_skyheat.compiling import is_worth
+from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import View, local_areas, to_positions, to_vectors
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project
@@ -48,8 +48,14 @@ PART = 2**16
 # Points that show where tiles are worth it.
 SAMPLE = 2**14
 
+# What a compiled route can number.
+MOST_PIXELS = 2**31
+
+# What the points are whose pixel the compiled route does not know.
+ASK = -2
+
 # Counts that the threads may have of their own (bytes).
-MOST_OWN_COUNTS = 2**30
+MOST_OWN_COUNTS = 2**29
 
 THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -59,7 +65,7 @@ def thread_count(threads: int | None) -> int:
     if threads is not None:
         return threads
     for name in THREAD_VARIABLES:
-        value = os.environ.get(name, "")
+        value = os.environ.get(name, "").split(",")[0].strip()
         if value.isdecimal() and int(value) > 0:
             return int(value)
     try:
@@ -115,11 +121,12 @@ class Tally:
         for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
             known = self.rows["read"] + len(chunk)
             is_compiled = self._plane.frame is not None and is_worth(known)
+            can_tile = self._plane.is_smooth and total.total.size < MOST_PIXELS
             if others is not None:
                 others.add(chunk, self._threads if is_compiled else 0)
             if self._kept is not None:
                 continue
-            if is_compiled:
+            if is_compiled and can_tile:
                 route = route or CompiledRoute(self._catalogue, self._plane, grid, self._threads)
                 dropped, inside = route.add(chunk, in_core, total)
                 self.rows["read"] += len(chunk)
@@ -247,8 +254,6 @@ class CompiledRoute:
         chunk: Catalogue,
         total: NDArray[np.int64],
     ) -> int:
-        from mpl_skyheat.compiled import tally
-
         if not self._others:
             # Each thread has counts of its own, if they are not too large; one has the total.
             own = max(min(self._threads, MOST_OWN_COUNTS // total.nbytes), 1)
@@ -261,7 +266,7 @@ class CompiledRoute:
             start += len(lon)
             if sum(map(len, asked)) >= PART or start == len(chunk):
                 pixels, without = self._ask(chunk, np.concatenate(asked))
-                tally(pixels, counts[0])
+                run("tally", pixels, counts[0])
                 dropped += without
                 asked = []
         return dropped
@@ -274,8 +279,6 @@ class CompiledRoute:
         totals: list[NDArray[np.int64]],
     ) -> NDArray[np.intp]:
         """Count points; return the rows to ask the exact route for."""
-        from mpl_skyheat.compiled import ASK, tally
-
         hits = np.zeros((len(totals), len(self._tiles.child)), np.intp)
         parts = np.empty((len(totals), PART), np.int32)
         asked: list[NDArray[np.intp]] = []
@@ -284,7 +287,7 @@ class CompiledRoute:
             pixels = parts[number, : rows.stop - rows.start]
             if self._locate(lon[rows], lat[rows], hits[number], pixels):
                 asked.append(rows.start + np.flatnonzero(pixels == ASK))
-            tally(pixels, totals[number])
+            run("tally", pixels, totals[number])
 
         _in_threads(pool, len(totals), len(lon), work)
         return np.concatenate([np.empty(0, np.intp), *asked])
@@ -297,8 +300,6 @@ class CompiledRoute:
         total: FloatArray,
     ) -> tuple[int, int]:
         """Add the weights up in the order of the catalogue, however many threads there are."""
-        from mpl_skyheat.compiled import ASK, add
-
         start = dropped = inside = 0
         for lon, lat, weights in self._batches(chunk):
             assert weights is not None
@@ -310,7 +311,7 @@ class CompiledRoute:
                 # They are dropped with those that have no weight.
                 weights = weights.copy()
                 weights[lost] = np.nan
-            in_batch, without, negative = add(pixels, weights, in_core.ravel(), total)
+            in_batch, without, negative = run("add", pixels, weights, in_core.ravel(), total)
             if negative >= 0:
                 chunk.rows(np.array([start + negative]))  # raises
             inside, dropped, start = inside + in_batch, dropped + without, start + len(lon)
@@ -347,24 +348,23 @@ class CompiledRoute:
         self, lon: FloatArray, lat: FloatArray, hits: NDArray[np.intp], pixels: Pixels
     ) -> int:
         """Find the pixels of points; return how many are to be asked of the exact route."""
-        from mpl_skyheat.compiled import locate
-
         t, (ny, nx) = self._tiles, self._grid.shape
         rows = t.bottom, t.per_height, t.first, t.west, t.per_width
         tree = t.boxes, t.child, t.coefficients
-        return int(locate(lon, lat, *rows, *tree, hits, nx, ny, pixels))
+        return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
 
     def _ask(self, chunk: Catalogue, rows: NDArray[np.intp]) -> tuple[Pixels, int]:
         """Return the pixels of rows by the exact route, and how many of them are dropped."""
-        pixels = np.full(len(rows), -1, np.int32)
-        if not len(rows):
-            return pixels, 0
-        block = chunk.rows(rows)
-        x, y = project(self._plane, chunk.frame, block.lon, block.lat)
-        on_grid, found = self._grid.index(x, y)
-        at = np.arange(len(rows)) if block.kept is None else np.flatnonzero(block.kept)
-        pixels[at[on_grid]] = found
-        return pixels, block.dropped
+        pixels, dropped = np.full(len(rows), -1, np.int32), 0
+        for start in range(0, len(rows), PART):
+            part = slice(start, start + PART)
+            block = chunk.rows(rows[part])
+            x, y = project(self._plane, chunk.frame, block.lon, block.lat)
+            on_grid, found = self._grid.index(x, y)
+            at = np.arange(len(rows[part])) if block.kept is None else np.flatnonzero(block.kept)
+            pixels[part][at[on_grid]] = found
+            dropped += block.dropped
+        return pixels, dropped
 
 
 def _in_threads(

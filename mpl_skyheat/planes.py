@@ -61,8 +61,12 @@ class Plane:
     is_fresh: tuple[bool, bool] = (False, False)
     transform: Any = None
     outline: FloatArray | None = None
+    # The longitude (deg) of a tick, where the Axes would label it with another.
+    longitude_of: Any = None
     # Whether its unit pixels are a size to map in, where none is asked for.
     has_pixels: bool = True
+    # Whether polynomials may stand for it on tiles: it has no features that are smaller than those.
+    is_smooth: bool = True
 
 
 def _same(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
@@ -337,7 +341,31 @@ def celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool
             np.asarray(world[latitude]) * factors[1],
         )
 
-    return Plane(to_plane, to_sky, frame, view, wcs)
+    return Plane(to_plane, to_sky, frame, view, wcs, is_smooth=_is_smooth(header))
+
+
+# Where the models are that have no steps, kinks or tables; and some that are elsewhere.
+SMOOTH_MODULES = tuple(
+    f"astropy.modeling.{name}" for name in ("mappings", "polynomial", "projections", "rotations")
+)
+SMOOTH_MODELS = ("Const1D", "Multiply", "Scale", "Shift")
+
+
+def _is_smooth(wcs: Any) -> bool:
+    """Tell whether a WCS is known to have no small features, such as a lookup table may have."""
+    if isinstance(wcs, WCS):
+        tables = wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2
+        return all(table is None for table in tables)
+    transform = getattr(wcs, "forward_transform", None)  # of a gwcs
+    if transform is None:
+        return False
+    is_compound = hasattr(transform, "traverse_postorder")
+    models = transform.traverse_postorder() if is_compound else [transform]
+    return all(
+        type(model).__module__.startswith(SMOOTH_MODULES)
+        or type(model).__name__ in (*SMOOTH_MODELS, "CompoundModel")
+        for model in models
+    )
 
 
 def _world_to_pixel(wcs: BaseLowLevelWCS) -> Any:

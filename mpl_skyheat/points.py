@@ -135,6 +135,8 @@ class Catalogue:
     lon: Column
     lat: Column
     weights: Column | None = None
+    # What to call it in a message about one of its rows.
+    name: str = ""
 
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights):
@@ -197,9 +199,9 @@ class Catalogue:
         if weights is not None:
             keep &= np.isfinite(weights)
             negative = keep & (weights < 0)
-            _check_rows(negative, weights, rows, "weights must not be negative")
+            _check_rows(negative, weights, rows, "weights must not be negative", self.name)
         if self.frame is not None:
-            lat = _checked_latitudes(lat, self.lat.name, rows)
+            lat = _checked_latitudes(lat, self.lat.name, rows, self.name)
         if keep.all():
             return Block(lon, lat, weights, 0)
         dropped = len(keep) - int(np.count_nonzero(keep))
@@ -236,7 +238,7 @@ class Stream:
         chunk, self._first = self._first, None
         yield chunk
         for number, item in enumerate(self._rest, 1):
-            chunk = self._read(item)
+            chunk = replace(self._read(item), name=f" of chunk {number}")
             self._check(chunk, number)
             yield chunk
 
@@ -265,20 +267,26 @@ def _is_mapped(array: Any) -> bool:
     return array is not None
 
 
-def _checked_latitudes(lat: FloatArray, name: str, rows: slice | NDArray[np.intp]) -> FloatArray:
+def _checked_latitudes(
+    lat: FloatArray, name: str, rows: slice | NDArray[np.intp], of: str = ""
+) -> FloatArray:
     """Return latitudes clipped to ±90 deg; beyond by more than a float32's error is an error."""
     beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
-    _check_rows(beyond, lat, rows, f"{name} must lie within ±90 deg")
+    _check_rows(beyond, lat, rows, f"{name} must lie within ±90 deg", of)
     return np.clip(lat, -90, 90)
 
 
 def _check_rows(
-    bad: NDArray[np.bool_], values: FloatArray, rows: slice | NDArray[np.intp], rule: str
+    bad: NDArray[np.bool_],
+    values: FloatArray,
+    rows: slice | NDArray[np.intp],
+    rule: str,
+    of: str,
 ) -> None:
     if bad.any():
         first = int(np.argmax(bad))
         row = rows.start + first if isinstance(rows, slice) else rows[first]
-        raise ValueError(f"{rule}; row {row} has {values[first]:g}")
+        raise ValueError(f"{rule}; row {row}{of} has {values[first]:g}")
 
 
 def read_points(
@@ -292,6 +300,12 @@ def read_points(
         As `read_catalogue`; and if weights are given beside points that come in chunks.
     """
     if isinstance(data, Iterator):
+        given = *points, *(() if weights is None else (weights,))
+        if not all(isinstance(name, str) for name in given):
+            raise TypeError(
+                "points and weights must be names of columns where data is an iterator of tables; "
+                f"got {', '.join(type(name).__name__ for name in given)}"
+            )
         return Stream(data, lambda table: read_catalogue(points, table, frame, weights))
     if len(points) != 1 or not isinstance(points[0], Iterator):
         return read_catalogue(points, data, frame, weights)
@@ -302,8 +316,19 @@ def read_points(
         )
 
     def read(chunk: Any) -> Catalogue:
-        chunk = chunk if isinstance(chunk, tuple | list) else (chunk,)
-        return read_catalogue(tuple(chunk[:2]), None, frame, *chunk[2:3])
+        chunk = tuple(chunk) if isinstance(chunk, tuple | list) else (chunk,)
+        number = 1 if isinstance(chunk[0], SkyCoord | BaseCoordinateFrame) else 2
+        if len(chunk) > number + 1:
+            raise TypeError(
+                "points must come in chunks of (ra, dec), (ra, dec, weights), a SkyCoord or "
+                f"(SkyCoord, weights); got {len(chunk)} items"
+            )
+        if number == 2 and np.ndim(chunk[0]) == 0:
+            raise TypeError(
+                "points must come in chunks of many, each (ra, dec) arrays; got one by one, as "
+                f"{chunk!r}: pass the two arrays themselves"
+            )
+        return read_catalogue(chunk[:number], None, frame, *chunk[number:])
 
     return Stream(points[0], read)
 

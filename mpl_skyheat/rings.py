@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.binning import Accumulator
+from mpl_skyheat.compiling import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,8 +141,6 @@ class PointSpread:
         threads: int,
     ) -> None:
         """Add points (deg) that a matrix turns onto the lattice, by compiled code."""
-        from mpl_skyheat.compiled import spread
-
         lattice = self.lattice
         if self._parts is None:
             self._parts = np.zeros((PARTS, *self._shape))
@@ -152,8 +151,8 @@ class PointSpread:
             rows = slice(bounds[part], bounds[part + 1])
             some = np.ones(1) if weights is None else weights[rows]
             sums = self._parts[part]  # type: ignore[index]
-            spread(
-                lon[rows], lat[rows], some, weights is not None, turn,
+            run(
+                "spread", lon[rows], lat[rows], some, weights is not None, turn,
                 *size, lattice.has_poles, self._order, PAD, sums,
             )  # fmt: skip
 

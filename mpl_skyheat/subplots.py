@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from mpl_skyheat.kernels import parse_width
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
-    from matplotlib.figure import FigureBase
 
     from mpl_skyheat.regions import Region
 
@@ -55,7 +55,8 @@ def subplot(
     Parameters
     ----------
     *points, data
-        The catalogue, as in `sky_heatmap`. It is not drawn.
+        The catalogue, as in `sky_heatmap`, in one piece. It is not drawn. It may be left out where
+        ``center`` and ``radius`` say what to show.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers; by default ICRS.
     map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
@@ -95,14 +96,16 @@ optional
     >>> ax = mpl_skyheat.subplot(data=stars, projection="MOL", map_frame="galactic")
     >>> heat = ax.sky_heatmap(data=stars, kernel="3 deg", label="stars")
     """
+    if any(isinstance(given, Iterator) for given in (*points, data)):
+        raise TypeError(
+            "points must be arrays or a table, which can be read again to be drawn; got an "
+            "iterator: give center and radius, with points=[], [] in its place"
+        )
+    if not points and data is None and center is not None and radius is not None:
+        points = [], []
     catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
-    if catalogue.frame is None:
-        raise ValueError("frame must be a frame of the sky; got 'flat'")
-    shown = find_frame(map_frame) if map_frame is not None else catalogue.frame
-    if frame is not None and map_frame is None:
-        shown = find_frame(frame)
-    if shown is None:
-        raise ValueError(f"map_frame must be a frame of the sky; got {map_frame!r}")
+    own = _sky_frame("frame", catalogue.frame if frame is None else frame)
+    shown = own if map_frame is None else _sky_frame("map_frame", map_frame)
     region = find_region(
         catalogue,
         shown,
@@ -111,9 +114,29 @@ optional
         pixel_size=_parse_angle(pixel_size, "pixel_size"),
         projection=_parse_projection(projection),
     )
+    wcs = region.wcs(shown)
     if figure is None:
         figure = _new_figure(region)
-    return add_sky_axes(figure, region.wcs(shown), position)
+    if not isinstance(figure, FigureBase):
+        raise TypeError(f"figure must be a Figure or SubFigure; got {type(figure).__name__}")
+    try:
+        return add_sky_axes(figure, wcs, position)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"position must be as in Figure.add_subplot, such as 111 or (1, 2, 1); got {position!r}"
+        ) from error
+
+
+def _sky_frame(name: str, value: Any) -> BaseCoordinateFrame:
+    try:
+        frame = find_frame(value)
+    except ValueError as error:
+        raise ValueError(
+            str(error).replace("frame must be 'flat' or", f"{name} must be")
+        ) from error
+    if frame is None:
+        raise ValueError(f"{name} must be a frame of the sky; got {value!r}")
+    return frame
 
 
 def _new_figure(region: Region) -> Figure:
@@ -148,11 +171,12 @@ def parse_position(position: Any, frame: BaseCoordinateFrame) -> SkyCoord:
     try:
         if isinstance(position, str):
             return position_of_text(position, frame)
-        if not isinstance(position, SkyCoord):
+        found = position
+        if not isinstance(found, SkyCoord):
             lon, lat = position
-            position = SkyCoord(lon, lat, unit="deg", frame=frame)
-        if position.isscalar and np.isfinite(position.spherical.lat):
-            return position
+            found = SkyCoord(lon, lat, unit="deg", frame=frame)
+        if found.isscalar and np.isfinite(found.spherical.lon + found.spherical.lat):
+            return found
     except (TypeError, ValueError, u.UnitsError):
         pass
     raise ValueError(
@@ -188,6 +212,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
         ax = figure.add_subplot(*position, **options)
     else:
         ax = figure.add_subplot(position, **options)
+    ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
     if is_elliptical:
         _label_inside(ax)
     else:
@@ -205,8 +230,7 @@ def _label_sides(ax: Any, names: tuple[str, str]) -> None:
 
 
 def _label_inside(ax: Any) -> None:
-    """Draw a graticule of 60° by 30°, with its longitudes along the equator."""
-    ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
+    """Take a graticule of 60° by 30°, with its longitudes along the equator."""
     for helper, spacing in zip(ax.coords, (60, 30), strict=True):
         helper.set_axislabel("")
         helper.set_ticks(spacing=spacing * u.deg)

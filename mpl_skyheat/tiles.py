@@ -196,6 +196,7 @@ class Footprint:
         # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
         # some projections stand still: there a step goes 2.4 times as far as the one before.
         positions, reach = self._known, 4 * _longest_steps(vectors)[known]
+        reach[reach == 0] = 4  # nothing is known around these
         self._trees = []
         while len(reach):
             near = reach >= 0.5 * reach.max()

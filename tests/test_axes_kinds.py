@@ -200,6 +200,33 @@ def test_the_frame_and_the_centre_of_geographic_axes_can_be_chosen(name):
         np.testing.assert_array_equal(again.sky_map.counts, heat.sky_map.counts)
 
 
+def test_no_longitude_is_lost_on_cartopys_plate_carree():
+    crs = pytest.importorskip("cartopy.crs")
+    lon = np.arange(360) + 0.5
+    for center in (0, 1e-9, 90, 360):
+        ax = Figure().add_subplot(projection=crs.PlateCarree(center))
+        for points in (lon, lon - 360, lon - 180):
+            assert ax.sky_heatmap(points, 0.3 + 0 * lon).sky_map.meta["inside"] == 360
+    ax.set_extent([-3, 3, -3, 3], crs=crs.PlateCarree())
+    heat = ax.sky_heatmap([359.0, 1.0], [0.0, 0.0])
+    assert heat.sky_map.meta["inside"] == 2
+    # A field has pixels of its own size.
+    assert max(heat.sky_map.data.shape) >= 240
+
+
+@pytest.mark.parametrize("name", GEO)
+def test_longitudes_are_labelled_as_the_map_has_them(name):
+    ax = Figure().add_subplot(projection=name)
+    ax.sky_heatmap([1.0], [2.0], center=60)
+    label = ax.xaxis.get_major_formatter()
+    assert [label(x, 0) for x in np.radians([-90, 0, 60, 120])] == ["150°", "60°", "0°", "300°"]
+    ax = Figure().add_subplot(projection=name)
+    ax.scatter([0.1], [0.1])
+    before = ax.xaxis.get_major_formatter()
+    ax.sky_heatmap([1.0], [2.0])
+    assert ax.xaxis.get_major_formatter() is before
+
+
 def test_a_centre_is_for_geographic_axes():
     with pytest.raises(
         ValueError, match="center must be left out on Axes, which has its own; got 3"

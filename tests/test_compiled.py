@@ -389,6 +389,14 @@ def test_chunks_that_do_not_go_together_are_refused():
         sky_map(iter([([150.1], [42.2])]), weights=[1.0], **where)
     with pytest.raises(ValueError, match="must have at least one chunk; got an iterator without"):
         sky_map(iter([]), **where)
+    with pytest.raises(TypeError, match=r"must come in chunks of .*; got 4 items"):
+        sky_map(iter([([150.1], [42.2], [1.0], [2.0])]), **where)
+    with pytest.raises(TypeError, match=r"got one by one, as .*: pass the two arrays themselves"):
+        sky_map(zip([150.1], [42.2], strict=True), **where)
+    with pytest.raises(TypeError, match="must be names of columns where data is an iterator"):
+        sky_map([1.0], [2.0], data=iter([Table({"ra": [1.0]})]), **where)
+    with pytest.raises(ValueError, match="row 1 of chunk 1 has 95"):
+        sky_map(iter([([150.1], [42.2]), ([150.1, 150.2], [42.2, 95.0])]), **where)
     with pytest.raises(ValueError, match="got an iterator: give the WCS a shape"):
         sky_map(iter([([150.1], [42.2])]), wcs=wcs)
     with pytest.raises(ValueError, match="got an iterator"):
@@ -418,7 +426,7 @@ wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
 wcs.wcs.crval = 10, 20
 wcs.wcs.cdelt = -0.1, 0.1
 rng = np.random.default_rng(1)
-for number in (1000, 2_200_000):
+for number in (1000, 3_200_000):
     sky = sky_map(rng.uniform(9, 11, number), rng.uniform(19, 21, number), wcs=wcs, shape=(9, 9))
     print("numba" in sys.modules, sky.meta["read"])
 """
@@ -438,8 +446,55 @@ def test_the_compiler_is_loaded_for_large_catalogues_and_needs_no_cache(tmp_path
             text=True,
             check=False,
         )
-        assert done.stdout.splitlines() == ["False 1000", "True 2200000"], done.stderr
+        assert done.stdout.splitlines() == ["False 1000", "True 3200000"], done.stderr
     assert list((tmp_path / "cache").rglob("*.nbi"))
+
+
+def run_script(tmp_path, script, *lines):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*lines, script])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1].split()[-1] == "3200000", done.stderr
+    return done.stderr
+
+
+def test_where_the_disk_is_full_code_is_compiled_without_being_kept(tmp_path):
+    fill = (
+        "from numba.core import caching",
+        "def full(*args, **kwargs): raise OSError(28, 'No space left on device')",
+        "caching.IndexDataCacheFile.save = full",
+    )
+    assert not run_script(tmp_path, SCRIPT, *fill)
+
+
+def test_without_numba_large_catalogues_go_the_exact_route(tmp_path):
+    stderr = run_script(tmp_path, SCRIPT, "import sys", "sys.modules['numba'] = None")
+    assert "large catalogues take long, as numba cannot be imported" in stderr
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_small_bump_in_a_lookup_table_is_not_missed():
+    wcs = make_wcs(FIELD | {"CDELT1": -0.001, "CDELT2": 0.001, "CRPIX1": 500, "CRPIX2": 500})
+    table = np.zeros((64, 64), np.float32)
+    table[31, 33] = 5
+    wcs.cpdis1 = DistortionLookupTable(table, (1, 1), (1, 1), (16, 16))
+    check(*points_for(wcs, (1000, 1000), number=100_000), wcs=wcs, shape=(1000, 1000))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_skycoords_in_chunks_may_have_weights():
+    wcs = make_wcs(FIELD)
+    lon, lat = points_for(wcs, FIELD_SHAPE, number=20_000)
+    flux = np.random.default_rng(6).random(len(lon))
+    stream = ((SkyCoord(a, b, unit="deg"), c) for a, b, c in chunks_of(lon, lat, flux))
+    ours = sky_map(stream, wcs=wcs, shape=FIELD_SHAPE)
+    judge = exact_map(lon, lat, weights=flux, wcs=wcs, shape=FIELD_SHAPE)
+    np.testing.assert_array_equal(ours.counts, judge.counts)
 
 
 # The tiles themselves

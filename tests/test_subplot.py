@@ -107,6 +107,8 @@ def test_centre_and_radius_can_be_chosen(center):
 
 
 def test_no_points_are_needed_with_a_centre_and_a_radius():
+    ax = subplot(center=(10, 20), radius="1 deg")
+    assert tuple(ax.wcs.wcs.crval) == (10, 20)
     ax = subplot([], [], center=(10, 20), radius="1 deg")
     assert tuple(ax.wcs.wcs.crval) == (10, 20)
     with pytest.raises(ValueError, match="the catalogue has no row with a position"):
@@ -158,6 +160,15 @@ def test_without_pyplot_the_figure_is_ones_own():
     assert "ConstrainedLayoutEngine" in done.stdout
 
 
+def test_what_is_no_figure_or_catalogue_is_refused():
+    with pytest.raises(TypeError, match="figure must be a Figure or SubFigure; got int"):
+        subplot(*sky(), figure=3)
+    with pytest.raises(TypeError, match=r"points must be arrays or a table, .* got an iterator"):
+        subplot(iter([sky()]))
+    with pytest.raises(ValueError, match="frame must be a frame of the sky; got 'flat'"):
+        subplot(field(*PLACES["0h"]), frame="flat")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -173,7 +184,9 @@ def test_without_pyplot_the_figure_is_ones_own():
         ({"pixel_size": "0.01 arcsec"}, r"pixel_size is too small: a map of .* would do"),
         ({"frame": "flat"}, r"frame must be a frame of the sky; got 'flat'"),
         ({"map_frame": "flat"}, r"map_frame must be a frame of the sky; got 'flat'"),
-        ({"map_frame": "sky"}, r"frame must be 'flat' or one of .*; got 'sky'"),
+        ({"map_frame": "sky"}, r"map_frame must be one of .*; got 'sky'"),
+        ({"center": (np.nan, 0)}, r"center must be one position, such as .*; got \(nan, 0\)"),
+        ({"position": "x", "figure": Figure()}, r"position must be as in .*; got 'x'"),
     ],
     ids=str,
 )
