@@ -84,7 +84,7 @@ class Tally:
         # Kept only where the bounds have to be found before the points can be counted.
         self._kept: list[Projected] | None = None
         self.rows = {"read": 0, "dropped": 0, "inside": 0, "outside": 0}
-        self._first: tuple[float, float] | None = None
+        self._first: Catalogue | None = None  # that has points, to tell of them
 
     def bounds(self) -> View:
         """Return the bounds of the points on the plane; one pixel if there are none."""
@@ -93,6 +93,7 @@ class Tally:
                 "points must be arrays or a table, which can be read twice, where the bounds of "
                 "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
             )
+        self._first = self._catalogue
         self._kept = [p for chunk in self._catalogue.chunks() for p in self._projected(chunk)]
         x, y = (np.concatenate([np.empty(0), *(block[i] for block in self._kept)]) for i in (0, 1))
         known = np.isfinite(x) & np.isfinite(y)
@@ -119,6 +120,7 @@ class Tally:
         route = None
         # What the bounds were taken from can be read again, or it would not have got so far.
         for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
+            self._first = self._first or chunk
             known = self.rows["read"] + len(chunk)
             is_compiled = self._plane.frame is not None and is_worth(known)
             can_tile = self._plane.is_smooth and total.total.size < MOST_PIXELS
@@ -132,7 +134,6 @@ class Tally:
                 self.rows["read"] += len(chunk)
                 self.rows["dropped"] += dropped
                 self.rows["inside"] += inside
-                self._note_first(chunk)
             else:
                 self._add(self._projected(chunk), grid, in_core, total)
         if route is not None:
@@ -143,7 +144,6 @@ class Tally:
         return total.image
 
     def _projected(self, chunk: Catalogue) -> Iterator[Projected]:
-        self._note_first(chunk)
         self.rows["read"] += len(chunk)
         for block in chunk.blocks():
             self.rows["dropped"] += block.dropped
@@ -163,18 +163,14 @@ class Tally:
             if weights is not None:
                 self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
 
-    def _note_first(self, chunk: Catalogue) -> None:
-        """Keep the first position, to tell of it."""
-        if self._first is None:
-            block = next((block for block in chunk.blocks() if len(block.lon)), None)
-            if block is not None:
-                self._first = float(block.lon[0]), float(block.lat[0])
-
     def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
         """Warn of a map without a single point, as by swapped columns or positions in rad."""
         if self.rows["inside"] or not self.rows["outside"] or self._first is None:
             return
-        lon, lat = self._first
+        block = next((block for block in self._first.blocks() if len(block.lon)), None)
+        if block is None:
+            return
+        lon, lat = block.lon[0], block.lat[0]
         middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
         names = self._catalogue.lon.name, self._catalogue.lat.name
         if self._plane.frame is not None and self._catalogue.frame is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     # (factor, kernel pixels) pairs: the kernel is their sum.
     Terms = Sequence[tuple[float, FloatArray]]
 
-# Maps of up to so many pixels are transformed by numpy: importing scipy.fft takes longer than it
-# saves.
+# Importing scipy.fft takes longer than it saves on maps of up to so many pixels; if it is there, it
+# is somewhat faster than numpy's, and the same to rounding.
 SMALL = 2**18
 
 # How each explicit boundary continues a map, in numpy.pad's words. scipy.ndimage calls numpy's
@@ -74,6 +75,14 @@ def fast_length(length: int) -> int:
         length += 1
 
 
+def _fft_for(pixels: int) -> Any:
+    if pixels <= SMALL and "scipy.fft" not in sys.modules:
+        return np.fft
+    import scipy.fft
+
+    return scipy.fft
+
+
 def convolve_valid(images: Sequence[FloatArray], pixels: FloatArray) -> list[FloatArray]:
     """Convolve images of one shape with a kernel, where the kernel lies fully within them.
 
@@ -81,11 +90,7 @@ def convolve_valid(images: Sequence[FloatArray], pixels: FloatArray) -> list[Flo
     of the transform is set to exactly zero: on a logarithmic scale it would be drawn as sky.
     """
     rows, columns = images[0].shape
-    fft: Any = np.fft
-    if rows * columns > SMALL:
-        import scipy.fft
-
-        fft = scipy.fft
+    fft = _fft_for(rows * columns)
     shape = fast_length(rows), fast_length(columns)
     valid = np.s_[pixels.shape[0] - 1 : rows, pixels.shape[1] - 1 : columns]
     transfer = fft.rfft2(pixels, shape)
