@@ -19,6 +19,8 @@ from mpl_skyheat.planes import Plane, ProjectedWCS, celestial_plane, flat_plane,
 from mpl_skyheat.projection import change_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astropy.coordinates import BaseCoordinateFrame
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -78,9 +80,9 @@ def plane_of_axes(
     if frame is not None and name in GEO_SIZES:
         return _plane_of_geo_axes(ax, frame, center or 0.0)
     if frame is not None and _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes"):
-        return _plane_in_data(ax, CartopyProjection(ax.projection), frame)  # type: ignore[attr-defined]
+        return _plane_in_data(ax, _cartopy_projection(ax.projection), frame)  # type: ignore[attr-defined]
     if frame is not None and _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
-        plane = _plane_in_data(ax, SkyprojProjection(ax.projection), frame)  # type: ignore[attr-defined]
+        plane = _plane_in_data(ax, _skyproj_projection(ax.projection), frame)  # type: ignore[attr-defined]
         # All others have a patch in the shape of the sky.
         return replace(plane, outline=_outline(plane.to_sky, plane.view))
     if name == "rectilinear" and not _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
@@ -241,69 +243,47 @@ def _inverse_aitoff(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArra
     return 2 * half_lon, np.arcsin(np.clip(y * sinc, -1, 1))
 
 
+@dataclass(frozen=True)
 class ForeignProjection:
-    """A projection of another package, which off the sky returns some position or other."""
+    """A projection of another package, which off the sky returns some position or other.
+
+    ``radius`` is that of the sphere, in units of the plane.
+    """
+
+    forward: Callable[[FloatArray, FloatArray], Any]
+    inverse: Callable[[FloatArray, FloatArray], Any]
+    radius: float
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
         # cartopy leaves longitudes beyond ±180 deg where they are, in one of its projections.
-        return _finite(self._forward(*_arrays(_wrapped(np.asarray(lon, float), 0.0), lat)), lon)
+        return _finite(self.forward(*_arrays(_wrapped(np.asarray(lon, float), 0.0), lat)), lon)
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        lon, lat = _finite(self._inverse(*_arrays(x, y)), x)
+        lon, lat = _finite(self.inverse(*_arrays(x, y)), x)
         # That position is elsewhere on the plane.
         again = self.to_plane(lon, lat)
-        on_sky = np.hypot(again[0] - x, again[1] - y) < 1e-6 * self._radius
+        on_sky = np.hypot(again[0] - x, again[1] - y) < 1e-6 * self.radius
         on_sky &= np.abs(lat) <= 90
         return np.where(on_sky, lon, np.nan), np.where(on_sky, lat, np.nan)
 
-    def _forward(self, lon: FloatArray, lat: FloatArray) -> Any:
-        raise NotImplementedError
 
-    def _inverse(self, x: FloatArray, y: FloatArray) -> Any:
-        raise NotImplementedError
-
-    @property
-    def _radius(self) -> float:
-        """The radius of the sphere."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class CartopyProjection(ForeignProjection):
-    """A projection of cartopy."""
-
-    crs: Any
-
-    def _forward(self, lon: FloatArray, lat: FloatArray) -> Any:
-        return self.crs.transform_points(self._geodetic(), lon, lat)
-
-    def _inverse(self, x: FloatArray, y: FloatArray) -> Any:
-        return self._geodetic().transform_points(self.crs, x, y)
-
-    def _geodetic(self) -> Any:
-        return sys.modules["cartopy.crs"].Geodetic(globe=self.crs.globe)
-
-    @property
-    def _radius(self) -> float:
-        # In deg on a plate carrée, else in m.
-        return float(np.hypot(np.ptp(self.crs.x_limits), np.ptp(self.crs.y_limits))) / 6
+def _cartopy_projection(crs: Any) -> ForeignProjection:
+    geodetic = sys.modules["cartopy.crs"].Geodetic(globe=crs.globe)
+    # In deg on a plate carrée, else in m.
+    radius = float(np.hypot(np.ptp(crs.x_limits), np.ptp(crs.y_limits))) / 6
+    return ForeignProjection(
+        lambda lon, lat: crs.transform_points(geodetic, lon, lat),
+        lambda x, y: geodetic.transform_points(crs, x, y),
+        radius,
+    )
 
 
-@dataclass(frozen=True)
-class SkyprojProjection(ForeignProjection):
-    """A projection of skyproj."""
-
-    crs: Any
-
-    def _forward(self, lon: FloatArray, lat: FloatArray) -> Any:
-        return self.crs.transform_points(lon, lat)
-
-    def _inverse(self, x: FloatArray, y: FloatArray) -> Any:
-        return self.crs.transform_points(x, y, inverse=True)
-
-    @property
-    def _radius(self) -> float:
-        return float(self.crs.radius)
+def _skyproj_projection(crs: Any) -> ForeignProjection:
+    return ForeignProjection(
+        crs.transform_points,
+        lambda x, y: crs.transform_points(x, y, inverse=True),
+        float(crs.radius),
+    )
 
 
 def _arrays(a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
