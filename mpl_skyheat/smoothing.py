@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # Importing scipy.fft takes longer than it saves on maps of up to so many pixels; if it is there, it
 # is somewhat faster than numpy's, and the same to rounding.
 SMALL = 2**18
+
+# So many convolutions of small maps are done before scipy.fft is loaded for those that follow.
+FEW = 4
+_convolutions = count()
 
 # How each explicit boundary continues a map, in numpy.pad's words. scipy.ndimage calls numpy's
 # "symmetric" (d c b a | a b c d | d c b a) "reflect".
@@ -76,7 +81,8 @@ def fast_length(length: int) -> int:
 
 
 def _fft_for(pixels: int) -> Any:
-    if pixels <= SMALL and "scipy.fft" not in sys.modules:
+    is_early = next(_convolutions) < FEW and "scipy.fft" not in sys.modules
+    if pixels <= SMALL and is_early:
         return np.fft
     import scipy.fft
 

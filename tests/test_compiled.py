@@ -13,6 +13,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.wcs import WCS, DistortionLookupTable
+from astropy.wcs.wcsapi import SlicedLowLevelWCS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -564,3 +565,30 @@ def test_solid_angles_are_the_same_by_compiled_code(monkeypatch):
         found.append(sky_map([10], [20], wcs=wcs, shape=(90, 180)).solid_angle.value)
     assert found[0].sum() == pytest.approx(4 * np.pi, rel=1e-4)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+def test_only_what_is_known_to_be_smooth_is_replaced_by_polynomials():
+    assert plane_of_wcs(make_wcs(FIELDS["SIP"])).is_smooth
+    lookup = make_wcs(FIELD)
+    table = np.zeros((9, 9), np.float32)
+    lookup.det2im1 = DistortionLookupTable(table, (1, 1), (1, 1), (10, 10))
+    assert not plane_of_wcs(lookup).is_smooth
+    sliced = SlicedLowLevelWCS(make_wcs(FIELD), np.s_[2:30, 3:40])
+    assert not plane_of_wcs(sliced).is_smooth  # as nobody says what it is a slice of
+
+
+def test_a_gwcs_with_a_table_in_it_goes_the_exact_route():
+    pytest.importorskip("gwcs")
+    from astropy.coordinates import ICRS
+    from astropy.modeling import models
+    from gwcs import WCS as GWCS
+    from gwcs import coordinate_frames
+
+    detector = coordinate_frames.Frame2D(name="detector", unit=(u.pix, u.pix))
+    sky = coordinate_frames.CelestialFrame(reference_frame=ICRS(), unit=(u.deg, u.deg))
+    scaled = models.Scale(0.01) & models.Scale(0.01)
+    to_sky = scaled | models.Pix2Sky_TAN() | models.RotateNative2Celestial(150, 42, 180)
+    table = models.Tabular1D(points=[0, 50, 100], lookup_table=[0, 51, 100])
+    for start, is_smooth in ((models.Shift(1) & models.Shift(2), True), (table & table, False)):
+        gwcs = GWCS([(detector, start | to_sky), (sky, None)])
+        assert plane_of_wcs(gwcs, (10, 10)).is_smooth == is_smooth
