@@ -65,7 +65,7 @@ def plane_of_axes(
     """
     from astropy.visualization.wcsaxes import WCSAxes
 
-    name = getattr(ax, "name", None)
+    name, crs = getattr(ax, "name", None), getattr(ax, "projection", None)
     if center is not None and name not in GEO_SIZES:
         raise ValueError(
             f"center must be left out on {type(ax).__name__}, which has its own; got {center:g} deg"
@@ -80,9 +80,9 @@ def plane_of_axes(
     if frame is not None and name in GEO_SIZES:
         return _plane_of_geo_axes(ax, frame, center or 0.0)
     if frame is not None and _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes"):
-        return _plane_in_data(ax, _cartopy_projection(ax.projection), frame)  # type: ignore[attr-defined]
+        return _plane_in_data(ax, _cartopy_projection(crs), frame)
     if frame is not None and _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
-        plane = _plane_in_data(ax, _skyproj_projection(ax.projection), frame)  # type: ignore[attr-defined]
+        plane = _plane_in_data(ax, _skyproj_projection(crs), frame)
         # All others have a patch in the shape of the sky.
         return replace(plane, outline=_outline(plane.to_sky, plane.view))
     if name == "rectilinear" and not _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 # Those of `tiles`, written out: numba compiles this module anew when it changes, but not when
 # another does.
-LEAF, OUTSIDE, TERMS = -1, -2, 55
-if (LEAF, OUTSIDE, TERMS) != (tiles.LEAF, tiles.OUTSIDE, tiles.TERMS):
+LEAF, OUTSIDE, TERMS, ASK = -1, -2, 55, -2
+if (LEAF, OUTSIDE, TERMS, ASK) != (tiles.LEAF, tiles.OUTSIDE, tiles.TERMS, tiles.ASK):
     raise AssertionError("the compiled code and the tiles are of different versions")
 
-# What a point's pixel is if it is none: off the map; to be asked of the exact route.
-OFF, ASK = -1, -2
-_ELSEWHERE = -3
+# What a point's pixel is, beside ASK, if it is none: off the map, or in a tile that comes later.
+OFF, _ELSEWHERE = -1, -3
 
 # A polynomial is certified to a hundredth of this (pixels): nearer to an edge, the exact route
 # decides.

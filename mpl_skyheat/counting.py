@@ -19,7 +19,7 @@ from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import View, local_areas, to_positions, to_vectors
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project
-from mpl_skyheat.tiles import SkyTiles, footprint_of
+from mpl_skyheat.tiles import ASK, SkyTiles, footprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,9 +50,6 @@ SAMPLE = 2**14
 
 # What a compiled route can number.
 MOST_PIXELS = 2**31
-
-# What the points are whose pixel the compiled route does not know.
-ASK = -2
 
 # Counts that the threads may have of their own (bytes).
 MOST_OWN_COUNTS = 2**29
@@ -275,13 +272,12 @@ class CompiledRoute:
         totals: list[NDArray[np.int64]],
     ) -> NDArray[np.intp]:
         """Count points; return the rows to ask the exact route for."""
-        hits = np.zeros((len(totals), len(self._tiles.child)), np.intp)
         parts = np.empty((len(totals), PART), np.int32)
         asked: list[NDArray[np.intp]] = []
 
         def work(number: int, rows: slice) -> None:
             pixels = parts[number, : rows.stop - rows.start]
-            if self._locate(lon[rows], lat[rows], hits[number], pixels):
+            if self._locate(lon[rows], lat[rows], pixels):
                 asked.append(rows.start + np.flatnonzero(pixels == ASK))
             run("tally", pixels, totals[number])
 
@@ -324,12 +320,10 @@ class CompiledRoute:
 
     def _located(self, pool: ThreadPoolExecutor, lon: FloatArray, lat: FloatArray) -> Pixels:
         """Return the pixels of the points of a batch, OFF or ASK."""
-
         pixels = np.empty(len(lon), np.int32)
-        hits = np.zeros((self._threads, len(self._tiles.child)), np.intp)
 
-        def work(number: int, rows: slice) -> None:
-            self._locate(lon[rows], lat[rows], hits[number], pixels[rows])
+        def work(_: int, rows: slice) -> None:
+            self._locate(lon[rows], lat[rows], pixels[rows])
 
         _in_threads(pool, self._threads, len(lon), work)
         return pixels
@@ -337,14 +331,22 @@ class CompiledRoute:
     def _plan(self, lon: FloatArray, lat: FloatArray, every: int) -> None:
         """Make the tiles that one in so many points shows to be worth it."""
         hits = np.zeros(len(self._tiles.child), np.intp)
-        self._locate(lon, lat, hits, np.empty(len(lon), np.int32))
+        self._locate(lon, lat, np.empty(len(lon), np.int32), hits)
         self._tiles.make(hits * every)
 
     def _locate(
-        self, lon: FloatArray, lat: FloatArray, hits: NDArray[np.intp], pixels: Pixels
+        self,
+        lon: FloatArray,
+        lat: FloatArray,
+        pixels: Pixels,
+        hits: NDArray[np.intp] | None = None,
     ) -> int:
-        """Find the pixels of points; return how many are to be asked of the exact route."""
+        """Find the pixels of points; return how many are to be asked of the exact route.
+
+        ``hits``, if wanted, counts the points in each tile that has no polynomial.
+        """
         t, (ny, nx) = self._tiles, self._grid.shape
+        hits = np.zeros(len(t.child), np.intp) if hits is None else hits
         rows = t.bottom, t.per_height, t.first, t.west, t.per_width
         tree = t.boxes, t.child, t.coefficients
         return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))

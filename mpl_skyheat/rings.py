@@ -142,18 +142,17 @@ class PointSpread:
     ) -> None:
         """Add points (deg) that a matrix turns onto the lattice, by compiled code."""
         lattice = self.lattice
-        if self._parts is None:
-            self._parts = np.zeros((PARTS, *self._shape))
+        parts = np.zeros((PARTS, *self._shape)) if self._parts is None else self._parts
+        self._parts = parts
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
         bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
 
         def work(part: int) -> None:
             rows = slice(bounds[part], bounds[part + 1])
             some = np.ones(1) if weights is None else weights[rows]
-            sums = self._parts[part]  # type: ignore[index]
             run(
                 "spread", lon[rows], lat[rows], some, weights is not None, turn,
-                *size, lattice.has_poles, self._order, PAD, sums,
+                *size, lattice.has_poles, self._order, PAD, parts[part],
             )  # fmt: skip
 
         with ThreadPoolExecutor(threads) as pool:

@@ -37,6 +37,9 @@ TERMS = (DEGREE + 1) * (DEGREE + 2) // 2
 # exact route, as a polynomial is a little off (ROUGH), or more than that (TORN).
 LEAF, OUTSIDE, UNMADE, ROUGH, TORN = -1, -2, -3, -4, -5
 
+# What a point's pixel is, if it is to be asked of the exact route.
+ASK = -2
+
 # The largest error (pixels) of a polynomial where it is compared.
 TOLERANCE = 1e-7
 

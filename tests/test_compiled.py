@@ -547,7 +547,8 @@ def test_polynomials_are_within_their_tolerance_everywhere_in_their_tiles():
         assert np.abs(fitted - np.column_stack([x + 0.5, y + 0.5])).max() < 2e-7
 
 
-def test_bins_that_are_no_whole_pixels_are_counted_exactly(compiled):  # noqa: ARG001
+@pytest.mark.usefixtures("compiled")
+def test_bins_that_are_no_whole_pixels_are_counted_exactly():
     wcs = make_wcs(FIELD)
     lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
     grid = grid_of_steps(plane_of_wcs(wcs, FIELD_SHAPE).view, 3.3, 1.7)
