@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.polynomial import chebyshev
 
-from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import Projection, SkyGrid, separation, to_vectors
+from mpl_skyheat.patches import interpolated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
-# Pixels that are large, or cut by the edge of the sky, are split into this many cells a side; half
+# Pixels that are cut by the edge of the sky are split into this many cells a side; half
 # as many on maps of so many pixels, where the edge is that much straighter within a pixel.
 SPLIT = 8
 FINE_MAP = 500
@@ -35,8 +34,22 @@ EDGE_STEPS = 16
 # Pixels with a smaller diagonal (rad) have sides that pass for great circles.
 SMALL = np.radians(1.5)
 
-# Solid angles come from a polynomial of this degree where it holds to this relative accuracy.
-SMOOTH_DEGREE = 10
+# The sides of a pixel near a pole are bent, and no great circles, if they turn by more (rad) from
+# one to the opposite.
+BENT = 0.03
+
+# Pixels that are too large or too bent, but not cut by the edge of the sky, are split into so many
+# cells a side, and into more if these are still too bent (rad).
+CUTS = (3, BENT), (8, np.inf)
+
+# What is shorter (rad) is a point, but for rounding.
+A_POINT = 1e-12
+
+# A smaller change of the solid angle from pixel to pixel does not matter to where in a pixel a map
+# is evaluated.
+STEEP = 0.05
+
+# Solid angles come from polynomials where these hold to this relative accuracy.
 SMOOTH_ACCURACY = 1e-7
 
 
@@ -58,16 +71,23 @@ def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
 
 def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> FloatArray:
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
-    smooth = smooth_solid_angles(grid, to_sky, to_plane)
-    if smooth is not None:
-        return smooth
-    areas, sound, near_sky = corner_solid_angles(grid, to_sky)
-    unrepeated = _unrepeated(grid, to_sky, to_plane)
+    sky = SkyTest(grid, to_sky, to_plane)
+    areas, known = smooth_solid_angles(grid, sky)
+    if known.all():
+        return areas
+    sound, unrepeated = known & (areas > 0), known & (areas > 0)
+    corners, near_sky = _nodes(grid, to_sky, sound, ~known)
+    for row, column in _in_parts(near_sky & ~known):
+        pixels = row, column
+        areas[pixels], sound[pixels] = _areas_within(corners(row, column), SMALL, BENT)
+        unrepeated[pixels] = sky(grid.x.centres[column], grid.y.centres[row])
     sound &= unrepeated
-    for row, column in _in_parts(_inner(near_sky & unrepeated) & ~sound):
-        areas[row, column], sound[row, column] = _large_areas(grid, row, column, to_sky)
+    inner = _inner(near_sky & unrepeated)
+    for cut, most_bent in CUTS:
+        for row, column in _in_parts(inner & ~sound):
+            cells = _cells(grid, row, column, cut, to_sky)
+            areas[row, column], sound[row, column] = _area_of_cells(cells, SMALL, most_bent)
     areas[~sound] = 0.0
-    sky = _SkyTest(grid, to_sky, to_plane)
     split = SPLIT if max(grid.shape) < FINE_MAP else SPLIT // 2
     for row, column in _in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
@@ -75,12 +95,122 @@ def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> Flo
     return areas
 
 
+def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Solid angles from polynomials, and where they are known, which is not near the sky's edge.
+
+    They are so smooth in most of a map that those of a hundred places give them all.
+    """
+
+    def areas_at(x: FloatArray, y: FloatArray) -> FloatArray:
+        vectors, on_sky = sky.vectors(
+            np.stack([x, *(x + 0.5 * grid.x.step * side for side in (-1, 1, 1, -1))]),
+            np.stack([y, *(y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1))]),
+        )
+        areas, sound = _areas_within(vectors[1:], SMALL, BENT)
+        # (A corner at a tear of the sky is projected to its other side.)
+        areas[~(sound & on_sky[0])] = np.nan
+        areas[~on_sky.any(axis=0)] = 0.0
+        return areas[np.newaxis]
+
+    (areas,), known = interpolated(grid, areas_at, sky, rtol=SMOOTH_ACCURACY)
+    return areas, known
+
+
+def _nodes(
+    grid: SkyGrid, to_sky: Projection, is_sky: NDArray[np.bool_], unknown: NDArray[np.bool_]
+) -> tuple[Callable[..., FloatArray], NDArray[np.bool_]]:
+    """Return what gives the corners (4, n, 3) of unknown pixels, and which pixels are near sky.
+
+    ``is_sky`` are those that are known to show it.
+    """
+    on_sky, needed = _at_corners(is_sky), _at_corners(unknown)
+    rows, columns = np.nonzero(needed)
+    vectors = to_vectors(*to_sky(grid.x.edges[columns], grid.y.edges[rows]))
+    number = np.zeros(needed.shape, np.intp)
+    number[needed] = np.arange(len(rows))
+    on_sky[needed] |= np.isfinite(vectors[:, 0])
+    # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
+    touched = on_sky[:-1, :-1] | on_sky[:-1, 1:] | on_sky[1:, :-1] | on_sky[1:, 1:]
+    near_sky = unknown & np.any(_around(touched), axis=0)
+
+    def corners(row: NDArray[np.intp], column: NDArray[np.intp]) -> FloatArray:
+        return np.asarray(
+            [vectors[number[row + i, column + j]] for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
+        )
+
+    return corners, near_sky | is_sky
+
+
+def _at_corners(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the corners of marked pixels."""
+    nodes = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), bool)
+    for rows in (np.s_[:-1], np.s_[1:]):
+        for columns in (np.s_[:-1], np.s_[1:]):
+            nodes[rows, columns] |= pixels
+    return nodes
+
+
+def whole_pixels(
+    grid: SkyGrid, on_sky: NDArray[np.bool_], to_sky: Projection, to_plane: Projection
+) -> NDArray[np.bool_]:
+    """Tell which pixels the edge of the sky does not cut."""
+    # What is cut at a corner may have sky all around.
+    whole = _inner(_inner(on_sky))
+    rows, columns = np.nonzero(on_sky & ~whole)
+    # A hair inside, so that nodes on a branch cut fall on the pixel's side of it.
+    corners = (0.5 - 1e-3) * np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]])
+    x = np.add.outer(grid.x.step * corners[0], grid.x.centres[columns])
+    y = np.add.outer(grid.y.step * corners[1], grid.y.centres[rows])
+    whole[rows, columns] = SkyTest(grid, to_sky, to_plane)(x, y).all(axis=0)
+    return whole
+
+
+def slopes(
+    areas: FloatArray, whole: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
+    """Return the pixels at which the solid angle ω is steep, and ∇ω / ω (per pixel) of these.
+
+    From whole pixels only: the mean of the steps to both sides, or that to one of them.
+    """
+    steep = _at_steps(areas, whole)
+    steep |= _at_steps(areas.T, whole.T).T
+    rows, columns = np.nonzero(steep)
+    if not len(rows):
+        return steep, np.zeros(0), np.zeros(0)
+    known = np.pad(np.where(whole, areas, np.nan), 1, constant_values=np.nan)
+    rows, columns = rows + 1, columns + 1
+    area = known[rows, columns]
+    ahead = np.stack([known[rows, columns + 1], known[rows + 1, columns]]) - area
+    behind = area - np.stack([known[rows, columns - 1], known[rows - 1, columns]])
+    ahead, behind = (
+        np.where(np.isfinite(step), step, other)
+        for step, other in ((ahead, behind), (behind, ahead))
+    )
+    slope_x, slope_y = np.nan_to_num(0.5 * (ahead + behind) / area)
+    return steep, slope_x, slope_y
+
+
+def _at_steps(areas: FloatArray, whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark whole pixels beside such ones, in the next row, that are larger or smaller by far."""
+    below, above = areas[:-1], areas[1:]
+    steep = np.abs(above - below) > STEEP * below
+    steep &= whole[:-1] & whole[1:]
+    marked = np.zeros(areas.shape, bool)
+    marked[:-1] |= steep
+    marked[1:] |= steep
+    return marked
+
+
 def _inner(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which of the marked pixels have marked ones all around."""
+    return np.asarray(np.all(_around(pixels), axis=0))
+
+
+def _around(pixels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return the pixels shifted to all sides; False beyond the edges."""
     ny, nx = pixels.shape
     padded = np.pad(pixels, 1)
-    around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
-    return np.asarray(np.all(around, axis=0))
+    return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
 
 
 def _in_parts(
@@ -92,85 +222,27 @@ def _in_parts(
         yield rows[start : start + 4096], columns[start : start + 4096]
 
 
-def _large_areas(
-    grid: SkyGrid, row: NDArray[np.intp], column: NDArray[np.intp], to_sky: Projection
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Areas of pixels with sky all over them but sides too long for great circles, cut in nine."""
-    t = np.linspace(0, 1, 4)
+def _cells(
+    grid: SkyGrid, row: NDArray[np.intp], column: NDArray[np.intp], cut: int, to_sky: Projection
+) -> FloatArray:
+    """Return the lattice that cuts each pixel in cut × cut cells, as unit vectors."""
+    t = np.linspace(0, 1, cut + 1)
     x = grid.x.edges[column][:, None, None] + grid.x.step * t
     y = grid.y.edges[row][:, None, None] + grid.y.step * t[:, None]
-    areas, sound = _cell_areas(to_vectors(*to_sky(*np.broadcast_arrays(x, y))), SMALL)
+    return to_vectors(*to_sky(*np.broadcast_arrays(x, y)))
+
+
+def _area_of_cells(
+    vectors: FloatArray, largest: float, most_bent: float
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Areas of pixels that are cut in cells, and whether all of a pixel's cells are sound."""
+    areas, sound = _cell_areas(vectors, largest, most_bent)
     return np.asarray(areas.sum(axis=(1, 2))), np.asarray(sound.all(axis=(1, 2)))
 
 
-def smooth_solid_angles(
-    grid: SkyGrid, to_sky: Projection, to_plane: Projection
-) -> FloatArray | None:
-    """Solid angles from a polynomial, or None where it does not reproduce the exact ones.
-
-    A local field's are so smooth that a hundred exact ones give them all. The polynomial is judged
-    at as many other places, the four corners among them.
-    """
-    if min(grid.shape) < 2 * SMOOTH_DEGREE:
-        return None
-    nodes = chebyshev.chebpts1(SMOOTH_DEGREE + 1)
-    checks = np.concatenate([[-1], 0.5 * (nodes[1:] + nodes[:-1]), [1]])
-    areas = _areas_across(grid, nodes, to_sky, to_plane)
-    judges = _areas_across(grid, checks, to_sky, to_plane)
-    if areas is None or judges is None:
-        return None
-    inverse = np.linalg.inv(chebyshev.chebvander(nodes, SMOOTH_DEGREE))
-    coefficients = inverse @ areas @ inverse.T
-
-    def evaluate(x: FloatArray, y: FloatArray) -> FloatArray:
-        columns = chebyshev.chebvander(x, SMOOTH_DEGREE)
-        return np.asarray(chebyshev.chebvander(y, SMOOTH_DEGREE) @ coefficients @ columns.T)
-
-    if not np.allclose(evaluate(checks, checks), judges, rtol=SMOOTH_ACCURACY, atol=0):
-        return None
-    return evaluate(np.linspace(-1, 1, grid.x.count), np.linspace(-1, 1, grid.y.count))
-
-
-def _areas_across(
-    grid: SkyGrid, t: FloatArray, to_sky: Projection, to_plane: Projection
-) -> FloatArray | None:
-    """Solid angles of pixels centred at t × t, with −1 … 1 spanning the grid's pixel centres.
-
-    None if one of them is off the sky, or too large for its sides to pass for great circles.
-    """
-    x, y = np.meshgrid(
-        *(0.5 * (c[0] + c[-1]) + 0.5 * (c[-1] - c[0]) * t for c in (grid.x.centres, grid.y.centres))
-    )
-    if not _SkyTest(grid, to_sky, to_plane)(x, y)[1].all():
-        return None
-    vectors = to_vectors(
-        *to_sky(
-            x + 0.5 * grid.x.step * np.array([-1, 1, 1, -1])[:, None, None],
-            y + 0.5 * grid.y.step * np.array([-1, -1, 1, 1])[:, None, None],
-        )
-    )
-    small = _diagonal(vectors) < SMALL
-    return quadrilateral_area(vectors) if small.all() else None
-
-
-def corner_solid_angles(
-    grid: SkyGrid, to_sky: Projection
-) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Solid angles from the pixels' corners, for which these are sound, and which are near sky."""
-    lon, lat = to_sky(*np.meshgrid(grid.x.edges, grid.y.edges))
-    node = np.isfinite(lon) & np.isfinite(lat)
-    if is_worth(node.size):
-        areas, sound = _compiled_cell_areas(lon, lat)
-    else:
-        areas, sound = _cell_areas(to_vectors(lon, lat), SMALL)
-    touched = np.zeros((grid.shape[0] + 2, grid.shape[1] + 2), bool)
-    touched[1:-1, 1:-1] = node[:-1, :-1] | node[:-1, 1:] | node[1:, :-1] | node[1:, 1:]
-    # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
-    near = touched[:-2] | touched[1:-1] | touched[2:]
-    return areas, sound, near[:, :-2] | near[:, 1:-1] | near[:, 2:]
-
-
-def _cell_areas(vectors: FloatArray, largest: float) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _cell_areas(
+    vectors: FloatArray, largest: float, most_bent: float = np.inf
+) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Areas between the nodes of a lattice (…, ny, nx, 3); 0 and False where they are not sound."""
     corners = np.stack(
         [
@@ -180,19 +252,36 @@ def _cell_areas(vectors: FloatArray, largest: float) -> tuple[FloatArray, NDArra
             vectors[..., 1:, :-1, :],
         ]
     )
+    return _areas_within(corners, largest, most_bent)
+
+
+def _areas_within(
+    corners: FloatArray, largest: float, most_bent: float = np.inf
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Areas of quadrilaterals (4, …, 3) with great circles for sides; 0, False where these are not.
+
+    Their diagonals must be below a limit, and so must be the angles between opposite sides (rad).
+    """
     areas = quadrilateral_area(corners)
     # Corners off the sky are NaN, and so is the area.
     sound = np.isfinite(areas) & (_diagonal(corners) < largest)
+    if np.isfinite(most_bent):
+        sound &= _bend(corners) < most_bent
     return np.where(sound, areas, 0.0), sound
 
 
-def _compiled_cell_areas(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Areas between the nodes of a lattice (deg), as `_cell_areas` gives them."""
-    areas = np.empty((lon.shape[0] - 1, lon.shape[1] - 1))
-    sound = np.empty(areas.shape, bool)
-    lon, lat = np.ascontiguousarray(lon), np.ascontiguousarray(lat)
-    run("cell_areas", lon, lat, 2 * np.sin(0.5 * SMALL), areas, sound)
-    return areas, sound
+def _bend(corners: FloatArray) -> FloatArray:
+    """Return the larger of the angles (rad) between opposite sides of quadrilaterals (4, …, 3)."""
+    a, b, c, d = corners
+    along = np.linalg.norm(_direction(b - a) - _direction(c - d), axis=-1)
+    across = np.linalg.norm(_direction(d - a) - _direction(c - b), axis=-1)
+    return np.asarray(np.fmax(along, across))
+
+
+def _direction(side: FloatArray) -> FloatArray:
+    """Return vectors over their lengths; NaN for a side that is but a point, at a pole."""
+    length = np.linalg.norm(side, axis=-1, keepdims=True)
+    return np.asarray(side / np.where(length > A_POINT, length, np.nan))
 
 
 def _diagonal(corners: FloatArray) -> FloatArray:
@@ -202,40 +291,33 @@ def _diagonal(corners: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class _SkyTest:
+class SkyTest:
     """Tells which points of a plane show sky."""
 
     grid: SkyGrid
     to_sky: Projection
     to_plane: Projection
 
-    def __call__(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Return unit vectors to the sky, and where the sky there is projected to this very point.
+    def __call__(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Tell where the sky that is shown is projected to this very point.
 
         A projection may go on beyond its edge, with sky that it shows elsewhere already.
         """
+        return self._is_back(x, y, *self.to_sky(x, y))
+
+    def vectors(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return unit vectors to the sky, too."""
         lon, lat = self.to_sky(x, y)
+        return to_vectors(lon, lat), self._is_back(x, y, lon, lat)
+
+    def _is_back(
+        self, x: FloatArray, y: FloatArray, lon: FloatArray, lat: FloatArray
+    ) -> NDArray[np.bool_]:
         on_sky = np.isfinite(lon) & np.isfinite(lat)
         x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
         x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
         on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
-        return to_vectors(lon, lat), on_sky
-
-
-def _unrepeated(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> NDArray[np.bool_]:
-    """Tell which pixels' centres come back; all, if none of a sample and of the border fails."""
-    sample_x, sample_y = (
-        np.unique(np.linspace(0, axis.count - 1, 33).astype(int)) for axis in (grid.x, grid.y)
-    )
-    tested = np.zeros(grid.shape, bool)
-    tested[np.ix_(sample_y, sample_x)] = True
-    tested[[0, -1]] = tested[:, [0, -1]] = True
-    x, y = np.meshgrid(grid.x.centres, grid.y.centres)
-    sky = _SkyTest(grid, to_sky, to_plane)
-    vectors, on_sky = sky(x[tested], y[tested])
-    if np.array_equal(np.isfinite(vectors[..., 0]), on_sky):
-        return np.ones(grid.shape, bool)
-    return sky(x, y)[1]
+        return np.asarray(on_sky)
 
 
 def _split_areas(
@@ -243,7 +325,7 @@ def _split_areas(
     bottom: FloatArray,
     width: float,
     height: float,
-    sky: _SkyTest,
+    sky: SkyTest,
     *,
     split: int = SPLIT,
     again: bool = True,
@@ -257,7 +339,7 @@ def _split_areas(
     x, y = np.broadcast_arrays(
         left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
     )
-    vectors, on_sky = sky(x, y)
+    vectors, on_sky = sky.vectors(x, y)
     largest = 4 * SMALL if again else np.inf
     areas, sound = _cell_areas(np.where(on_sky[..., None], vectors, np.nan), largest)
     nodes = _corners(on_sky)
@@ -279,7 +361,7 @@ def _corners(nodes: NDArray[Any]) -> NDArray[Any]:
 
 
 def _clipped_areas(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: _SkyTest
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
 ) -> FloatArray:
     """Areas of the parts on the sky of cells (4, n) that the edge of the sky cuts.
 
@@ -287,7 +369,7 @@ def _clipped_areas(
     sides.
     """
     crossing_x, crossing_y = _edge_crossings(x, y, on_sky, sky)
-    vectors, known = sky(
+    vectors, known = sky.vectors(
         np.stack([x, crossing_x], axis=1).reshape(8, -1),
         np.stack([y, crossing_y], axis=1).reshape(8, -1),
     )
@@ -301,7 +383,7 @@ def _clipped_areas(
 
 
 def _edge_crossings(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: _SkyTest
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
 ) -> tuple[FloatArray, FloatArray]:
     """Return points just on the sky where its edge crosses the sides of cells, by bisection."""
     x_next, y_next, on_next = (np.roll(v, -1, axis=0) for v in (x, y, on_sky))
@@ -311,7 +393,7 @@ def _edge_crossings(
     y_on, y_off = np.where(begins_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
     for _ in range(EDGE_STEPS):
         x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
-        _, is_on = sky(x_mid, y_mid)
+        is_on = sky(x_mid, y_mid)
         x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
         y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
     crossing_x, crossing_y = x.copy(), y.copy()

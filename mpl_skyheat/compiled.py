@@ -6,10 +6,12 @@ The kernels release the GIL, and read and write arrays that they are given.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+from numpy.polynomial import Chebyshev, Polynomial
 
 from mpl_skyheat import compiling, tiles
 
@@ -29,11 +31,28 @@ OFF, _ELSEWHERE = -1, -3
 # decides.
 EDGE = 1e-5
 
-# Points that are evaluated together; those of one tile in vector registers.
-CHUNK = 128
+# Points that are tried together, in vector registers, with the tile of the first of them; and those
+# that are sorted by tile where that fails.
+CHUNK, BLOCK = 64, 2**16
 
 # Longitudes beyond this (deg) have lost digits: they are left to the exact route.
 FAR = 1e4
+
+# Positions that are turned together.
+TURNED = 512
+
+# The power series of sin(r) / r and cos(r) in r², and a polynomial for arctan(t) / t in t², up to
+# t = tan(π/8).
+SINE = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(8))
+COSINE = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(8))
+HALF_TURN_8 = math.tan(math.pi / 8)
+ARCTANGENT = tuple(
+    Chebyshev.interpolate(
+        lambda z: np.arctan(np.sqrt(z)) / np.sqrt(z), 10, domain=[0, HALF_TURN_8**2]
+    )
+    .convert(kind=Polynomial)
+    .coef.tolist()
+)
 
 # Reordering sums is safe here: rounding moves no point by more than 1e-10 pixels.
 FAST = {"contract", "nsz", "arcp"}
@@ -74,38 +93,36 @@ def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
     ) * u + u0
 
 
-@_compile
-def _pixel(x: float, y: float, nx: int, ny: int) -> int:
-    """Return the flat index of the pixel that x and y (in pixels) lie in."""
+@njit(inline="always")
+def _pixel(x: float, y: float, across: float, up: float) -> Any:
+    """Return the flat index of the pixel that x and y (in pixels) lie in.
+
+    Without branches, so that it runs in vector registers.
+    """
     column, row = np.floor(x), np.floor(y)
     dx, dy = x - column, y - row
-    if not ((x > -EDGE) & (x < nx + EDGE) & (y > -EDGE) & (y < ny + EDGE)):
-        return OFF
-    if (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE):
-        return ASK
-    return int(row * nx + column)
+    on_map = (x > -EDGE) & (x < across + EDGE) & (y > -EDGE) & (y < up + EDGE)
+    near = (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE)
+    found = np.int32(row * across + column)
+    found = np.int32(ASK) if near else found
+    return found if on_map else np.int32(OFF)
 
 
-@_compile
-def _find(
-    lon: float,
-    lat: float,
-    bottom: float,
-    per_height: float,
-    first: Any,
-    west: Any,
-    per_width: Any,
-    boxes: Any,
-    child: Any,
-) -> tuple[int, float, float]:
-    """Return the node of the tile that holds a position, and where in it (−1 … 1)."""
+@njit(inline="always")
+def _top(
+    lon: float, lat: float, bottom: float, per_height: float, first: Any, west: Any, per_width: Any
+) -> Any:
+    """Return the tile of the uncut sky that holds a position, and where across it (−1 … 1)."""
     row = min(max(int((lat - bottom) * per_height), 0), len(west) - 1)
     east = lon - west[row]
     east = (east - 360.0 * np.floor(east * (1 / 360.0))) * per_width[row]
     column = min(int(east), first[row + 1] - first[row] - 1)
-    node = first[row] + column
-    u = 2.0 * (east - column) - 1.0
-    v = (lat - boxes[node, 1]) * boxes[node, 3]
+    return first[row] + column, 2.0 * (east - column) - 1.0
+
+
+@njit(inline="always")
+def _part(node: int, u: float, v: float, child: Any) -> Any:
+    """Return the part of a tile that has been cut, down to the last cut, and where in that."""
     while child[node] >= 0:
         right, up = u >= 0, v >= 0
         node = child[node] + int(right) + 2 * int(up)
@@ -123,8 +140,8 @@ def _locate_together(
     Returns how many points are still elsewhere, and how many new ones are to be asked of.
     """
     across, up = float(nx), float(ny)
-    off, ask, elsewhere = np.int32(OFF), np.int32(ASK), np.int32(_ELSEWHERE)
-    outside = off if is_outside else np.int32(0)
+    ask, elsewhere = np.int32(ASK), np.int32(_ELSEWHERE)
+    outside = np.int32(OFF) if is_outside else np.int32(0)
     left, asked = np.int32(0), np.int32(0)
     # Without branches, so that it runs in vector registers.
     for k in range(len(lon)):
@@ -134,13 +151,7 @@ def _locate_together(
         here = (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon[k]) < FAR) & (abs(lat[k]) <= 90.0)
         here &= pixels[k] == elsewhere
         x, y = _polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v)
-        column, row = np.floor(x), np.floor(y)
-        dx, dy = x - column, y - row
-        on_map = (x > -EDGE) & (x < across + EDGE) & (y > -EDGE) & (y < up + EDGE)
-        near = (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE)
-        found = np.int32(row * across + column)
-        found = ask if near else found
-        found = (found if on_map else off) | outside
+        found = _pixel(x, y, across, up) | outside
         pixel = found if here else pixels[k]
         pixels[k] = pixel
         left += np.int32(pixel == elsewhere)
@@ -169,61 +180,137 @@ def locate(
 
     ``hits`` counts the points in each tile that has no polynomial.
     """
-    count = len(lon)
     asked = 0
     is_ordered = True
-    for start in range(0, count, CHUNK):
-        stop = min(start + CHUNK, count)
-        for k in range(start, stop):
-            pixels[k] = _ELSEWHERE
-        left, k = stop - start, start
-        # Where points come in no order, tiles hold but a few of those that follow each other.
-        tries = 4 if is_ordered or (start // CHUNK) % 16 == 0 else 0
-        while tries > 0 and left > CHUNK // 12:
-            while pixels[k] != _ELSEWHERE:
-                k += 1
-            tries -= 1
-            if not (abs(lon[k]) < FAR and abs(lat[k]) <= 90.0):
-                break
-            node, _, _ = _find(
-                lon[k], lat[k], bottom, per_height, first, west, per_width, boxes, child
-            )
-            if child[node] != LEAF and child[node] != OUTSIDE:
-                break
-            before = left
-            left, near = _locate_together(
-                lon[start:stop],
-                lat[start:stop],
-                boxes[node],
-                coefficients[node],
-                child[node] == OUTSIDE,
-                nx,
-                ny,
-                pixels[start:stop],
-            )
-            asked += near
-            is_ordered = before - left > CHUNK // 8
-            if not is_ordered:
-                break
-        if left == 0:
-            continue
-        for k in range(start, stop):
-            if pixels[k] != _ELSEWHERE:
+    # Those that are not in one tile with their neighbours, and where in which tile they are.
+    rows, nodes = np.empty(BLOCK + 1, np.int32), np.empty(BLOCK, np.int32)
+    u, v = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(lon), BLOCK):
+        stop = min(start + BLOCK, len(lon))
+        waiting = 0
+        for low in range(start, stop, CHUNK):
+            high = min(low + CHUNK, stop)
+            pixels[low:high] = _ELSEWHERE
+            left = high - low
+            if (is_ordered or (low // CHUNK) % 4 == 0) and _is_position(lon[low], lat[low]):
+                node, at = _top(lon[low], lat[low], bottom, per_height, first, west, per_width)
+                node, _, _ = _part(node, at, (lat[low] - boxes[node, 1]) * boxes[node, 3], child)
+                if child[node] == LEAF or child[node] == OUTSIDE:
+                    left, near = _locate_together(
+                        lon[low:high],
+                        lat[low:high],
+                        boxes[node],
+                        coefficients[node],
+                        child[node] == OUTSIDE,
+                        nx,
+                        ny,
+                        pixels[low:high],
+                    )
+                    asked += near
+                is_ordered = left < CHUNK // 2
+            if left == 0:
                 continue
-            pixel = ASK
-            if abs(lon[k]) < FAR and abs(lat[k]) <= 90.0:
-                node, u, v = _find(
-                    lon[k], lat[k], bottom, per_height, first, west, per_width, boxes, child
-                )
-                if child[node] == LEAF:
-                    c = coefficients[node]
-                    pixel = _pixel(_polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v), nx, ny)
-                elif child[node] == OUTSIDE:
-                    pixel = OFF
-                else:
-                    hits[node] += 1
-            asked += pixel == ASK
-            pixels[k] = pixel
+            for k in range(low, high):
+                here = pixels[k] == _ELSEWHERE
+                known = _is_position(lon[k], lat[k])
+                pixels[k] = ASK if here and not known else pixels[k]
+                asked += here and not known
+                rows[waiting] = k
+                waiting += here and known
+        # One step at a time, for as few surprises to the processor as can be.
+        for i in range(waiting):
+            k = rows[i]
+            node, u[i] = _top(lon[k], lat[k], bottom, per_height, first, west, per_width)
+            nodes[i], v[i] = node, (lat[k] - boxes[node, 1]) * boxes[node, 3]
+        _find_parts(nodes[:waiting], u, v, child)
+        asked += _locate_sorted(
+            rows[:waiting], nodes[:waiting], u, v, child, coefficients, hits, nx, ny, pixels
+        )
+    return asked
+
+
+@njit(inline="always")
+def _is_position(lon: float, lat: float) -> Any:
+    return (abs(lon) < FAR) & (abs(lat) <= 90.0)
+
+
+@_compile
+def _find_parts(nodes: Any, u: Any, v: Any, child: Any) -> None:
+    """Replace tiles that have been cut by the parts of them that hold points."""
+    cut = np.empty(len(nodes) + 1, np.int32)
+    count = 0
+    for i in range(len(nodes)):
+        cut[count] = i
+        count += child[nodes[i]] >= 0
+    for i in cut[:count]:
+        nodes[i], u[i], v[i] = _part(nodes[i], u[i], v[i], child)
+
+
+@_compile
+def _locate_sorted(
+    rows: Any,
+    nodes: Any,
+    u: Any,
+    v: Any,
+    child: Any,
+    coefficients: Any,
+    hits: Any,
+    nx: int,
+    ny: int,
+    pixels: Any,
+) -> int:
+    """Find the pixels of points in the order of their tiles; return how many are to be asked of."""
+    count = len(rows)
+    end = np.zeros(len(child) + 1, np.int32)
+    for k in range(count):
+        end[nodes[k] + 1] += 1
+    for node in range(len(child)):
+        end[node + 1] += end[node]
+    # end[node] is where the node's points begin, and after this loop where they end.
+    order = np.empty(count, np.int32)
+    for k in range(count):
+        order[end[nodes[k]]] = k
+        end[nodes[k]] += 1
+    across, up = float(nx), float(ny)
+    asked = 0
+    in_order_u, in_order_v = np.empty(count), np.empty(count)
+    found = np.empty(count, np.int32)
+    for i in range(count):
+        in_order_u[i], in_order_v[i] = u[order[i]], v[order[i]]
+    start = 0
+    while start < count:
+        node = nodes[order[start]]
+        stop = end[node]
+        if child[node] == LEAF:
+            asked += _pixels(
+                in_order_u[start:stop],
+                in_order_v[start:stop],
+                coefficients[node],
+                across,
+                up,
+                found[start:stop],
+            )
+        elif child[node] == OUTSIDE:
+            found[start:stop] = OFF
+        else:
+            found[start:stop] = ASK
+            asked += stop - start
+            hits[node] += stop - start
+        start = stop
+    for i in range(count):
+        pixels[rows[order[i]]] = found[i]
+    return asked
+
+
+@_compile
+def _pixels(u: Any, v: Any, c: Any, across: float, up: float, found: Any) -> Any:
+    """Find the pixels of points in one tile; return how many are to be asked of."""
+    asked = np.int32(0)
+    for k in range(len(u)):
+        x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, TERMS, u[k], v[k])
+        pixel = _pixel(x, y, across, up)
+        found[k] = pixel
+        asked += np.int32(pixel == np.int32(ASK))
     return asked
 
 
@@ -259,6 +346,64 @@ def add(pixels: Any, weights: Any, in_core: Any, sums: Any) -> tuple[int, int, i
     return inside, dropped, -1
 
 
+@njit(inline="always")
+def _sine_cosine(angle: float) -> Any:
+    """Return sine and cosine of an angle (deg), to 1e-15; in vector registers, as libm's are not.
+
+    By their power series, on ± 45 deg.
+    """
+    quarter = np.floor(angle * (1 / 90.0) + 0.5)
+    r = (angle - 90.0 * quarter) * (np.pi / 180)
+    z = r * r
+    s, c = SINE, COSINE
+    odd = ((((((s[7] * z + s[6]) * z + s[5]) * z + s[4]) * z + s[3]) * z + s[2]) * z + s[1]) * z
+    even = ((((((c[7] * z + c[6]) * z + c[5]) * z + c[4]) * z + c[3]) * z + c[2]) * z + c[1]) * z
+    sine, cosine = r + r * odd, 1.0 + even
+    turn = quarter - 4.0 * np.floor(0.25 * quarter)
+    is_odd = (turn == 1.0) | (turn == 3.0)
+    first = cosine if is_odd else sine
+    second = sine if is_odd else cosine
+    return (
+        -first if turn >= 2.0 else first,
+        -second if (turn == 1.0) | (turn == 2.0) else second,
+    )
+
+
+@njit(inline="always")
+def _arctangent(y: float, x: float) -> Any:
+    """Return arctan2(y, x), to 1e-15; by a polynomial for ± 22.5 deg."""
+    across, up = abs(x), abs(y)
+    low, high = min(across, up), max(across, up)
+    is_wide = low > HALF_TURN_8 * high
+    top = low - high if is_wide else low
+    bottom = low + high if is_wide else high
+    t = top / (bottom + 1e-300)  # (0 for 0, 0)
+    z, a = t * t, ARCTANGENT
+    terms = (((((a[10] * z + a[9]) * z + a[8]) * z + a[7]) * z + a[6]) * z + a[5]) * z + a[4]
+    terms = (((terms * z + a[3]) * z + a[2]) * z + a[1]) * z + a[0]
+    angle = t * terms + (0.25 * np.pi if is_wide else 0.0)
+    angle = 0.5 * np.pi - angle if up > across else angle
+    angle = np.pi - angle if x < 0 else angle
+    return -angle if y < 0 else angle
+
+
+@_compile
+def _turned(lon: Any, lat: Any, turn: Any, turned_lon: Any, turned_lat: Any) -> None:
+    """Write the longitudes and latitudes (rad) of positions (deg) that are turned by a matrix."""
+    t00, t01, t02 = turn[0, 0], turn[0, 1], turn[0, 2]
+    t10, t11, t12 = turn[1, 0], turn[1, 1], turn[1, 2]
+    t20, t21, t22 = turn[2, 0], turn[2, 1], turn[2, 2]
+    for k in range(len(lon)):
+        c, cosine = _sine_cosine(min(max(lat[k], -90.0), 90.0))
+        sine, b = _sine_cosine(lon[k])
+        a, b = cosine * b, cosine * sine
+        x = t00 * a + t01 * b + t02 * c
+        y = t10 * a + t11 * b + t12 * c
+        z = t20 * a + t21 * b + t22 * c
+        turned_lon[k] = _arctangent(y, x)
+        turned_lat[k] = _arctangent(z, np.sqrt(x * x + y * y))
+
+
 @_compile
 def spread(
     lon: Any,
@@ -279,96 +424,77 @@ def spread(
 
     What is not finite is left out.
     """
-    in_row, in_column = np.zeros(4), np.zeros(4)
-    to_radians = np.pi / 180
-    for k in range(len(lon)):
-        weight = weights[k] if is_weighted else 1.0
-        if not (abs(lon[k]) < np.inf and abs(lat[k]) < np.inf and abs(weight) < np.inf):
-            continue
-        longitude, latitude = lon[k] * to_radians, min(max(lat[k], -90.0), 90.0) * to_radians
-        cosine = np.cos(latitude)
-        a, b, c = cosine * np.cos(longitude), cosine * np.sin(longitude), np.sin(latitude)
-        x = turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c
-        y = turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c
-        z = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c
-        row = np.arctan2(z, np.sqrt(x * x + y * y)) / lat_step
-        column = np.arctan2(y, x) / lon_step
-        if not has_poles and not (abs(row) < 0.5 * rings and abs(column) < 0.5 * columns):
-            continue
-        row += 0.5 * (rings - 1)
-        column += 0.5 * (columns - 1)
-        below, left = np.floor(row), np.floor(column)
-        _spline(row - below, order, in_row)
-        _spline(column - left, order, in_column)
-        top, first = int(below) - order // 2 + pad, int(left) - order // 2 + pad
-        for i in range(order + 1):
-            share = in_row[i] * weight
-            for j in range(order + 1):
-                sums[top + i, first + j] += share * in_column[j]
+    turned_lon, turned_lat = np.empty(TURNED), np.empty(TURNED)
+    for start in range(0, len(lon), TURNED):
+        stop = min(start + TURNED, len(lon))
+        _turned(lon[start:stop], lat[start:stop], turn, turned_lon, turned_lat)
+        for k in range(start, stop):
+            weight = weights[k] if is_weighted else 1.0
+            if not (abs(lon[k]) < np.inf and abs(lat[k]) < np.inf and abs(weight) < np.inf):
+                continue
+            row, column = turned_lat[k - start] / lat_step, turned_lon[k - start] / lon_step
+            if not has_poles and not (abs(row) < 0.5 * rings and abs(column) < 0.5 * columns):
+                continue
+            top, row = _corner(row + 0.5 * (rings - 1), order, pad)
+            left, column = _corner(column + 0.5 * (columns - 1), order, pad)
+            up, across = _spline(row, order), _spline(column, order)
+            for i in range(order + 1):
+                share = up[i] * weight
+                sums[top + i, left] += share * across[0]
+                sums[top + i, left + 1] += share * across[1]
+                if order == 3:
+                    sums[top + i, left + 2] += share * across[2]
+                    sums[top + i, left + 3] += share * across[3]
 
 
 @_compile
-def _spline(t: float, order: int, weights: Any) -> None:
-    """Write the weights of a B-spline of order 1 or 3 on the bins around a point."""
+def read_off(
+    lon: Any,
+    lat: Any,
+    rings: int,
+    columns: int,
+    lat_step: float,
+    lon_step: float,
+    order: int,
+    pad: int,
+    coefficients: Any,
+    values: Any,
+) -> None:
+    """Write the values of a spline on a lattice at positions (rad) on it."""
+    for k in range(len(lon)):
+        if not abs(lon[k]) < np.inf:
+            values[k] = np.nan
+            continue
+        top, row = _corner(lat[k] / lat_step + 0.5 * (rings - 1), order, pad)
+        left, column = _corner(lon[k] / lon_step + 0.5 * (columns - 1), order, pad)
+        up, across = _spline(row, order), _spline(column, order)
+        value = 0.0
+        for i in range(order + 1):
+            along = coefficients[top + i, left] * across[0]
+            along += coefficients[top + i, left + 1] * across[1]
+            if order == 3:
+                along += coefficients[top + i, left + 2] * across[2]
+                along += coefficients[top + i, left + 3] * across[3]
+            value += up[i] * along
+        values[k] = value
+
+
+@njit(inline="always")
+def _corner(place: float, order: int, pad: int) -> Any:
+    """Return the first bin that a spline at a place reaches, and where between bins it is."""
+    below = np.floor(place)
+    return int(below) - order // 2 + pad, place - below
+
+
+@njit(inline="always")
+def _spline(t: float, order: int) -> Any:
+    """Return the weights of a B-spline of order 1 or 3 on the bins around a point."""
     s = 1 - t
     if order == 1:
-        weights[0], weights[1] = s, t
-        return
-    weights[0] = s * s * s / 6
-    weights[1] = (4 - 6 * t * t + 3 * t * t * t) / 6
-    weights[2] = (4 - 6 * s * s + 3 * s * s * s) / 6
-    weights[3] = t * t * t / 6
-
-
-@_compile
-def _write_vectors(lon: Any, lat: Any, vectors: Any) -> None:
-    """Write the unit vectors of a row of positions (deg)."""
-    to_radians = np.pi / 180
-    for k in range(len(lon)):
-        cosine = np.cos(lat[k] * to_radians)
-        vectors[0, k] = cosine * np.cos(lon[k] * to_radians)
-        vectors[1, k] = cosine * np.sin(lon[k] * to_radians)
-        vectors[2, k] = np.sin(lat[k] * to_radians)
-
-
-@_compile
-def _triangle(a: Any, i: int, b: Any, j: int, c: Any, k: int) -> float:
-    """Return the signed solid angle of a triangle, as `areas.quadrilateral_area` does."""
-    ax, ay, az = a[0, i], a[1, i], a[2, i]
-    bx, by, bz = b[0, j], b[1, j], b[2, j]
-    cx, cy, cz = c[0, k], c[1, k], c[2, k]
-    px, py, pz = bx - ax, by - ay, bz - az
-    qx, qy, qz = cx - ax, cy - ay, cz - az
-    triple = ax * (py * qz - pz * qy) + ay * (pz * qx - px * qz) + az * (px * qy - py * qx)
-    dots = ax * bx + ay * by + az * bz + bx * cx + by * cy + bz * cz + cx * ax + cy * ay + cz * az
-    return 2 * np.arctan2(triple, 1 + dots)  # type: ignore[no-any-return]
-
-
-@_compile
-def _square(a: Any, i: int, b: Any, j: int) -> Any:
-    """Return the square of the distance between two vectors."""
-    x, y, z = a[0, i] - b[0, j], a[1, i] - b[1, j], a[2, i] - b[2, j]
-    return x * x + y * y + z * z
-
-
-@_compile
-def cell_areas(lon: Any, lat: Any, longest: float, areas: Any, sound: Any) -> None:
-    """Write the solid angles between the nodes of a lattice (deg), where they are sound.
-
-    They are not, and 0, where a corner is NaN or a diagonal longer than a chord of ``longest``.
-    """
-    ny, nx = areas.shape
-    below, above = np.empty((3, nx + 1)), np.empty((3, nx + 1))
-    _write_vectors(lon[0], lat[0], below)
-    for j in range(ny):
-        _write_vectors(lon[j + 1], lat[j + 1], above)
-        for i in range(nx):
-            area = abs(
-                _triangle(below, i, below, i + 1, above, i + 1)
-                + _triangle(below, i, above, i + 1, above, i)
-            )
-            diagonal = max(_square(below, i, above, i + 1), _square(below, i + 1, above, i))
-            is_sound = abs(area) < np.inf and diagonal < longest * longest
-            sound[j, i] = is_sound
-            areas[j, i] = area if is_sound else 0.0
-        below, above = above, below
+        return s, t, 0.0, 0.0
+    return (
+        s * s * s / 6,
+        (4 - 6 * t * t + 3 * t * t * t) / 6,
+        (4 - 6 * s * s + 3 * s * s * s) / 6,
+        t * t * t / 6,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import View, local_areas, to_positions, to_vectors
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project
-from mpl_skyheat.tiles import ASK, SkyTiles, footprint_of
+from mpl_skyheat.tiles import ASK, Footprint, SkyTiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.sphere import SphereSum
 
     FloatArray = NDArray[np.float64]
+    Positions = tuple[FloatArray, FloatArray]
     # x, y and weights
     Projected = tuple[FloatArray, FloatArray, FloatArray | None]
     Counts = NDArray[np.int64] | FloatArray
@@ -47,6 +49,9 @@ PART = 2**16
 
 # Points that show where tiles are worth it.
 SAMPLE = 2**14
+
+# Fewer rows than these are not worth a second thread.
+ALONE = 2000
 
 # What a compiled route can number.
 MOST_PIXELS = 2**31
@@ -118,11 +123,12 @@ class Tally:
         # What the bounds were taken from can be read again, or it would not have got so far.
         for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
             self._first = self._first or chunk
-            known = self.rows["read"] + len(chunk)
+            # What is smoothed on the sphere has work for compiled code in its pixels, too.
+            known = self.rows["read"] + len(chunk) + (0 if others is None else in_core.size)
             is_compiled = self._plane.frame is not None and is_worth(known)
             can_tile = self._plane.is_smooth and total.total.size < MOST_PIXELS
             if others is not None:
-                others.add(chunk, self._threads if is_compiled else 0)
+                others.add(chunk, is_compiled=is_compiled)
             if self._kept is not None:
                 continue
             if is_compiled and can_tile:
@@ -203,23 +209,27 @@ class CompiledRoute:
     ) -> None:
         assert catalogue.frame is not None
         assert plane.frame is not None
-        self._plane, self._grid, self._threads = plane, grid, threads
+        self._grid, self._threads = grid, threads
+        # One for every thread.
+        self._planes = [plane]
+        if plane.twin is not None:
+            self._planes += [plane.twin() for _ in range(threads - 1)]
         frame, own_frame = catalogue.frame, plane.frame
-
         rotation = frame_rotation(frame, own_frame)
 
-        def to_pixels(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
+        def to_pixels(plane: Plane, lon: FloatArray, lat: FloatArray) -> Positions:
             if rotation is None:
                 x, y = project(plane, frame, lon, lat)
             else:
                 x, y = plane.to_plane(*to_positions(to_vectors(lon, lat) @ rotation.T))
             return grid.x.number(x), grid.y.number(y)
 
-        def to_sky(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        def to_sky(x: FloatArray, y: FloatArray) -> Positions:
             sky = plane.to_sky(grid.x.place(x), grid.y.place(y))
             return change_frame(*sky, own_frame, frame)
 
-        self._tiles = SkyTiles(to_pixels, grid.shape, footprint_of(to_sky, grid.shape))
+        each = [partial(to_pixels, plane) for plane in self._planes]
+        self._tiles = SkyTiles(each, grid.shape, Footprint(to_sky, grid.shape))
         self._others: list[NDArray[np.int64]] = []
 
     def add(
@@ -258,7 +268,7 @@ class CompiledRoute:
             asked.append(start + self._count_batch(pool, lon, lat, counts))
             start += len(lon)
             if sum(map(len, asked)) >= PART or start == len(chunk):
-                pixels, without = self._ask(chunk, np.concatenate(asked))
+                pixels, without = self._ask(pool, chunk, np.concatenate(asked))
                 run("tally", pixels, counts[0])
                 dropped += without
                 asked = []
@@ -297,7 +307,7 @@ class CompiledRoute:
             assert weights is not None
             pixels = self._located(pool, lon, lat)
             asked = np.flatnonzero(pixels == ASK)
-            pixels[asked], _ = self._ask(chunk, start + asked)
+            pixels[asked], _ = self._ask(pool, chunk, start + asked)
             lost = asked[~(np.isfinite(lon[asked]) & np.isfinite(lat[asked]))]
             if len(lost):
                 # They are dropped with those that have no weight.
@@ -351,31 +361,38 @@ class CompiledRoute:
         tree = t.boxes, t.child, t.coefficients
         return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
 
-    def _ask(self, chunk: Catalogue, rows: NDArray[np.intp]) -> tuple[Pixels, int]:
+    def _ask(
+        self, pool: ThreadPoolExecutor, chunk: Catalogue, rows: NDArray[np.intp]
+    ) -> tuple[Pixels, int]:
         """Return the pixels of rows by the exact route, and how many of them are dropped."""
-        pixels, dropped = np.full(len(rows), -1, np.int32), 0
-        for start in range(0, len(rows), PART):
-            part = slice(start, start + PART)
+        pixels = np.full(len(rows), -1, np.int32)
+        dropped = [0] * len(self._planes)
+
+        def work(number: int, part: slice) -> None:
             block = chunk.rows(rows[part])
-            x, y = project(self._plane, chunk.frame, block.lon, block.lat)
+            x, y = project(self._planes[number], chunk.frame, block.lon, block.lat)
             on_grid, found = self._grid.index(x, y)
             at = np.arange(len(rows[part])) if block.kept is None else np.flatnonzero(block.kept)
             pixels[part][at[on_grid]] = found
-            dropped += block.dropped
-        return pixels, dropped
+            dropped[number] += block.dropped
+
+        _in_threads(pool, len(self._planes), len(rows), work)
+        return pixels, sum(dropped)
 
 
 def _in_threads(
     pool: ThreadPoolExecutor, threads: int, count: int, work: Callable[[int, slice], Any]
 ) -> None:
     """Share 0 … count among threads; ``work`` gets the number of a thread and a part at a time."""
+    size = max(min(PART, -(-count // threads)), 1)
 
     def share(number: int) -> None:
-        for start in range(number * PART, count, threads * PART):
-            work(number, slice(start, min(start + PART, count)))
+        for start in range(number * size, count, threads * size):
+            work(number, slice(start, min(start + size, count)))
 
-    if threads == 1:
-        share(0)
+    if threads == 1 or count < ALONE:
+        for part in range(threads):
+            share(part)
         return
     for _ in pool.map(share, range(threads)):
         pass

@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.areas import SPLIT, solid_angles
-from mpl_skyheat.counting import Tally
+from mpl_skyheat.counting import Tally, thread_count
 from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
     UNKNOWN,
@@ -151,7 +151,8 @@ def make_map(
         from mpl_skyheat.sphere import SphereSum
 
         terms = kernels.angular_terms
-        sphere = SphereSum(catalogue.frame, plane, centre, grid, area, terms)
+        threads = thread_count(options.threads)
+        sphere = SphereSum(catalogue.frame, plane, centre, grid, area, terms, threads)
     counts = tally.counts(wide, core, sphere)
     tally.warn_if_all_are_outside(centre)
     _add_slivers(area, counts)

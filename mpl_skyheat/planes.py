@@ -6,6 +6,7 @@ view. The rest of the package sees planes only.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ from astropy.wcs.wcsapi import (
 from mpl_skyheat.grid import UNKNOWN, Axis, Projection, SkyGrid, View
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float64]
@@ -67,6 +70,8 @@ class Plane:
     has_pixels: bool = True
     # Whether polynomials may stand for it on tiles: it has no features that are smaller than those.
     is_smooth: bool = True
+    # Makes an equal plane that another thread may use at the same time: WCSs are not made for that.
+    twin: Callable[[], Plane] | None = None
 
 
 def _same(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
@@ -315,6 +320,7 @@ def celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool
     ValueError
         If its two axes are not celestial.
     """
+    original = wcs
     claimed = _claimed_frame(wcs)
     frame = _true_frame(wcs, claimed, header)
     corrected = None if frame is claimed else frame
@@ -341,7 +347,19 @@ def celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool
             np.asarray(world[latitude]) * factors[1],
         )
 
-    return Plane(to_plane, to_sky, frame, view, wcs, is_smooth=_is_smooth(header))
+    def twin() -> Plane:
+        return celestial_plane(deepcopy(original), view, header=header, swap=swap)
+
+    can_twin = isinstance(original, WCS)
+    return Plane(
+        to_plane,
+        to_sky,
+        frame,
+        view,
+        wcs,
+        is_smooth=_is_smooth(header),
+        twin=twin if can_twin else None,
+    )
 
 
 # Where the models are that have no steps, kinks or tables; and some that are elsewhere.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.binning import Accumulator
-from mpl_skyheat.compiling import run
+from mpl_skyheat.compiling import is_worth, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,10 +195,12 @@ def _spline_weights(position: FloatArray, order: int) -> tuple[NDArray[np.intp],
 class SmoothSphere:
     """The sum of a kernel over spread points, per steradian, anywhere on a lattice."""
 
-    def __init__(self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel) -> None:
+    def __init__(
+        self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel, threads: int = 1
+    ) -> None:
         from scipy import fft
 
-        self._lattice, self._order = lattice, kernel.spline_order
+        self._lattice, self._order, self._threads = lattice, kernel.spline_order, threads
         waves = fft.rfft(bins, axis=1)
         if self._order == 3:
             # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
@@ -235,14 +237,41 @@ class SmoothSphere:
             smooth = np.pad(smooth, ((PAD, PAD), (0, 0)))
         return np.pad(smooth, ((0, 0), (PAD, PAD)), mode="wrap")
 
-    def __call__(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+    def __call__(self, places: tuple[FloatArray, FloatArray]) -> FloatArray:
         """Return the density (per sr) at positions (rad); exactly zero out of reach of all."""
+        values = self._compiled(*places) if is_worth(len(places[0])) else self._exact(*places)
+        return np.where(values <= self._noise, 0.0, values)
+
+    def _exact(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         from scipy.ndimage import map_coordinates
 
-        row, column = self._lattice.position(lon, lat)
+        values = np.full(lon.shape, np.nan)
+        known = np.isfinite(lon)
+        row, column = self._lattice.position(lon[known], lat[known])
         places = np.stack([row + PAD, column + PAD])
-        values = map_coordinates(self._coefficients, places, order=self._order, prefilter=False)
-        return np.where(values > self._noise, values, 0.0)
+        values[known] = map_coordinates(
+            self._coefficients, places, order=self._order, prefilter=False
+        )
+        return values
+
+    def _compiled(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        """Read off in threads, by compiled code."""
+        values = np.empty(lon.shape)
+        bounds = np.linspace(0, len(lon), self._threads + 1).astype(int)
+        lattice = self._lattice
+        size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
+
+        def work(part: int) -> None:
+            rows = slice(bounds[part], bounds[part + 1])
+            run(
+                "read_off", lon[rows], lat[rows], *size, self._order, PAD,
+                self._coefficients, values[rows],
+            )  # fmt: skip
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            for _ in pool.map(work, range(self._threads)):
+                pass
+        return values
 
 
 def _convolve_rings(

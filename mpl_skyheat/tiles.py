@@ -12,7 +12,8 @@ the tile without crossing so much of its surroundings that one of the points mus
 
 from __future__ import annotations
 
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from mpl_skyheat.grid import to_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.intp]
     # lon, lat (deg) → x, y in pixels of the map, whose edges are at whole numbers
     ToPixels = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+    # The other way.
+    ToSky = ToPixels
 
 # Total degree of the polynomials, and the number of their terms.
 DEGREE = 9
@@ -49,6 +52,9 @@ REACH = 1.2
 # More than this (pixels) is no matter of the polynomial's degree.
 TEAR = 1e-2
 
+# A step (pixels) so many times as long as others of a tile crosses a tear.
+LEAP = 20
+
 # Points along each side at which they are compared.
 CHECKS = 7
 
@@ -65,6 +71,9 @@ WORTH = TERMS + CHECKS**2
 # has an edge on it.
 LATTICE, FINE_LATTICE = 65, 257
 
+# Fewer tiles than these are not worth a second thread.
+ALONE = 20
+
 # No more tiles are made once so many have been, of which fewer than this fraction could be.
 ENOUGH, FEW = 2000, 0.1
 
@@ -77,9 +86,13 @@ class SkyTiles:
     them in a degree. ``boxes`` has, for each node, longitude
     and latitude of its centre and the factors that turn offsets from it into −1 … 1; ``child`` the
     first of its four parts, or what it is; ``coefficients`` its polynomials for x and y.
+
+    ``to_pixels`` are as many of the same function as there are threads to share it.
     """
 
-    def __init__(self, to_pixels: ToPixels, shape: tuple[int, int], footprint: Footprint) -> None:
+    def __init__(
+        self, to_pixels: Sequence[ToPixels], shape: tuple[int, int], footprint: Footprint
+    ) -> None:
         self._to_pixels, self._shape, self._footprint = to_pixels, shape, footprint
         lon, lat, radius = footprint.circle
         self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
@@ -155,17 +168,29 @@ class SkyTiles:
 
     def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return what each box is, and the polynomials of those that have one."""
+        if len(self._to_pixels) == 1 or len(boxes) < ALONE:
+            return self._fitted_alone(self._to_pixels[0], boxes)
+        parts = np.array_split(boxes, len(self._to_pixels))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            found = list(pool.map(self._fitted_alone, self._to_pixels, parts))
+        kinds, coefficients = zip(*found, strict=True)
+        return np.concatenate(kinds), np.concatenate(coefficients)
+
+    def _fitted_alone(self, to_pixels: ToPixels, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Do so in one thread."""
         kind = np.full(len(boxes), TORN)
         coefficients = np.zeros((len(boxes), 2 * TERMS))
         down, up = _ranges(boxes)
-        there = self._evaluated(boxes, _places(down, up, *_even()))
+        there = _evaluated(to_pixels, boxes, _places(down, up, *_even()))
         ny, nx = self._shape
         with np.errstate(invalid="ignore"):
             x, y = there[..., 0], there[..., 1]
             on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
-        kind[~on_map.any(axis=1) & ~self._footprint.is_near(boxes)] = OUTSIDE
-        todo = np.flatnonzero((kind == TORN) & np.isfinite(there).all(axis=(1, 2)))
-        values = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
+        away = np.flatnonzero(~on_map.any(axis=1))
+        if len(away):
+            kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
+        todo = np.flatnonzero((kind == TORN) & ~_is_torn(there))
+        values = _evaluated(to_pixels, boxes[todo], _places(down[todo], up[todo], *_padua()))
         # Most tiles are far from the poles, and alike.
         alike, group = np.unique(np.stack([down, up])[:, todo], axis=1, return_inverse=True)
         for number, pair in enumerate(alike.T):
@@ -178,42 +203,61 @@ class SkyTiles:
             coefficients[todo[here]] = terms.transpose(0, 2, 1).reshape(len(here), -1)
         return kind, coefficients
 
-    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> FloatArray:
-        """Return x and y, of shape (boxes, places, 2), at places in −1 … 1 of boxes."""
-        lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
-        lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
-        x, y = self._to_pixels(lon.ravel() % 360, lat.ravel())
-        return np.stack([x.reshape(lon.shape), y.reshape(lon.shape)], axis=-1)
+
+def _evaluated(to_pixels: ToPixels, boxes: FloatArray, places: FloatArray) -> FloatArray:
+    """Return x and y, of shape (boxes, places, 2), at places in −1 … 1 of boxes."""
+    lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
+    lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
+    x, y = to_pixels(lon.ravel() % 360, lat.ravel())
+    return np.stack([x.reshape(lon.shape), y.reshape(lon.shape)], axis=-1)
 
 
 class Footprint:
-    """Where on the sky, in the longitudes and latitudes of a catalogue, a map lies."""
+    """Where on the sky, in the longitudes and latitudes of a catalogue, a map lies.
 
-    def __init__(self, lon: FloatArray, lat: FloatArray) -> None:
-        """Take the positions (deg; NaN: none) of an even lattice over the map."""
+    ``to_sky`` takes pixels, with edges at whole numbers.
+    """
+
+    def __init__(self, to_sky: ToSky, shape: tuple[int, int]) -> None:
+        self._to_sky, self._shape = to_sky, shape
+        self._vectors = self._lattice(LATTICE)
+
+    def _lattice(self, count: int) -> FloatArray:
+        """Return the positions of an even lattice over the map; NaN where there is no sky."""
+        ny, nx = self._shape
+        x, y = np.meshgrid(np.linspace(0, nx, count), np.linspace(0, ny, count))
+        lon, lat = (v.reshape(x.shape) for v in self._to_sky(x.ravel(), y.ravel()))
+        return to_vectors(lon, lat)
+
+    @cached_property
+    def _trees(self) -> list[tuple[float, Any]]:
+        """Positions all over the map, and how far it may go on around them."""
         from scipy.spatial import KDTree
 
-        vectors = to_vectors(lon, lat)
-        known = np.isfinite(lon) & np.isfinite(lat)
-        self._known = vectors[known]
+        vectors = self._vectors
+        if not np.isfinite(vectors).all():
+            vectors = self._lattice(FINE_LATTICE)
+        known = np.isfinite(vectors[..., 0])
         # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
         # some projections stand still: there a step goes 2.4 times as far as the one before.
-        positions, reach = self._known, 4 * _longest_steps(vectors)[known]
+        positions, reach = vectors[known], 4 * _longest_steps(vectors)[known]
         reach[reach == 0] = 4  # nothing is known around these
-        self._trees = []
+        trees = []
         while len(reach):
             near = reach >= 0.5 * reach.max()
-            self._trees.append((float(reach.max()), KDTree(positions[near])))
+            trees.append((float(reach.max()), KDTree(positions[near])))
             positions, reach = positions[~near], reach[~near]
+        return trees
 
     @property
     def circle(self) -> tuple[float, float, float]:
         """Centre and radius (deg) of a circle around the map; on the equator if that is wide."""
-        mean = self._known.sum(axis=0) if len(self._known) else np.zeros(3)
+        known = self._vectors[np.isfinite(self._vectors[..., 0])]
+        mean = known.sum(axis=0) if len(known) else np.zeros(3)
         length = np.linalg.norm(mean)
-        if length < 0.5 * max(len(self._known), 1):
+        if length < 0.5 * max(len(known), 1):
             return 0.0, 0.0, 180.0
-        distance = np.linalg.norm(self._known - mean / length, axis=1).max()
+        distance = np.linalg.norm(known - mean / length, axis=1).max()
         radius = float(np.degrees(2 * np.arcsin(min(0.5 * distance, 1.0))))
         lon, lat = np.arctan2(mean[1], mean[0]), np.arcsin(mean[2] / length)
         return float(np.degrees(lon)), float(np.degrees(lat)), radius
@@ -247,6 +291,20 @@ def _even() -> tuple[FloatArray, FloatArray]:
     """Return an even lattice over −1 … 1, with its edges."""
     s, t = np.meshgrid(*2 * (np.linspace(-1, 1, CHECKS),))
     return np.asarray(s, float).ravel(), np.asarray(t, float).ravel()
+
+
+def _is_torn(there: FloatArray) -> NDArray[np.bool_]:
+    """Tell where positions on even lattices (boxes, places, 2) are lost, or leap.
+
+    What leaps is not worth the values at the nodes.
+    """
+    torn = ~np.isfinite(there).all(axis=(1, 2))
+    lattice = there.reshape(len(there), CHECKS, CHECKS, 2)
+    for axis in (1, 2):
+        with np.errstate(invalid="ignore"):
+            steps = np.abs(np.diff(lattice, axis=axis)).sum(axis=-1).reshape(len(there), -1)
+            torn |= steps.max(axis=1) > LEAP * (np.median(steps, axis=1) + 1)
+    return np.asarray(torn)
 
 
 @cache
@@ -289,14 +347,3 @@ def _terms(places: FloatArray) -> FloatArray:
     u, v = places.T
     powers = [(i, j) for i in range(DEGREE, -1, -1) for j in range(DEGREE - i, -1, -1)]
     return np.column_stack([u**i * v**j for i, j in powers])
-
-
-def footprint_of(to_sky: Any, shape: tuple[int, int]) -> Footprint:
-    """Return the footprint of a map; ``to_sky`` takes pixels, with edges at whole numbers."""
-    ny, nx = shape
-    for count in (LATTICE, FINE_LATTICE):
-        x, y = np.meshgrid(np.linspace(0, nx, count), np.linspace(0, ny, count))
-        lon, lat = (v.reshape(x.shape) for v in to_sky(x.ravel(), y.ravel()))
-        if np.isfinite(lon).all():
-            break
-    return Footprint(lon, lat)

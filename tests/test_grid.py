@@ -1,5 +1,7 @@
 """Solid angles, pixel sizes and edges of map pixels, against analytic values, astropy and numpy."""
 
+from types import SimpleNamespace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from mpl_skyheat import sky_map
-from mpl_skyheat.areas import corner_solid_angles, smooth_solid_angles
-from mpl_skyheat.grid import Axis, View, grid_of_bins, native_grid
+from mpl_skyheat import areas, patches, sky_map
+from mpl_skyheat.areas import SkyTest, smooth_solid_angles
+from mpl_skyheat.grid import Axis, SkyGrid, View, grid_of_bins, native_grid
 from mpl_skyheat.planes import plane_of_wcs
 
 ARCMIN = np.radians(1 / 60)
@@ -175,19 +178,69 @@ def test_tiny_pixels_keep_their_area(shape, crval):
     ],
     ids=["TAN", "rotated", "pole", "0h", "SIP", "ZEA", "SIN", "CAR", "AIT"],
 )
-def test_the_polynomial_gives_the_solid_angles_of_the_corners(wcs, shape):
+def test_a_polynomial_gives_the_solid_angles_of_all_of_a_field(wcs, shape, monkeypatch):
     plane = plane_of_wcs(wcs, shape)
     grid = native_grid(plane.view)
-    smooth = smooth_solid_angles(grid, plane.to_sky, plane.to_plane)
-    assert smooth is not None
-    exact, sound, _ = corner_solid_angles(grid, plane.to_sky)
-    assert sound.all()
-    np.testing.assert_allclose(smooth, exact, rtol=1e-6)
+    smooth, known = smooth_solid_angles(grid, SkyTest(grid, plane.to_sky, plane.to_plane))
+    assert known.all()
+    np.testing.assert_allclose(smooth, pixel_by_pixel(plane, grid, monkeypatch), rtol=1e-6)
 
 
-def test_there_is_no_polynomial_where_a_map_shows_the_edge_of_the_sky():
-    plane = plane_of_wcs(all_sky_wcs("AIT"), (90, 180))
-    assert smooth_solid_angles(native_grid(plane.view), plane.to_sky, plane.to_plane) is None
+def pixel_by_pixel(plane, grid, monkeypatch):
+    """Return the solid angles without any polynomial."""
+    monkeypatch.setattr(patches, "SMALLEST_GRID", 10**9)
+    return areas.solid_angles(grid, plane.to_sky, plane.to_plane)
+
+
+@pytest.mark.parametrize(
+    ("code", "more"),
+    [(code, {}) for code in ("AIT", "MOL", "CAR", "SIN", "ZEA", "HPX", "TSC", "SFL", "XPH")]
+    + [
+        ("ZPN", {"PV2_0": 0.0, "PV2_1": 1.0, "PV2_3": -0.03}),
+        ("COE", {"PV2_1": 45.0, "PV2_2": 25.0}),
+        ("CAR", {"crval": (40, 0), "crpix": (600.5, 360.5)}),
+    ],
+)
+def test_polynomials_on_blocks_give_the_solid_angles_of_an_all_sky_map(code, more, monkeypatch):
+    more = {"crval": (0, 0), "crpix": (400.5, 200.5)} | more
+    plane = plane_of_wcs(make_wcs(code, cdelt=0.45, **more), (400, 800))
+    grid = native_grid(plane.view)
+    _, known = smooth_solid_angles(grid, SkyTest(grid, plane.to_sky, plane.to_plane))
+    assert known.mean() > 0.2
+    found = areas.solid_angles(grid, plane.to_sky, plane.to_plane)
+    exact = pixel_by_pixel(plane, grid, monkeypatch)
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    assert 0 < (found > 0).mean() < 1 or code == "CAR"
+
+
+@pytest.mark.parametrize("at", [(0.0, 0.0), (31.5, -3.0), (31.9, 8.0), (40.3, 40.3)])
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_edge_that_grazes_a_block_is_seen(at, side, monkeypatch):
+    """Sky on one side of a right angle, whose tip is anywhere in a block or just outside."""
+    grid = SkyGrid(Axis(-0.5, 1.0, 64), Axis(-0.5, 1.0, 64))
+
+    def to_sky(x, y):
+        inside = np.abs(x - 31.5 - 0.02 * at[1]) < y - at[0]
+        lost = inside if side else ~inside
+        return np.where(lost, np.nan, 0.1 * x), np.where(lost, np.nan, 0.1 * y)
+
+    def to_plane(lon, lat):
+        return 10 * lon, 10 * lat
+
+    plane = SimpleNamespace(to_sky=to_sky, to_plane=to_plane)
+    found = areas.solid_angles(grid, to_sky, to_plane)
+    np.testing.assert_allclose(found, pixel_by_pixel(plane, grid, monkeypatch), rtol=1e-6)
+
+
+@pytest.mark.parametrize("code", ["AIT", "MOL", "SFL", "ZEA", "CEA"])
+def test_pixels_of_equal_area_projections_have_equal_areas_up_to_the_poles(code):
+    wcs = make_wcs(code, crval=(0, 0), crpix=(360.5, 180.5), cdelt=0.5)
+    omega = solid_angles(wcs, (360, 720)) / np.radians(0.5) ** 2
+    error = np.abs(omega - 1)[ndimage.binary_erosion(omega > 0, np.ones((3, 3)))]
+    # (A few pixels beside a pole span tens of degrees in longitude.)
+    assert error.max() < 0.1
+    assert (error > 0.01).mean() < 1e-3
+    assert np.median(error) < 2e-5
 
 
 @pytest.mark.parametrize("projection", ["AIT", "SIN"])

@@ -92,8 +92,9 @@ def test_a_gaussian_is_right_everywhere_on_the_sky(stars, sky, sigma):
     expected = exact(Gaussian(sigma), stars, centres)
     found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
     error = np.abs(found / expected - 1)
-    assert error.max() < 1e-3
-    assert np.median(error) < 1e-4
+    # Where pixels narrow to a pole or a limb, values are moved a little, to keep the integral.
+    assert error.max() < (0.01 if sky in ("CAR", "SIN") else 1e-3)
+    assert np.median(error) < 3e-4
 
 
 @pytest.mark.parametrize(
@@ -141,10 +142,9 @@ def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
     source = SkyCoord(*PLACES[place], unit="deg")
     sigma = 4 * u.deg  # two map pixels
     skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
-    # Pixels have the value at their centre, and their sum is a midpoint rule: where the edge of
-    # the sky cuts them, or those of a cylindrical projection end in a pole, it is less exact.
+    # A pixel that the edge of the sky cuts has the value at its centre: there, the sum is a little
+    # less exact.
     loss = {("AIT", "edge of the map"): 2e-3, ("AIT", "Galactic pole"): 2e-3}
-    loss[("CAR", "Galactic pole")] = 0.012
     assert np.nansum(skymap.data) == pytest.approx(1, abs=loss.get((sky, place), 1e-3))
     rows, columns = np.nonzero(np.nan_to_num(skymap.data) > 0)
     centres = skymap.wcs.pixel_to_world(columns, rows).icrs

@@ -1,0 +1,189 @@
+"""Functions of a map's pixels that are smooth over most of it, from a few of their values.
+
+The grid is cut into blocks, down to a certain size, on which the function is interpolated at
+Chebyshev nodes and compared at points between them. Where it has an edge, a pole or a tear, nothing
+is known at the end: that is left to whoever asks, to be evaluated pixel by pixel.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.grid import Axis, SkyGrid
+
+    FloatArray = NDArray[np.float64]
+    # Positions x, y on the plane, of one shape → k values, of shape (k, *shape); NaN if there are
+    # none.
+    Values = Callable[[FloatArray, FloatArray], FloatArray]
+    # Tells which positions show sky.
+    IsSky = Callable[[FloatArray, FloatArray], NDArray[np.bool_]]
+
+DEGREE = 10
+
+# A grid with a shorter side (pixels) is not worth it, and blocks are not cut to less than this.
+SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
+
+# How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: an edge
+# of the sky that grazes the block must then be seen by some point. (Points are at most 0.15 apart.)
+REACH = 0.1
+
+# Blocks that are evaluated together.
+TOGETHER = 32
+
+
+class Interpolated(NamedTuple):
+    """Values of shape (k, ny, nx), and where they are known (elsewhere 0)."""
+
+    values: FloatArray
+    known: NDArray[np.bool_]
+
+
+def interpolated(
+    grid: SkyGrid,
+    function: Values,
+    is_sky: IsSky,
+    *,
+    number: int = 1,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+) -> Interpolated:
+    """Interpolate a function over the pixels of a grid, to a relative or an absolute accuracy."""
+    values = np.zeros((number, *grid.shape))
+    known = np.zeros(grid.shape, bool)
+    if min(grid.shape) < SMALLEST_GRID:
+        return Interpolated(values, known)
+    ny, nx = grid.shape
+    is_even = _bordered(grid, is_sky)
+    # Bottom, top, left and right of each block.
+    todo = np.array([[0, ny, 0, nx]])
+    while len(todo):
+        blocks, todo = todo[-TOGETHER:], todo[:-TOGETHER]
+        hopeful = is_even(blocks)
+        fits, coefficients = _fitted(grid, blocks[hopeful], function, number, rtol, atol)
+        for block, terms in zip(blocks[hopeful][fits], coefficients[fits], strict=True):
+            inner = np.s_[block[0] : block[1], block[2] : block[3]]
+            values[:, *inner] = _evaluated(grid, block, terms)
+            known[inner] = True
+        hopeful[hopeful] = fits
+        todo = np.concatenate([todo, _cut(blocks[~hopeful])])
+    return Interpolated(values, known)
+
+
+def _bordered(grid: SkyGrid, is_sky: IsSky) -> Callable[[NDArray[np.intp]], NDArray[np.bool_]]:
+    """Return what tells whether blocks have sky all along their part of the border, or nowhere.
+
+    The comparison cannot reach beyond that.
+    """
+    x, y = grid.x.centres, grid.y.centres
+    rows = is_sky(*np.meshgrid(x, y[[0, -1]]))
+    columns = is_sky(*np.meshgrid(x[[0, -1]], y)).T
+    # Pixels with sky up to each place along the sides.
+    bottom, top, left, right = (np.append(0, np.cumsum(side)) for side in (*rows, *columns))
+
+    def is_even(blocks: NDArray[np.intp]) -> NDArray[np.bool_]:
+        low, high, first, last = blocks.T
+        even: NDArray[np.bool_] = np.ones(len(blocks), bool)
+        for at_side, sky, start, stop in (
+            (low == 0, bottom, first, last),
+            (high == len(y), top, first, last),
+            (first == 0, left, low, high),
+            (last == len(x), right, low, high),
+        ):
+            number = sky[stop] - sky[start]
+            even = even & (~at_side | (number == 0) | (number == stop - start))
+        return even
+
+    return is_even
+
+
+def _fitted(
+    grid: SkyGrid, blocks: NDArray[np.intp], function: Values, number: int, rtol: float, atol: float
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Return which blocks have a polynomial, and its terms, of shape (blocks, k, y, x)."""
+    nodes, checks, to_terms, from_terms = _points()
+    terms = np.zeros((len(blocks), number, len(nodes), len(nodes)))
+    fits = np.zeros(len(blocks), bool)
+    if not len(blocks):
+        return fits, terms
+    judges = _across(grid, blocks, checks, function)
+    fits = np.isfinite(judges).all(axis=(1, 2, 3))
+    if not fits.any():
+        return fits, terms
+    values = _across(grid, blocks[fits], nodes, function)
+    terms[fits] = to_terms @ values @ to_terms.T
+    with np.errstate(invalid="ignore"):
+        error = np.abs(from_terms @ terms[fits] @ from_terms.T - judges[fits])
+        fits[fits] = (error <= rtol * np.abs(judges[fits]) + atol).all(axis=(1, 2, 3))
+    return fits, terms
+
+
+@cache
+def _points() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return nodes and checks in −1 … 1, what takes values at the nodes to terms, these to checks.
+
+    The checks are between the nodes, and at both ends.
+    """
+    nodes = np.asarray(chebyshev.chebpts1(DEGREE + 1), float)
+    checks = np.concatenate([[-1.0], 0.5 * (nodes[1:] + nodes[:-1]), [1.0]])
+    to_terms = np.asarray(np.linalg.inv(chebyshev.chebvander(nodes, DEGREE)), float)
+    return nodes, checks, to_terms, np.asarray(chebyshev.chebvander(checks, DEGREE), float)
+
+
+def _across(grid: SkyGrid, blocks: NDArray[np.intp], t: FloatArray, function: Values) -> FloatArray:
+    """Return the function at t × t in −1 … 1 of blocks, of shape (blocks, k, y, x)."""
+    y = _places(grid.y, blocks[:, 0], blocks[:, 1], t)[:, :, None]
+    x = _places(grid.x, blocks[:, 2], blocks[:, 3], t)[:, None, :]
+    return np.moveaxis(function(*np.broadcast_arrays(x, y)), 0, 1)
+
+
+def _range(
+    axis: Axis, start: NDArray[np.intp], stop: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the numbers of the first and last pixel that the comparison reaches to."""
+    reach = REACH * 0.5 * (stop - start)
+    return np.maximum(start - reach, 0), np.minimum(stop - 1 + reach, axis.count - 1)
+
+
+def _places(
+    axis: Axis, start: NDArray[np.intp], stop: NDArray[np.intp], t: FloatArray
+) -> FloatArray:
+    """Return the places on the plane, of shape (blocks, t), where −1 … 1 are pixel centres."""
+    first, last = _range(axis, start, stop)
+    numbers = 0.5 * (first + last)[:, None] + 0.5 * (last - first)[:, None] * t
+    return axis.place(numbers + 0.5)
+
+
+def _evaluated(grid: SkyGrid, block: NDArray[np.intp], terms: FloatArray) -> FloatArray:
+    """Return the values of a polynomial in all pixels of its block."""
+    vanders = []
+    for axis, start, stop in ((grid.y, *block[:2]), (grid.x, *block[2:])):
+        first, last = _range(axis, start, stop)
+        t = (2 * np.arange(start, stop) - (first + last)) / (last - first)
+        vanders.append(chebyshev.chebvander(t, DEGREE))
+    return np.asarray(vanders[0] @ terms @ vanders[1].T)
+
+
+def _cut(blocks: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Cut blocks in two along each side that is long enough; others are given up."""
+    sides = blocks[:, 1::2] - blocks[:, ::2]
+    blocks, sides = (v[(sides >= 2 * SMALLEST).any(axis=1)] for v in (blocks, sides))
+    for axis in (0, 1):
+        low, high = 2 * axis, 2 * axis + 1
+        side = blocks[:, high] - blocks[:, low]
+        # Those with a side that is much shorter than the other are not cut along it.
+        is_long = (side >= 2 * SMALLEST) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
+        middle = (blocks[:, low] + blocks[:, high]) // 2
+        first, second = blocks.copy(), blocks[is_long].copy()
+        first[is_long, high] = middle[is_long]
+        second[:, low] = middle[is_long]
+        blocks = np.concatenate([first, second])
+    return blocks
