@@ -299,9 +299,9 @@ def growth(options):
 
 
 def pixels(_):
-    """The same points on maps of 180² to 4096² pixels."""
+    """The same points on maps of 180² to 8192² pixels."""
     ra, dec = points(MANY, np.random.default_rng(6))
-    for size in (180, 512, 1024, 2048, 4096):
+    for size in (180, 512, 1024, 2048, 4096, 8192):
         wcs = field_wcs(size)
         spent, sky = median(lambda w=wcs, n=size: sky_map(ra, dec, wcs=w, bins=n, kernel=SIGMA), 2)
         assert sky.counts.sum() == sky.meta["inside"]

@@ -17,7 +17,13 @@ import mpl_skyheat
 from mpl_skyheat.kernels import parse_width
 from mpl_skyheat.points import find_frame, read_catalogue
 from mpl_skyheat.regions import PROJECTIONS, find_region
-from mpl_skyheat.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_sky_axes, position_of_text
+from mpl_skyheat.subplots import (
+    ALL_SKY_SIZE,
+    FIELD_SIZE,
+    add_sky_axes,
+    is_ellipse,
+    position_of_text,
+)
 from mpl_skyheat.views import all_sky_wcs, field_wcs
 
 if TYPE_CHECKING:
@@ -30,6 +36,11 @@ if TYPE_CHECKING:
     from mpl_skyheat.points import Catalogue
 
 FORMATS = (".png", ".pdf", ".svg")
+DPI = 200
+
+# Where an ellipse of 2 : 1 has room for its labels and a colorbar in a figure of that size.
+ELLIPSE: Any = (0.04, 0.2, 0.92, 0.736)
+
 NORMS = ("linear", "log", "asinh", "sqrt")
 
 # What astropy reads a catalogue with, by the ending of its name (".gz" may follow).
@@ -161,7 +172,15 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def _save(figure: Figure, path: Path) -> None:
     """Write the picture, once all of it is drawn."""
     picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        figure.set_dpi(DPI)
+        # Twice, as where labels go depends on where the Axes is. Drawing would do so once, and then
+        # draw all for nothing.
+        for _ in range(2):
+            engine.execute(figure)
+        figure.set_layout_engine("none")
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=DPI)
     path.write_bytes(picture.getvalue())
 
 
@@ -197,11 +216,17 @@ def _picture(options: argparse.Namespace) -> Figure:
         pixel_size=options.pixel_size,
         projection=options.projection,
     )
-    figure = Figure(FIELD_SIZE if region.is_field else ALL_SKY_SIZE, layout="constrained")
+    wcs = region.wcs(map_frame)
+    if is_ellipse(wcs):
+        # An ellipse has its labels where a layout engine would take long to find room for them.
+        figure, place = Figure(ALL_SKY_SIZE), ELLIPSE
+    else:
+        size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE
+        figure, place = Figure(size, layout="constrained"), 111
     kernel = options.kernel
     if kernel is None and region.is_field:
         kernel = 2 * region.pixel_size
-    heat = add_sky_axes(figure, region.wcs(map_frame)).sky_heatmap(
+    heat = add_sky_axes(figure, wcs, place).sky_heatmap(
         *names, data=table, frame=frame, pixel_size=region.pixel_size, kernel=kernel,
         label=options.label, cmap=options.cmap,
     )  # fmt: skip

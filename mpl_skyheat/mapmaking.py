@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 # The default bins along each side of a map of Cartesian x, y.
 FLAT_BINS = 100
 
-# What a map takes while it is made: counts, transforms, and most of all the solid angles of a map
-# with the sky's edge on it.
-BYTES_PER_PIXEL = 280
+# What a map takes while it is made, per pixel: counts, transforms, and most of all the solid angles
+# of a map on which no polynomial gives them.
+BYTES_PER_PIXEL = 140
 
 
 def sky_map(

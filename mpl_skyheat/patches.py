@@ -91,7 +91,7 @@ def _bordered(grid: SkyGrid, is_sky: IsSky) -> Callable[[NDArray[np.intp]], NDAr
 
     def is_even(blocks: NDArray[np.intp]) -> NDArray[np.bool_]:
         low, high, first, last = blocks.T
-        even: NDArray[np.bool_] = np.ones(len(blocks), bool)
+        even = np.ones(len(blocks), bool)
         for at_side, sky, start, stop in (
             (low == 0, bottom, first, last),
             (high == len(y), top, first, last),
@@ -99,7 +99,7 @@ def _bordered(grid: SkyGrid, is_sky: IsSky) -> Callable[[NDArray[np.intp]], NDAr
             (last == len(x), right, low, high),
         ):
             number = sky[stop] - sky[start]
-            even = even & (~at_side | (number == 0) | (number == stop - start))
+            even &= ~at_side | (number == 0) | (number == stop - start)
         return even
 
     return is_even
@@ -115,7 +115,7 @@ def _fitted(
     if not len(blocks):
         return fits, terms
     judges = _across(grid, blocks, checks, function)
-    fits = np.isfinite(judges).all(axis=(1, 2, 3))
+    fits = np.asarray(np.isfinite(judges).all(axis=(1, 2, 3)))
     if not fits.any():
         return fits, terms
     values = _across(grid, blocks[fits], nodes, function)

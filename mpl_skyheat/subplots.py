@@ -195,6 +195,11 @@ def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
     return SkyCoord(" ".join(words), unit=unit, frame=frame)
 
 
+def is_ellipse(wcs: WCS) -> bool:
+    """Tell whether a WCS shows the whole sky as an ellipse."""
+    return wcs.wcs.ctype[0][-3:] in ELLIPTICAL and bool(_width(wcs) > 300 * u.deg)
+
+
 def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     """Add a WCSAxes with a grid and labels that suit a field or the whole sky.
 
@@ -202,9 +207,8 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     """
     from astropy.visualization.wcsaxes.frame import EllipticalFrame
 
-    is_elliptical = wcs.wcs.ctype[0][-3:] in ELLIPTICAL and _width(wcs) > 300 * u.deg
     options: dict[str, Any] = {"projection": wcs}
-    if is_elliptical:
+    if is_ellipse(wcs):
         options["frame_class"] = EllipticalFrame
     if isinstance(position, tuple) and len(position) == 4:
         ax: Any = figure.add_axes(position, **options)
@@ -213,7 +217,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     else:
         ax = figure.add_subplot(position, **options)
     ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
-    if is_elliptical:
+    if is_ellipse(wcs):
         _label_inside(ax)
     else:
         _label_sides(ax, AXIS_NAMES[wcs.wcs.ctype[0][:4]])
