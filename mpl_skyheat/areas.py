@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
+# Pixels along each side of a large grid that tell whether it shows any sky twice.
+SAMPLE = 65
+
 # Pixels that are cut by the edge of the sky are split into this many cells a side; half
 # as many on maps of so many pixels, where the edge is that much straighter within a pixel.
 SPLIT = 8
@@ -72,6 +75,8 @@ def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
 def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> FloatArray:
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
     sky = SkyTest(grid, to_sky, to_plane)
+    if min(grid.shape) > SAMPLE and not _repeats(grid, sky):
+        sky = SkyTest(grid, to_sky, None)
     areas, known = smooth_solid_angles(grid, sky)
     if known.all():
         return areas
@@ -292,11 +297,11 @@ def _diagonal(corners: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class SkyTest:
-    """Tells which points of a plane show sky."""
+    """Tells which points of a plane show sky; without ``to_plane``, all that have a position."""
 
     grid: SkyGrid
     to_sky: Projection
-    to_plane: Projection
+    to_plane: Projection | None
 
     def __call__(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Tell where the sky that is shown is projected to this very point.
@@ -314,10 +319,25 @@ class SkyTest:
         self, x: FloatArray, y: FloatArray, lon: FloatArray, lat: FloatArray
     ) -> NDArray[np.bool_]:
         on_sky = np.isfinite(lon) & np.isfinite(lat)
+        if self.to_plane is None:
+            return np.asarray(on_sky)
         x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
         x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
         on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
         return np.asarray(on_sky)
+
+
+def _repeats(grid: SkyGrid, sky: SkyTest) -> bool:
+    """Tell whether sky is shown again anywhere on a sample and on the border of a grid."""
+    number_x, number_y = (
+        np.unique(np.linspace(0, axis.count - 1, SAMPLE).astype(int)) for axis in (grid.x, grid.y)
+    )
+    tested = np.zeros(grid.shape, bool)
+    tested[np.ix_(number_y, number_x)] = True
+    tested[[0, -1]] = tested[:, [0, -1]] = True
+    rows, columns = np.nonzero(tested)
+    vectors, on_sky = sky.vectors(grid.x.centres[columns], grid.y.centres[rows])
+    return not np.array_equal(np.isfinite(vectors[:, 0]), on_sky)
 
 
 def _split_areas(
