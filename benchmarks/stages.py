@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 from astropy import units as u
-from large import MANY, SIGMA, whole_sky_wcs
+from large import MANY, SIGMA, catalogue_order, whole_sky_wcs
 from recipe import field_wcs, points
 
 from mpl_skyheat import sky_map
@@ -50,7 +50,7 @@ def main():
     rng = np.random.default_rng(1)
     near = points(MANY, rng)
     ra, dec = rng.uniform(0, 360, MANY), np.degrees(np.arcsin(rng.uniform(-1, 1, MANY)))
-    order = np.lexsort((ra // 0.25, (dec // 0.25)))
+    order = catalogue_order(ra, dec)
     ra, dec = ra[order], dec[order]
     wcs, sky = field_wcs(180), whole_sky_wcs("AIT")
     jobs = {
