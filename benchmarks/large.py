@@ -270,8 +270,10 @@ def sphere(_):
         at = np.nonzero(~sky.mask)
         at = tuple(index[rng.integers(0, len(at[0]), 500)] for index in at)
         position = sky.wcs.pixel_to_world(*at[::-1]).icrs
-        values = healpy.get_interp_val(smooth, position.ra.deg, position.dec.deg, lonlat=True)
-        assert np.nanmax(np.abs(values / sky.data[at] - 1)) < 0.03
+        known = np.isfinite(position.ra.deg)  # (not at the rim)
+        where = position.ra.deg[known], position.dec.deg[known]
+        values = healpy.get_interp_val(smooth, *where, lonlat=True)
+        assert np.abs(values / sky.data[at][known] - 1).max() < 0.03
         title = f"2.6 million points, all-sky {name} of 0.25°, σ = 1°, on the sphere"
         rows.append(report(title, "healpy (HEALPix map only)", other / mine))
     return rows

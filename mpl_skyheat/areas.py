@@ -80,8 +80,8 @@ def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> Flo
     areas, known = smooth_solid_angles(grid, sky)
     if known.all():
         return areas
-    sound, unrepeated = known & (areas > 0), known & (areas > 0)
-    corners, near_sky = _nodes(grid, to_sky, sound, ~known)
+    sound, unrepeated = known.copy(), known.copy()
+    corners, near_sky = _nodes(grid, to_sky, known)
     for row, column in _in_parts(near_sky & ~known):
         pixels = row, column
         areas[pixels], sound[pixels] = _areas_within(corners(row, column), SMALL, BENT)
@@ -107,43 +107,45 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, NDArra
     """
 
     def areas_at(x: FloatArray, y: FloatArray) -> FloatArray:
-        vectors, on_sky = sky.vectors(
-            np.stack([x, *(x + 0.5 * grid.x.step * side for side in (-1, 1, 1, -1))]),
-            np.stack([y, *(y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1))]),
+        corners = to_vectors(
+            *sky.to_sky(
+                np.stack([x + 0.5 * grid.x.step * side for side in (-1, 1, 1, -1)]),
+                np.stack([y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1)]),
+            )
         )
-        areas, sound = _areas_within(vectors[1:], SMALL, BENT)
-        # (A corner at a tear of the sky is projected to its other side.)
-        areas[~(sound & on_sky[0])] = np.nan
-        areas[~on_sky.any(axis=0)] = 0.0
-        return areas[np.newaxis]
+        areas, sound = _areas_within(corners, SMALL, BENT)
+        return np.where(sound & sky(x, y), areas, np.nan)[np.newaxis]
 
     (areas,), known = interpolated(grid, areas_at, sky, rtol=SMOOTH_ACCURACY)
     return areas, known
 
 
 def _nodes(
-    grid: SkyGrid, to_sky: Projection, is_sky: NDArray[np.bool_], unknown: NDArray[np.bool_]
+    grid: SkyGrid, to_sky: Projection, known: NDArray[np.bool_]
 ) -> tuple[Callable[..., FloatArray], NDArray[np.bool_]]:
-    """Return what gives the corners (4, n, 3) of unknown pixels, and which pixels are near sky.
+    """Return what gives the corners (4, n, 3) of pixels near the sky, and which these are.
 
-    ``is_sky`` are those that are known to show it.
+    Those that are known need none: they show sky.
     """
-    on_sky, needed = _at_corners(is_sky), _at_corners(unknown)
+    on_sky, needed = _at_corners(known), _at_corners(~known)
     rows, columns = np.nonzero(needed)
-    vectors = to_vectors(*to_sky(grid.x.edges[columns], grid.y.edges[rows]))
-    number = np.zeros(needed.shape, np.intp)
-    number[needed] = np.arange(len(rows))
-    on_sky[needed] |= np.isfinite(vectors[:, 0])
+    lon, lat = to_sky(grid.x.edges[columns], grid.y.edges[rows])
+    finite = np.isfinite(lon) & np.isfinite(lat)
+    on_sky[rows, columns] |= finite
+    # Off the sky, there is but one vector: NaN.
+    vectors = np.append(to_vectors(lon[finite], lat[finite]), np.full((1, 3), np.nan), axis=0)
+    number = np.full(needed.shape, len(vectors) - 1)
+    number[rows[finite], columns[finite]] = np.arange(len(vectors) - 1)
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
     touched = on_sky[:-1, :-1] | on_sky[:-1, 1:] | on_sky[1:, :-1] | on_sky[1:, 1:]
-    near_sky = unknown & np.any(_around(touched), axis=0)
+    near_sky = np.any(_around(touched), axis=0)
 
     def corners(row: NDArray[np.intp], column: NDArray[np.intp]) -> FloatArray:
         return np.asarray(
             [vectors[number[row + i, column + j]] for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
         )
 
-    return corners, near_sky | is_sky
+    return corners, near_sky
 
 
 def _at_corners(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -461,12 +461,15 @@ def read_off(
     values: Any,
 ) -> None:
     """Write the values of a spline on a lattice at positions (rad) on it."""
+    height, width = coefficients.shape
     for k in range(len(lon)):
         if not abs(lon[k]) < np.inf:
             values[k] = np.nan
             continue
         top, row = _corner(lat[k] / lat_step + 0.5 * (rings - 1), order, pad)
         left, column = _corner(lon[k] / lon_step + 0.5 * (columns - 1), order, pad)
+        # (No place is off the lattice, but memory must not be read there.)
+        top, left = min(max(top, 0), height - 4), min(max(left, 0), width - 4)
         up, across = _spline(row, order), _spline(column, order)
         value = 0.0
         for i in range(order + 1):

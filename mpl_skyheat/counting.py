@@ -224,8 +224,11 @@ class CompiledRoute:
                 x, y = plane.to_plane(*to_positions(to_vectors(lon, lat) @ rotation.T))
             return grid.x.number(x), grid.y.number(y)
 
+        # Asked for while the others are at work.
+        another = plane if plane.twin is None or threads == 1 else plane.twin()
+
         def to_sky(x: FloatArray, y: FloatArray) -> Positions:
-            sky = plane.to_sky(grid.x.place(x), grid.y.place(y))
+            sky = another.to_sky(grid.x.place(x), grid.y.place(y))
             return change_frame(*sky, own_frame, frame)
 
         each = [partial(to_pixels, plane) for plane in self._planes]

@@ -1,8 +1,8 @@
 """Functions of a map's pixels that are smooth over most of it, from a few of their values.
 
 The grid is cut into blocks, down to a certain size, on which the function is interpolated at
-Chebyshev nodes and compared at points between them. Where it has an edge, a pole or a tear, nothing
-is known at the end: that is left to whoever asks, to be evaluated pixel by pixel.
+Chebyshev nodes and compared at points between them. Where it has an edge, a pole or a tear, or
+there is no sky, nothing is known at the end: that is left to whoever asks, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ DEGREE = 10
 # A grid with a shorter side (pixels) is not worth it, and blocks are not cut to less than this.
 SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
 
-# How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: an edge
-# of the sky that grazes the block must then be seen by some point. (Points are at most 0.15 apart.)
+# How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: so much
+# of what an edge of the sky does nearby must be seen, too.
 REACH = 0.1
+
+# Places on the border of a pixel are a hair inside, on its own side of what tears the sky.
+HAIR = 1e-6
 
 # Blocks that are evaluated together.
 TOGETHER = 32
@@ -62,68 +65,60 @@ def interpolated(
     if min(grid.shape) < SMALLEST_GRID:
         return Interpolated(values, known)
     ny, nx = grid.shape
-    is_even = _bordered(grid, is_sky)
     # Bottom, top, left and right of each block.
     todo = np.array([[0, ny, 0, nx]])
     while len(todo):
         blocks, todo = todo[-TOGETHER:], todo[:-TOGETHER]
-        hopeful = is_even(blocks)
-        fits, coefficients = _fitted(grid, blocks[hopeful], function, number, rtol, atol)
-        for block, terms in zip(blocks[hopeful][fits], coefficients[fits], strict=True):
+        fits, is_lost, coefficients = _fitted(grid, blocks, function, number, rtol, atol)
+        fits[fits] = _has_border(grid, blocks[fits], is_sky)
+        for block, terms in zip(blocks[fits], coefficients[fits], strict=True):
             inner = np.s_[block[0] : block[1], block[2] : block[3]]
             values[:, *inner] = _evaluated(grid, block, terms)
             known[inner] = True
-        hopeful[hopeful] = fits
-        todo = np.concatenate([todo, _cut(blocks[~hopeful])])
+        # (Where there seems to be nothing, nothing is gained by cutting.)
+        todo = np.concatenate([todo, _cut(blocks[~fits & ~is_lost])])
     return Interpolated(values, known)
 
 
-def _bordered(grid: SkyGrid, is_sky: IsSky) -> Callable[[NDArray[np.intp]], NDArray[np.bool_]]:
-    """Return what tells whether blocks have sky all along their part of the border, or nowhere.
+def _has_border(grid: SkyGrid, blocks: NDArray[np.intp], is_sky: IsSky) -> NDArray[np.bool_]:
+    """Tell which blocks have sky all along their outer edges, twice in every pixel.
 
-    The comparison cannot reach beyond that.
+    What cuts a block, however thin, or enters it between two points of the comparison, must cross
+    these.
     """
-    x, y = grid.x.centres, grid.y.centres
-    rows = is_sky(*np.meshgrid(x, y[[0, -1]]))
-    columns = is_sky(*np.meshgrid(x[[0, -1]], y)).T
-    # Pixels with sky up to each place along the sides.
-    bottom, top, left, right = (np.append(0, np.cumsum(side)) for side in (*rows, *columns))
-
-    def is_even(blocks: NDArray[np.intp]) -> NDArray[np.bool_]:
-        low, high, first, last = blocks.T
-        even = np.ones(len(blocks), bool)
-        for at_side, sky, start, stop in (
-            (low == 0, bottom, first, last),
-            (high == len(y), top, first, last),
-            (first == 0, left, low, high),
-            (last == len(x), right, low, high),
-        ):
-            number = sky[stop] - sky[start]
-            even &= ~at_side | (number == 0) | (number == stop - start)
-        return even
-
-    return is_even
+    found = np.zeros(len(blocks), bool)
+    for number, (low, high, first, last) in enumerate(blocks):
+        x, y = (
+            axis.place(np.clip(0.5 * np.arange(2 * start, 2 * stop + 1), start + HAIR, stop - HAIR))
+            for axis, start, stop in ((grid.x, first, last), (grid.y, low, high))
+        )
+        around_x = np.concatenate([x, x, np.full(y.shape, x[0]), np.full(y.shape, x[-1])])
+        around_y = np.concatenate([np.full(x.shape, y[0]), np.full(x.shape, y[-1]), y, y])
+        found[number] = is_sky(around_x, around_y).all()
+    return found
 
 
 def _fitted(
     grid: SkyGrid, blocks: NDArray[np.intp], function: Values, number: int, rtol: float, atol: float
-) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Return which blocks have a polynomial, and its terms, of shape (blocks, k, y, x)."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], FloatArray]:
+    """Return which blocks have a polynomial, which have no value, and the polynomials' terms.
+
+    These have the shape (blocks, k, y, x).
+    """
     nodes, checks, to_terms, from_terms = _points()
     terms = np.zeros((len(blocks), number, len(nodes), len(nodes)))
-    fits = np.zeros(len(blocks), bool)
-    if not len(blocks):
-        return fits, terms
     judges = _across(grid, blocks, checks, function)
-    fits = np.asarray(np.isfinite(judges).all(axis=(1, 2, 3)))
+    finite = np.isfinite(judges)
+    fits = np.asarray(finite.all(axis=(1, 2, 3)))
+    is_lost = np.asarray(~finite.any(axis=(1, 2, 3)))
     if not fits.any():
-        return fits, terms
+        return fits, is_lost, terms
     values = _across(grid, blocks[fits], nodes, function)
     terms[fits] = to_terms @ values @ to_terms.T
     with np.errstate(invalid="ignore"):
         error = np.abs(from_terms @ terms[fits] @ from_terms.T - judges[fits])
         fits[fits] = (error <= rtol * np.abs(judges[fits]) + atol).all(axis=(1, 2, 3))
-    return fits, terms
+    return fits, is_lost, terms
 
 
 @cache

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 # How well (in bins) positions of pixels on the lattice are interpolated.
 ACCURACY = 1e-5
 
+# To a kernel with a core wider than so many pixels, these are but points, if they are alike.
+WIDE = 1.9
+
 # Values may be off those at the pixels' centres by so much: by less than 1 %.
 LEEWAY = 0.0095
 
@@ -55,6 +58,7 @@ class SphereSum:
     ) -> None:
         assert plane.frame is not None
         self._plane, self._grid, self._terms, self._threads = plane, grid, terms, threads
+        self._centre = centre
         middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
         self._turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
         self._rotation = frame_rotation(frame, plane.frame)
@@ -71,7 +75,8 @@ class SphereSum:
 
     def _pixels_of(self, area: FloatArray) -> _Pixels:
         finest = min(kernel.bin_size for _, kernel in self._terms)
-        return _Pixels(self._plane, self._grid, area, self._turn, ACCURACY * finest)
+        accuracy = ACCURACY * finest
+        return _Pixels(self._plane, self._grid, area, self._centre, self._turn, accuracy)
 
     def add(self, chunk: Catalogue, *, is_compiled: bool) -> None:
         """Add points, in the frame that was told before."""
@@ -132,11 +137,21 @@ class _Pixels:
     """The pixels of a grid that show sky, on the lattice."""
 
     def __init__(
-        self, plane: Plane, grid: SkyGrid, area: FloatArray, turn: FloatArray, accuracy: float
+        self,
+        plane: Plane,
+        grid: SkyGrid,
+        area: FloatArray,
+        centre: tuple[float, float],
+        turn: FloatArray,
+        accuracy: float,
     ) -> None:
         self._plane, self._grid, self._turn, self._accuracy = plane, grid, turn, accuracy
         self._on_sky = area > 0
         self._side = float(np.sqrt(area.max()))
+        column, row = (
+            a.index(np.array([v])) for a, v in zip((grid.x, grid.y), centre, strict=True)
+        )
+        self._side_at_centre = float(np.sqrt(area[row, column][0]))
         rows, columns = np.nonzero(self._on_sky)
         self._x, self._y = grid.x.centres[columns], grid.y.centres[rows]
         whole = whole_pixels(grid, self._on_sky, plane.to_sky, plane.to_plane)
@@ -179,11 +194,17 @@ class _Pixels:
     def values(self, smooth: Callable[[Positions], FloatArray], core: float) -> FloatArray:
         """Return the values of a smooth map in the pixels; NaN in those without sky.
 
-        A pixel has the value at its centre, all but, or with a kernel narrower than that the mean.
+        A pixel has the value at its centre, all but; or with a kernel narrower than that the mean,
+        and with one that is little wider, if pixels there narrow towards a pole.
         """
         if core >= NARROW * self._side:
             values = smooth(self._centres)
-            self._even_out(values, smooth)
+            if core >= WIDE * self._side_at_centre:
+                self._even_out(values, smooth)
+            else:
+                steep = np.zeros(self.count, bool)
+                steep[self._steep] = True
+                values[steep] = self._means(smooth, SPLIT, steep)
         else:
             split = int(np.ceil(1.5 * self._side / core))
             values = self._means(smooth, split, np.ones(self.count, bool))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +95,7 @@ class SkyTiles:
         self, to_pixels: Sequence[ToPixels], shape: tuple[int, int], footprint: Footprint
     ) -> None:
         self._to_pixels, self._shape, self._footprint = to_pixels, shape, footprint
+        self._lock = Lock()
         lon, lat, radius = footprint.circle
         self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
         # A row and a tile of it are centred on the map, so that a small one has one tile.
@@ -168,11 +170,12 @@ class SkyTiles:
 
     def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return what each box is, and the polynomials of those that have one."""
-        if len(self._to_pixels) == 1 or len(boxes) < ALONE:
+        threads = min(len(self._to_pixels), len(boxes) // ALONE)
+        if threads <= 1:
             return self._fitted_alone(self._to_pixels[0], boxes)
-        parts = np.array_split(boxes, len(self._to_pixels))
-        with ThreadPoolExecutor(len(parts)) as pool:
-            found = list(pool.map(self._fitted_alone, self._to_pixels, parts))
+        parts = np.array_split(boxes, threads)
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(self._fitted_alone, self._to_pixels[:threads], parts))
         kinds, coefficients = zip(*found, strict=True)
         return np.concatenate(kinds), np.concatenate(coefficients)
 
@@ -188,7 +191,8 @@ class SkyTiles:
             on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
         away = np.flatnonzero(~on_map.any(axis=1))
         if len(away):
-            kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
+            with self._lock:  # as the footprint has but one WCS
+                kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
         todo = np.flatnonzero((kind == TORN) & ~_is_torn(there))
         values = _evaluated(to_pixels, boxes[todo], _places(down[todo], up[todo], *_padua()))
         # Most tiles are far from the poles, and alike.
@@ -296,7 +300,7 @@ def _even() -> tuple[FloatArray, FloatArray]:
 def _is_torn(there: FloatArray) -> NDArray[np.bool_]:
     """Tell where positions on even lattices (boxes, places, 2) are lost, or leap.
 
-    What leaps is not worth the values at the nodes.
+    What leaps is not worth the values at the nodes, which would but show that no polynomial fits.
     """
     torn = ~np.isfinite(there).all(axis=(1, 2))
     lattice = there.reshape(len(there), CHECKS, CHECKS, 2)

@@ -602,3 +602,25 @@ def test_positions_are_turned_as_by_numpy():
         # Towards a pole, and beside the branch cut, the longitude is known less well.
         away = (np.abs(found[1]) < 1.57) & (np.abs(expected[0]) < np.pi - 1e-9)
         np.testing.assert_allclose(found[0, away], expected[0, away], rtol=0, atol=1e-11)
+
+
+def test_more_threads_than_there_are_tiles_for():
+    made = tiles.SkyTiles(
+        [lambda lon, lat: (lon, lat)] * 24,
+        (90, 180),
+        tiles.Footprint(lambda x, y: (x, y - 45), (90, 180)),
+    )
+    for count in (1, 19, 22, 60):
+        kind, coefficients = made._fitted(made.boxes[:count])
+        assert len(kind) == len(coefficients) == count
+
+
+def test_every_thread_has_a_wcs_of_its_own():
+    wcs = make_wcs(FIELDS["SIP"])
+    plane = plane_of_wcs(wcs, FIELD_SHAPE)
+    catalogue = read_catalogue(([0.0], [0.0]))
+    route = counting.CompiledRoute(catalogue, plane, native_grid(plane.view), 3)
+    assert len({id(plane.wcs) for plane in route._planes}) == 3
+    lon, lat = plane.to_sky(np.arange(20.0), np.arange(20.0))
+    for twin in route._planes:
+        np.testing.assert_array_equal(twin.to_plane(lon, lat), plane.to_plane(lon, lat))

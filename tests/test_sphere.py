@@ -163,6 +163,16 @@ def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
     assert spread == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.parametrize(("sigma", "loss"), [(0.3, 0.03), (0.7, 0.02), (1, 0.01), (2, 0.002)])
+@pytest.mark.parametrize("dec", [89.9, 88.5, 87])
+def test_a_narrow_source_beside_a_pole_keeps_its_flux(dec, sigma, loss):
+    """With kernels of 0.15 to one pixel, where the pixels of a CAR narrow to a point."""
+    wcs = all_sky_wcs(SkyCoord(0, 0, unit="deg").frame.replicate_without_data(), PIXEL, "CAR")
+    options = {"kernel": sigma * u.deg, "geometry": "sphere", "statistic": "count"}
+    skymap = sky_map([20.0], [dec], wcs=wcs, **options)
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=loss)
+
+
 @pytest.mark.parametrize("sky", SKIES)
 def test_a_uniform_sky_is_flat_to_the_rim_and_the_poles(sky):
     healpy = pytest.importorskip("healpy")
