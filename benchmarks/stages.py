@@ -16,7 +16,6 @@ from mpl_skyheat import sky_map
 
 # Functions, by module and name, that are no part of each other.
 STAGES = {
-    "where on the sky the map is": ("tiles", "Footprint"),
     "making tiles": ("tiles", "make"),
     "sky to pixels": ("counting", "_locate"),
     "counting": ("compiled", "tally"),

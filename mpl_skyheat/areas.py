@@ -75,7 +75,7 @@ def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
 def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> FloatArray:
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
     sky = SkyTest(grid, to_sky, to_plane)
-    if min(grid.shape) > SAMPLE and not _repeats(grid, sky):
+    if min(grid.shape) > FINE_MAP and not _repeats(grid, sky):
         sky = SkyTest(grid, to_sky, None)
     areas, known = smooth_solid_angles(grid, sky)
     if known.all():
@@ -338,8 +338,8 @@ def _repeats(grid: SkyGrid, sky: SkyTest) -> bool:
     tested[np.ix_(number_y, number_x)] = True
     tested[[0, -1]] = tested[:, [0, -1]] = True
     rows, columns = np.nonzero(tested)
-    vectors, on_sky = sky.vectors(grid.x.centres[columns], grid.y.centres[rows])
-    return not np.array_equal(np.isfinite(vectors[:, 0]), on_sky)
+    x, y = grid.x.centres[columns], grid.y.centres[rows]
+    return not np.array_equal(SkyTest(grid, sky.to_sky, None)(x, y), sky(x, y))
 
 
 def _split_areas(
