@@ -25,8 +25,8 @@ ROUND_TRIP = 0.1
 # Pixels along each side of a large grid that tell whether it shows any sky twice.
 SAMPLE = 65
 
-# Pixels that are cut by the edge of the sky are split into this many cells a side; half
-# as many on maps of so many pixels, where the edge is that much straighter within a pixel.
+# Pixels that are cut by the edge of the sky are split into this many cells a side; half as many on
+# maps of so many pixels, where the edge is that much straighter within a pixel.
 SPLIT = 8
 FINE_MAP = 500
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # How well (in bins) positions of pixels on the lattice are interpolated.
 ACCURACY = 1e-5
 
-# To a kernel with a core wider than so many pixels, these are but points, if they are alike.
+# A kernel with a core of so many pixels is smooth over a pixel: its value somewhere in it will do.
 WIDE = 1.9
 
 # Values may be off those at the pixels' centres by so much: by less than 1 %.
@@ -210,7 +210,8 @@ class _Pixels:
             values = self._means(smooth, split, np.ones(self.count, bool))
         lost = np.isnan(values)
         # The edge of the sky runs between such a pixel's centre and its corners.
-        values[lost] = self._means(smooth, SPLIT, lost)
+        if lost.any():
+            values[lost] = self._means(smooth, SPLIT, lost)
         image = np.full(self._grid.shape, np.nan)
         image[self._on_sky] = values
         return _filled(image, self._on_sky)
