@@ -37,6 +37,7 @@ def wcsaxes(figure, place):
                "CTYPE2": "DEC--AIT", "CRPIX2": 81.5, "CDELT2": 1.0, "NAXIS2": 162})  # fmt: skip
     ax = figure.add_subplot(place, projection=wcs, frame_class=EllipticalFrame)
     ax.coords[0].set_ticklabel_visible(False)
+    ax.coords[0].set_ticks_visible(False)
     ax.coords[1].set_ticklabel(size="x-small")
     return ax, lambda c: ax.scatter(c.ra, c.dec, transform=ax.get_transform("icrs"), **RING)
 

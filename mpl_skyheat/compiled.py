@@ -45,11 +45,9 @@ TURNED = 512
 # t = tan(π/8).
 SINE = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(8))
 COSINE = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(8))
-HALF_TURN_8 = math.tan(math.pi / 8)
+TAN_PI_8 = math.tan(math.pi / 8)
 ARCTANGENT = tuple(
-    Chebyshev.interpolate(
-        lambda z: np.arctan(np.sqrt(z)) / np.sqrt(z), 10, domain=[0, HALF_TURN_8**2]
-    )
+    Chebyshev.interpolate(lambda z: np.arctan(np.sqrt(z)) / np.sqrt(z), 10, domain=[0, TAN_PI_8**2])
     .convert(kind=Polynomial)
     .coef.tolist()
 )
@@ -374,7 +372,7 @@ def _arctangent(y: float, x: float) -> Any:
     """Return arctan2(y, x), to 1e-15; by a polynomial for ± 22.5 deg."""
     across, up = abs(x), abs(y)
     low, high = min(across, up), max(across, up)
-    is_wide = low > HALF_TURN_8 * high
+    is_wide = low > TAN_PI_8 * high
     top = low - high if is_wide else low
     bottom = low + high if is_wide else high
     t = top / (bottom + 1e-300)  # (0 for 0, 0)

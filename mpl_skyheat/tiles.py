@@ -84,9 +84,9 @@ class SkyTiles:
 
     Rows of tiles of one height, of which there are ``per_height`` in a degree, go up from
     ``bottom``; row r has the nodes first[r] … first[r + 1], eastward from west[r], per_width[r] of
-    them in a degree. ``boxes`` has, for each node, longitude
-    and latitude of its centre and the factors that turn offsets from it into −1 … 1; ``child`` the
-    first of its four parts, or what it is; ``coefficients`` its polynomials for x and y.
+    them in a degree. ``boxes`` has, for each node, longitude and latitude of its centre and the
+    factors that turn offsets from it into −1 … 1; ``child`` the first of its four parts, or what it
+    is; ``coefficients`` its polynomials for x and y.
 
     ``to_pixels`` are as many of the same function as there are threads to share it.
     """
