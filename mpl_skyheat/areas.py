@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.grid import Projection, SkyGrid, separation, to_vectors
+from mpl_skyheat.fractions import SPLIT, sky_fractions
+from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation, to_vectors
 from mpl_skyheat.patches import interpolated
+from mpl_skyheat.skyedge import (
+    LARGE_MAP,
+    SkyTest,
+    around,
+    at_corners,
+    cell_corners,
+    in_parts,
+    inner_pixels,
+    repeat_corners,
+    sky_polygons,
+    sky_test,
+    split_pixels,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float64]
-
-# A pixel counts as sky only if its position comes back to within this many pixels: projections
-# that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
-ROUND_TRIP = 0.1
-
-# Pixels along each side of a large grid that tell whether it shows any sky twice.
-SAMPLE = 65
-
-# Pixels that are cut by the edge of the sky are split into this many cells a side; half as many on
-# maps of so many pixels, where the edge is that much straighter within a pixel.
-SPLIT = 8
-FINE_MAP = 500
-
-# The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
-# the distance from it.
-EDGE_STEPS = 16
 
 # Pixels with a smaller diagonal (rad) have sides that pass for great circles.
 SMALL = np.radians(1.5)
@@ -51,6 +47,11 @@ A_POINT = 1e-12
 # A smaller change of the solid angle from pixel to pixel does not matter to where in a pixel a map
 # is evaluated.
 STEEP = 0.05
+
+# The pixel of an equal-area projection is measured by the median of so many places a side, with
+# squares of this size (rad).
+SOME = 16
+TINY = 1e-5
 
 # Solid angles come from polynomials where these hold to this relative accuracy.
 SMOOTH_ACCURACY = 1e-7
@@ -72,32 +73,52 @@ def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
     return np.asarray(2 * np.arctan2(triple, 1 + sum(dots)))
 
 
-def solid_angles(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> FloatArray:
+def solid_angles(
+    grid: SkyGrid, to_sky: Projection, to_plane: Projection, *, is_equal_area: bool = False
+) -> FloatArray:
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
-    sky = SkyTest(grid, to_sky, to_plane)
-    if min(grid.shape) > FINE_MAP and not _repeats(grid, sky):
-        sky = SkyTest(grid, to_sky, None)
+    sky = sky_test(grid, to_sky, to_plane)
+    whole = _whole_area(sky) if is_equal_area else None
+    if whole is not None:
+        return whole * sky_fractions(sky)
     areas, known = smooth_solid_angles(grid, sky)
     if known.all():
         return areas
     sound, unrepeated = known.copy(), known.copy()
     corners, near_sky = _nodes(grid, to_sky, known)
-    for row, column in _in_parts(near_sky & ~known):
+    for row, column in in_parts(near_sky & ~known):
         pixels = row, column
         areas[pixels], sound[pixels] = _areas_within(corners(row, column), SMALL, BENT)
         unrepeated[pixels] = sky(grid.x.centres[column], grid.y.centres[row])
     sound &= unrepeated
-    inner = _inner(near_sky & unrepeated)
+    inner = inner_pixels(near_sky & unrepeated)
     for cut, most_bent in CUTS:
-        for row, column in _in_parts(inner & ~sound):
+        for row, column in in_parts(inner & ~sound):
             cells = _cells(grid, row, column, cut, to_sky)
             areas[row, column], sound[row, column] = _area_of_cells(cells, SMALL, most_bent)
     areas[~sound] = 0.0
-    split = SPLIT if max(grid.shape) < FINE_MAP else SPLIT // 2
-    for row, column in _in_parts(near_sky & ~sound):
+    # (Solid angle varies within a pixel: more of them than the edge alone would ask for.)
+    split = SPLIT if max(grid.shape) < LARGE_MAP else SPLIT // 2
+    for row, column in in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
         areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky, split=split)
     return areas
+
+
+def _whole_area(sky: SkyTest) -> float | None:
+    """Return the solid angle (sr) of every whole pixel on an equal-area projection, if one is."""
+    grid = sky.grid
+    x, y = np.meshgrid(
+        *(axis.place(axis.count * (np.arange(SOME) + 0.5) / SOME) for axis in (grid.x, grid.y))
+    )
+    areas = local_areas(sky.to_sky, x, y, *grid.steps)
+    known = np.isfinite(areas)
+    if not known.any():
+        return None
+    # So small that all is straight, and so large that no digits are lost.
+    part = min(TINY / float(np.sqrt(np.median(areas[known]))), 1.0)
+    areas = local_areas(sky.to_sky, x[known], y[known], *(part * step for step in grid.steps))
+    return float(np.nanmedian(areas) / part**2)
 
 
 def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -127,7 +148,7 @@ def _nodes(
 
     Those that are known need none: they show sky.
     """
-    on_sky, needed = _at_corners(known), _at_corners(~known)
+    on_sky, needed = at_corners(known), at_corners(~known)
     rows, columns = np.nonzero(needed)
     lon, lat = to_sky(grid.x.edges[columns], grid.y.edges[rows])
     finite = np.isfinite(lon) & np.isfinite(lat)
@@ -138,7 +159,7 @@ def _nodes(
     number[rows[finite], columns[finite]] = np.arange(len(vectors) - 1)
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
     touched = on_sky[:-1, :-1] | on_sky[:-1, 1:] | on_sky[1:, :-1] | on_sky[1:, 1:]
-    near_sky = np.any(_around(touched), axis=0)
+    near_sky = np.any(around(touched), axis=0)
 
     def corners(row: NDArray[np.intp], column: NDArray[np.intp]) -> FloatArray:
         return np.asarray(
@@ -148,21 +169,12 @@ def _nodes(
     return corners, near_sky
 
 
-def _at_corners(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark the corners of marked pixels."""
-    nodes = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), bool)
-    for rows in (np.s_[:-1], np.s_[1:]):
-        for columns in (np.s_[:-1], np.s_[1:]):
-            nodes[rows, columns] |= pixels
-    return nodes
-
-
 def whole_pixels(
     grid: SkyGrid, on_sky: NDArray[np.bool_], to_sky: Projection, to_plane: Projection
 ) -> NDArray[np.bool_]:
     """Tell which pixels the edge of the sky does not cut."""
     # What is cut at a corner may have sky all around.
-    whole = _inner(_inner(on_sky))
+    whole = inner_pixels(inner_pixels(on_sky))
     rows, columns = np.nonzero(on_sky & ~whole)
     # A hair inside, so that nodes on a branch cut fall on the pixel's side of it.
     corners = (0.5 - 1e-3) * np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]])
@@ -206,27 +218,6 @@ def _at_steps(areas: FloatArray, whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
     marked[:-1] |= steep
     marked[1:] |= steep
     return marked
-
-
-def _inner(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which of the marked pixels have marked ones all around."""
-    return np.asarray(np.all(_around(pixels), axis=0))
-
-
-def _around(pixels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Return the pixels shifted to all sides; False beyond the edges."""
-    ny, nx = pixels.shape
-    padded = np.pad(pixels, 1)
-    return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
-
-
-def _in_parts(
-    pixels: NDArray[np.bool_],
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield the rows and columns of marked pixels, some thousand at a time."""
-    rows, columns = np.nonzero(pixels)
-    for start in range(0, len(rows), 4096):
-        yield rows[start : start + 4096], columns[start : start + 4096]
 
 
 def _cells(
@@ -297,51 +288,6 @@ def _diagonal(corners: FloatArray) -> FloatArray:
     return np.asarray(np.fmax(*diagonals))
 
 
-@dataclass(frozen=True)
-class SkyTest:
-    """Tells which points of a plane show sky; without ``to_plane``, all that have a position."""
-
-    grid: SkyGrid
-    to_sky: Projection
-    to_plane: Projection | None
-
-    def __call__(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
-        """Tell where the sky that is shown is projected to this very point.
-
-        A projection may go on beyond its edge, with sky that it shows elsewhere already.
-        """
-        return self._is_back(x, y, *self.to_sky(x, y))
-
-    def vectors(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Return unit vectors to the sky, too."""
-        lon, lat = self.to_sky(x, y)
-        return to_vectors(lon, lat), self._is_back(x, y, lon, lat)
-
-    def _is_back(
-        self, x: FloatArray, y: FloatArray, lon: FloatArray, lat: FloatArray
-    ) -> NDArray[np.bool_]:
-        on_sky = np.isfinite(lon) & np.isfinite(lat)
-        if self.to_plane is None:
-            return np.asarray(on_sky)
-        x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
-        x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
-        on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
-        return np.asarray(on_sky)
-
-
-def _repeats(grid: SkyGrid, sky: SkyTest) -> bool:
-    """Tell whether sky is shown again anywhere on a sample and on the border of a grid."""
-    number_x, number_y = (
-        np.unique(np.linspace(0, axis.count - 1, SAMPLE).astype(int)) for axis in (grid.x, grid.y)
-    )
-    tested = np.zeros(grid.shape, bool)
-    tested[np.ix_(number_y, number_x)] = True
-    tested[[0, -1]] = tested[:, [0, -1]] = True
-    rows, columns = np.nonzero(tested)
-    x, y = grid.x.centres[columns], grid.y.centres[rows]
-    return not np.array_equal(SkyTest(grid, sky.to_sky, None)(x, y), sky(x, y))
-
-
 def _split_areas(
     left: FloatArray,
     bottom: FloatArray,
@@ -356,18 +302,16 @@ def _split_areas(
 
     Parts that are still large, across a branch cut maybe, are split once more.
     """
-    # A hair inside, so that nodes on a branch cut fall on the cell's side of it.
-    t = 1e-6 + (1 - 2e-6) * np.linspace(0, 1, split + 1)
-    x, y = np.broadcast_arrays(
-        left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
-    )
+    x, y = split_pixels(left, bottom, width, height, split)
     vectors, on_sky = sky.vectors(x, y)
     largest = 4 * SMALL if again else np.inf
     areas, sound = _cell_areas(np.where(on_sky[..., None], vectors, np.nan), largest)
-    nodes = _corners(on_sky)
+    nodes = cell_corners(on_sky)
     cut = nodes.any(axis=0) & ~nodes.all(axis=0)
     if cut.any():
-        areas[cut] = _clipped_areas(_corners(x)[:, cut], _corners(y)[:, cut], nodes[:, cut], sky)
+        areas[cut] = _clipped_areas(
+            cell_corners(x)[:, cut], cell_corners(y)[:, cut], nodes[:, cut], sky
+        )
     large = ~sound & nodes.all(axis=0)
     if again and large.any():
         corners = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
@@ -377,47 +321,11 @@ def _split_areas(
     return np.asarray(areas.sum(axis=(1, 2)))
 
 
-def _corners(nodes: NDArray[Any]) -> NDArray[Any]:
-    """Return the values (4, n, ny, nx) at the corners, in order around, of lattices' cells."""
-    return np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, 1:], nodes[:, 1:, :-1]])
-
-
 def _clipped_areas(
     x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
 ) -> FloatArray:
-    """Areas of the parts on the sky of cells (4, n) that the edge of the sky cuts.
-
-    A part is the polygon of the corners on the sky and the points where the edge crosses the
-    sides.
-    """
-    crossing_x, crossing_y = _edge_crossings(x, y, on_sky, sky)
-    vectors, known = sky.vectors(
-        np.stack([x, crossing_x], axis=1).reshape(8, -1),
-        np.stack([y, crossing_y], axis=1).reshape(8, -1),
-    )
-    present = np.stack([on_sky, on_sky != np.roll(on_sky, -1, axis=0)], axis=1).reshape(8, -1)
-    # Where the polygon has no corner, the one before is repeated: that adds no area.
-    for _ in range(2):
-        for i in range(8):
-            missing = ~(present[i] & known[i])
-            vectors[i, missing] = vectors[i - 1, missing]
+    """Areas of the parts on the sky of cells (4, n) that the edge of the sky cuts."""
+    polygon_x, polygon_y, present = sky_polygons(x, y, on_sky, sky)
+    vectors, known = sky.vectors(polygon_x, polygon_y)
+    repeat_corners(vectors, present & known)
     return np.abs(sum(_triangle_area(vectors[0], vectors[i], vectors[i + 1]) for i in range(1, 7)))
-
-
-def _edge_crossings(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
-) -> tuple[FloatArray, FloatArray]:
-    """Return points just on the sky where its edge crosses the sides of cells, by bisection."""
-    x_next, y_next, on_next = (np.roll(v, -1, axis=0) for v in (x, y, on_sky))
-    crossed = on_sky != on_next
-    begins_on = on_sky[crossed]
-    x_on, x_off = np.where(begins_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
-    y_on, y_off = np.where(begins_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
-    for _ in range(EDGE_STEPS):
-        x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
-        is_on = sky(x_mid, y_mid)
-        x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
-        y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
-    crossing_x, crossing_y = x.copy(), y.copy()
-    crossing_x[crossed], crossing_y[crossed] = x_on, y_on
-    return crossing_x, crossing_y

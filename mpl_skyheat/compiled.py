@@ -386,7 +386,7 @@ def _arctangent(y: float, x: float) -> Any:
 
 
 @_compile
-def _turned(lon: Any, lat: Any, turn: Any, turned_lon: Any, turned_lat: Any) -> None:
+def turned(lon: Any, lat: Any, turn: Any, turned_lon: Any, turned_lat: Any) -> None:
     """Write the longitudes and latitudes (rad) of positions (deg) that are turned by a matrix."""
     t00, t01, t02 = turn[0, 0], turn[0, 1], turn[0, 2]
     t10, t11, t12 = turn[1, 0], turn[1, 1], turn[1, 2]
@@ -425,7 +425,7 @@ def spread(
     turned_lon, turned_lat = np.empty(TURNED), np.empty(TURNED)
     for start in range(0, len(lon), TURNED):
         stop = min(start + TURNED, len(lon))
-        _turned(lon[start:stop], lat[start:stop], turn, turned_lon, turned_lat)
+        turned(lon[start:stop], lat[start:stop], turn, turned_lon, turned_lat)
         for k in range(start, stop):
             weight = weights[k] if is_weighted else 1.0
             if not (abs(lon[k]) < np.inf and abs(lat[k]) < np.inf and abs(weight) < np.inf):

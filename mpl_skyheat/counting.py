@@ -6,24 +6,23 @@ undecided, and small catalogues, go the exact one, through astropy. The counts a
 
 from __future__ import annotations
 
-import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.compiling import is_worth, run
-from mpl_skyheat.grid import View, local_areas, to_positions, to_vectors
+from mpl_skyheat.grid import View, local_areas
 from mpl_skyheat.points import ARRAY_ROWS, Stream
-from mpl_skyheat.projection import change_frame, frame_rotation, project
+from mpl_skyheat.projection import change_frame, frame_rotation, project, turned
+from mpl_skyheat.threads import Team, thread_count
 from mpl_skyheat.tiles import ASK, Footprint, SkyTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -59,30 +58,15 @@ MOST_PIXELS = 2**31
 # Counts that the threads may have of their own (bytes).
 MOST_OWN_COUNTS = 2**29
 
-THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
-
-
-def thread_count(threads: int | None) -> int:
-    """Return the number of threads asked for, in the environment, or of the cores at hand."""
-    if threads is not None:
-        return threads
-    for name in THREAD_VARIABLES:
-        value = os.environ.get(name, "").split(",")[0].strip()
-        if value.isdecimal() and int(value) > 0:
-            return int(value)
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
-
 
 class Tally:
     """The pass over the catalogue: bounds, counts per pixel, and what became of every row."""
 
     def __init__(
-        self, catalogue: Catalogue | Stream, plane: Plane, threads: int | None = None
+        self, catalogue: Catalogue | Stream, plane: Plane, team: Team | None = None
     ) -> None:
-        self._catalogue, self._plane, self._threads = catalogue, plane, thread_count(threads)
+        self._catalogue, self._plane = catalogue, plane
+        self._team = team or Team(thread_count(None))
         # Kept only where the bounds have to be found before the points can be counted.
         self._kept: list[Projected] | None = None
         self.rows = {"read": 0, "dropped": 0, "inside": 0, "outside": 0}
@@ -107,7 +91,10 @@ class Tally:
         return View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
 
     def counts(
-        self, grid: SkyGrid, core: tuple[slice, slice], others: SphereSum | None = None
+        self,
+        grid: SkyGrid,
+        core: tuple[slice, slice],
+        others: SphereSum | None = None,
     ) -> Counts:
         """Count the points on a grid; those in its core are inside the map.
 
@@ -127,18 +114,18 @@ class Tally:
             known = self.rows["read"] + len(chunk) + (0 if others is None else in_core.size)
             is_compiled = self._plane.frame is not None and is_worth(known)
             can_tile = self._plane.is_smooth and total.total.size < MOST_PIXELS
-            if others is not None:
-                others.add(chunk, is_compiled=is_compiled)
             if self._kept is not None:
-                continue
-            if is_compiled and can_tile:
-                route = route or CompiledRoute(self._catalogue, self._plane, grid, self._threads)
+                pass
+            elif is_compiled and can_tile:
+                route = route or CompiledRoute(self._catalogue, self._plane, grid, self._team)
                 dropped, inside = route.add(chunk, in_core, total)
                 self.rows["read"] += len(chunk)
                 self.rows["dropped"] += dropped
                 self.rows["inside"] += inside
             else:
                 self._add(self._projected(chunk), grid, in_core, total)
+            if others is not None:
+                others.add(chunk, is_compiled=is_compiled)
         if route is not None:
             route.finish(total)
         if not is_weighted:
@@ -205,15 +192,17 @@ class CompiledRoute:
     """Counting on the polynomials of `tiles`, batch by batch and in threads."""
 
     def __init__(
-        self, catalogue: Catalogue | Stream, plane: Plane, grid: SkyGrid, threads: int
+        self, catalogue: Catalogue | Stream, plane: Plane, grid: SkyGrid, team: Team
     ) -> None:
         assert catalogue.frame is not None
         assert plane.frame is not None
-        self._grid, self._threads = grid, threads
+        self._grid, self._team = grid, team
         # One for every thread.
         self._planes = [plane]
         if plane.twin is not None:
-            self._planes += [plane.twin() for _ in range(threads - 1)]
+            self._planes += [plane.twin() for _ in range(team.size - 1)]
+        # What has no twins is asked by one thread.
+        self._askers = team if plane.twin is not None else Team(1)
         frame, own_frame = catalogue.frame, plane.frame
         rotation = frame_rotation(frame, own_frame)
 
@@ -221,19 +210,19 @@ class CompiledRoute:
             if rotation is None:
                 x, y = project(plane, frame, lon, lat)
             else:
-                x, y = plane.to_plane(*to_positions(to_vectors(lon, lat) @ rotation.T))
+                lon, lat = np.degrees(turned(lon, lat, rotation, is_compiled=True))
+                x, y = plane.to_plane(np.where(lon < 0, lon + 360, lon), lat)
             return grid.x.number(x), grid.y.number(y)
 
-        # Asked for while the others are at work.
-        another = plane if plane.twin is None or threads == 1 else plane.twin()
-
         def to_sky(x: FloatArray, y: FloatArray) -> Positions:
-            sky = another.to_sky(grid.x.place(x), grid.y.place(y))
+            sky = plane.to_sky(grid.x.place(x), grid.y.place(y))
             return change_frame(*sky, own_frame, frame)
 
         each = [partial(to_pixels, plane) for plane in self._planes]
-        self._tiles = SkyTiles(each, grid.shape, Footprint(to_sky, grid.shape))
+        footprint = Footprint(to_sky, grid.shape)
+        self._tiles = SkyTiles(each, grid.shape, footprint, self._askers)
         self._others: list[NDArray[np.int64]] = []
+        self._counters = team
 
     def add(
         self, chunk: Catalogue, in_core: NDArray[np.bool_], total: Accumulator
@@ -243,10 +232,9 @@ class CompiledRoute:
             every = max(len(chunk) // SAMPLE, 1)
             some = np.s_[::every]
             self._plan(chunk.lon.array(some), chunk.lat.array(some), every)
-        with ThreadPoolExecutor(self._threads) as pool:
-            if chunk.weights is None:
-                return self._count(pool, chunk, total.total), 0
-            return self._sum(pool, chunk, in_core, total.total)
+        if chunk.weights is None:
+            return self._count(chunk, total.total), 0
+        return self._sum(chunk, in_core, total.total)
 
     def finish(self, total: Accumulator) -> None:
         """Add what the other threads have counted."""
@@ -256,22 +244,22 @@ class CompiledRoute:
 
     def _count(
         self,
-        pool: ThreadPoolExecutor,
         chunk: Catalogue,
         total: NDArray[np.int64],
     ) -> int:
         if not self._others:
             # Each thread has counts of its own, if they are not too large; one has the total.
-            own = max(min(self._threads, MOST_OWN_COUNTS // total.nbytes), 1)
+            own = max(min(self._team.size, MOST_OWN_COUNTS // total.nbytes), 1)
+            self._counters = self._team if own == self._team.size else Team(own)
             self._others = [np.zeros_like(total) for _ in range(own - 1)]
         counts = [total, *self._others]
         start = dropped = 0
         asked: list[NDArray[np.intp]] = []
         for lon, lat, _ in self._batches(chunk):
-            asked.append(start + self._count_batch(pool, lon, lat, counts))
+            asked.append(start + self._count_batch(lon, lat, counts))
             start += len(lon)
             if sum(map(len, asked)) >= PART or start == len(chunk):
-                pixels, without = self._ask(pool, chunk, np.concatenate(asked))
+                pixels, without = self._ask(chunk, np.concatenate(asked))
                 run("tally", pixels, counts[0])
                 dropped += without
                 asked = []
@@ -279,7 +267,6 @@ class CompiledRoute:
 
     def _count_batch(
         self,
-        pool: ThreadPoolExecutor,
         lon: FloatArray,
         lat: FloatArray,
         totals: list[NDArray[np.int64]],
@@ -294,12 +281,11 @@ class CompiledRoute:
                 asked.append(rows.start + np.flatnonzero(pixels == ASK))
             run("tally", pixels, totals[number])
 
-        _in_threads(pool, len(totals), len(lon), work)
+        self._counters.share(_parts(len(lon), self._counters), work)
         return np.concatenate([np.empty(0, np.intp), *asked])
 
     def _sum(
         self,
-        pool: ThreadPoolExecutor,
         chunk: Catalogue,
         in_core: NDArray[np.bool_],
         total: FloatArray,
@@ -308,9 +294,9 @@ class CompiledRoute:
         start = dropped = inside = 0
         for lon, lat, weights in self._batches(chunk):
             assert weights is not None
-            pixels = self._located(pool, lon, lat)
+            pixels = self._located(lon, lat)
             asked = np.flatnonzero(pixels == ASK)
-            pixels[asked], _ = self._ask(pool, chunk, start + asked)
+            pixels[asked], _ = self._ask(chunk, start + asked)
             lost = asked[~(np.isfinite(lon[asked]) & np.isfinite(lat[asked]))]
             if len(lost):
                 # They are dropped with those that have no weight.
@@ -331,14 +317,14 @@ class CompiledRoute:
                 self._plan(lon[::every].copy(), lat[::every].copy(), every)
             yield lon, lat, weights
 
-    def _located(self, pool: ThreadPoolExecutor, lon: FloatArray, lat: FloatArray) -> Pixels:
+    def _located(self, lon: FloatArray, lat: FloatArray) -> Pixels:
         """Return the pixels of the points of a batch, OFF or ASK."""
         pixels = np.empty(len(lon), np.int32)
 
         def work(_: int, rows: slice) -> None:
             self._locate(lon[rows], lat[rows], pixels[rows])
 
-        _in_threads(pool, self._threads, len(lon), work)
+        self._team.share(_parts(len(lon), self._team), work)
         return pixels
 
     def _plan(self, lon: FloatArray, lat: FloatArray, every: int) -> None:
@@ -364,9 +350,7 @@ class CompiledRoute:
         tree = t.boxes, t.child, t.coefficients
         return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
 
-    def _ask(
-        self, pool: ThreadPoolExecutor, chunk: Catalogue, rows: NDArray[np.intp]
-    ) -> tuple[Pixels, int]:
+    def _ask(self, chunk: Catalogue, rows: NDArray[np.intp]) -> tuple[Pixels, int]:
         """Return the pixels of rows by the exact route, and how many of them are dropped."""
         pixels = np.full(len(rows), -1, np.int32)
         dropped = [0] * len(self._planes)
@@ -379,23 +363,11 @@ class CompiledRoute:
             pixels[part][at[on_grid]] = found
             dropped[number] += block.dropped
 
-        _in_threads(pool, len(self._planes), len(rows), work)
+        self._askers.share(_parts(len(rows), self._askers), work)
         return pixels, sum(dropped)
 
 
-def _in_threads(
-    pool: ThreadPoolExecutor, threads: int, count: int, work: Callable[[int, slice], Any]
-) -> None:
-    """Share 0 … count among threads; ``work`` gets the number of a thread and a part at a time."""
-    size = max(min(PART, -(-count // threads)), 1)
-
-    def share(number: int) -> None:
-        for start in range(number * size, count, threads * size):
-            work(number, slice(start, min(start + size, count)))
-
-    if threads == 1 or count < ALONE:
-        for part in range(threads):
-            share(part)
-        return
-    for _ in pool.map(share, range(threads)):
-        pass
+def _parts(count: int, team: Team) -> list[slice]:
+    """Cut 0 … count in parts for a team to share."""
+    size = min(max(-(-count // team.size), ALONE), PART)
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.areas import ROUND_TRIP
 from mpl_skyheat.grid import SkyGrid, local_areas, separation, to_vectors
+from mpl_skyheat.skyedge import ROUND_TRIP
 
 if TYPE_CHECKING:
     from mpl_skyheat.planes import Plane

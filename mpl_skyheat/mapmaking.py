@@ -10,8 +10,9 @@ import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
-from mpl_skyheat.areas import SPLIT, solid_angles
-from mpl_skyheat.counting import Tally, thread_count
+from mpl_skyheat.areas import solid_angles
+from mpl_skyheat.counting import Tally
+from mpl_skyheat.fractions import SPLIT
 from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
     UNKNOWN,
@@ -29,6 +30,7 @@ from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
 from mpl_skyheat.points import Catalogue, Stream, read_points
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
+from mpl_skyheat.threads import Team, thread_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,7 +134,8 @@ def make_map(
     """Make the map of a catalogue on a plane; also return its grid and the region in view."""
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
-    tally = Tally(catalogue, plane, options.threads)
+    team = Team(thread_count(options.threads))
+    tally = Tally(catalogue, plane, team)
     view = plane.view if plane.view.is_known else plane.view.filled(tally.bounds())
     centre = _sky_centre(plane, view)
     grid = _cut_grid(plane, view, centre, options)
@@ -151,8 +154,7 @@ def make_map(
         from mpl_skyheat.sphere import SphereSum
 
         terms = kernels.angular_terms
-        threads = thread_count(options.threads)
-        sphere = SphereSum(catalogue.frame, plane, centre, grid, area, terms, threads)
+        sphere = SphereSum(catalogue.frame, plane, centre, wide, area, terms, team)
     counts = tally.counts(wide, core, sphere)
     tally.warn_if_all_are_outside(centre)
     _add_slivers(area, counts)
@@ -248,7 +250,7 @@ def _areas(plane: Plane, grid: SkyGrid) -> FloatArray:
     """Return the solid angle (sr) of each pixel, or its area on a plane of x and y."""
     if plane.frame is None:
         return np.full(grid.shape, grid.x.step * grid.y.step)
-    return solid_angles(grid, plane.to_sky, plane.to_plane)
+    return solid_angles(grid, plane.to_sky, plane.to_plane, is_equal_area=plane.is_equal_area)
 
 
 def _add_slivers(area: FloatArray, counts: Counts) -> None:

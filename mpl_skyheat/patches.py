@@ -39,6 +39,10 @@ REACH = 0.1
 # Places on the border of a pixel are a hair inside, on its own side of what tears the sky.
 HAIR = 1e-6
 
+# BLAS libraries share products of matrices with more terms than this among threads of their own,
+# which then keep ours from the cores for some time.
+PRODUCT = 2**17
+
 # Blocks that are evaluated together.
 TOGETHER = 32
 
@@ -164,7 +168,10 @@ def _evaluated(grid: SkyGrid, block: NDArray[np.intp], terms: FloatArray) -> Flo
         first, last = _range(axis, start, stop)
         t = (2 * np.arange(start, stop) - (first + last)) / (last - first)
         vanders.append(chebyshev.chebvander(t, DEGREE))
-    return np.asarray(vanders[0] @ terms @ vanders[1].T)
+    rows = vanders[0] @ terms
+    size = max(PRODUCT // (DEGREE + 1) // len(vanders[1]), 1)
+    parts = (rows[:, i : i + size] @ vanders[1].T for i in range(0, rows.shape[1], size))
+    return np.concatenate(list(parts), axis=1)
 
 
 def _cut(blocks: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -70,6 +70,8 @@ class Plane:
     has_pixels: bool = True
     # Whether polynomials may stand for it on tiles: it has no features that are smaller than those.
     is_smooth: bool = True
+    # Whether equal areas on it show equal solid angles.
+    is_equal_area: bool = False
     # Makes an equal plane that another thread may use at the same time: WCSs are not made for that.
     twin: Callable[[], Plane] | None = None
 
@@ -358,8 +360,21 @@ def celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool
         view,
         wcs,
         is_smooth=_is_smooth(header),
+        is_equal_area=_is_equal_area(header),
         twin=twin if can_twin else None,
     )
+
+
+# The FITS projections that show equal areas as such (Calabretta & Greisen 2002, A&A 395, 1077, and
+# Calabretta & Lowe 2013, PASA 30, e050, for XPH).
+EQUAL_AREA = ("AIT", "BON", "CEA", "COE", "HPX", "MOL", "PAR", "QSC", "SFL", "XPH", "ZEA")
+
+
+def _is_equal_area(wcs: Any) -> bool:
+    """Tell whether all pixels of a WCS are known to have the same solid angle."""
+    if not isinstance(wcs, WCS) or wcs.has_distortion:
+        return False
+    return all(ctype[-3:] in EQUAL_AREA for ctype in _ctypes(wcs))
 
 
 # Where the models are that have no steps, kinks or tables; and some that are elsewhere.

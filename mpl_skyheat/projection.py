@@ -12,6 +12,7 @@ from astropy.coordinates import (
     UnitSphericalRepresentation,
 )
 
+from mpl_skyheat.compiling import run
 from mpl_skyheat.grid import to_vectors
 
 if TYPE_CHECKING:
@@ -50,6 +51,19 @@ def frame_rotation(source: BaseCoordinateFrame, target: BaseCoordinateFrame) -> 
         if np.allclose(to_vectors(lon, lat) @ matrix.T, expected, 0, ROTATION_TOLERANCE)
         else None
     )
+
+
+def turned(
+    lon: FloatArray, lat: FloatArray, matrix: FloatArray, *, is_compiled: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return longitude (−π … π) and latitude (rad) of positions (deg), turned by a matrix."""
+    if is_compiled:
+        turned_lon, turned_lat = np.empty((2, *lon.shape))
+        out = turned_lon.ravel(), turned_lat.ravel()
+        run("turned", np.ravel(lon), np.ravel(lat), matrix, *out)
+        return turned_lon, turned_lat
+    x, y, z = np.moveaxis(to_vectors(lon, lat) @ matrix.T, -1, 0)
+    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
 
 
 def _moved_vectors(lon: Any, lat: Any, source: Any, target: Any) -> FloatArray:

@@ -12,7 +12,6 @@ Nothing here knows of frames: the lattice has its own poles, and the map's centr
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.compiling import is_worth, run
+from mpl_skyheat.threads import Team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,9 @@ NOISE = 1e-10
 
 # Points are shared among sums of so many parts, which do not depend on the number of threads.
 PARTS = 4
+
+# Values that a thread reads off at a time.
+READ = 2**16
 
 # Kernel values held at a time.
 BLOCK = 2**20
@@ -100,6 +103,11 @@ class Lattice:
     def latitudes(self) -> FloatArray:
         return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
 
+    def centres(self) -> tuple[FloatArray, FloatArray]:
+        """Return longitude and latitude (rad) of all bins, ring by ring."""
+        lon = (np.arange(self.columns) - 0.5 * (self.columns - 1)) * self.lon_step
+        return np.tile(lon, self.rings), np.repeat(self.latitudes, self.columns)
+
     def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return row and column (0 at the centre of the first bin) of positions (rad)."""
         row = lat / self.lat_step + 0.5 * (self.rings - 1)
@@ -138,7 +146,7 @@ class PointSpread:
         lat: FloatArray,
         weights: FloatArray | None,
         turn: FloatArray,
-        threads: int,
+        team: Team,
     ) -> None:
         """Add points (deg) that a matrix turns onto the lattice, by compiled code."""
         lattice = self.lattice
@@ -147,7 +155,7 @@ class PointSpread:
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
         bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
 
-        def work(part: int) -> None:
+        def work(_: int, part: int) -> None:
             rows = slice(bounds[part], bounds[part + 1])
             some = np.ones(1) if weights is None else weights[rows]
             run(
@@ -155,9 +163,7 @@ class PointSpread:
                 *size, lattice.has_poles, self._order, PAD, parts[part],
             )  # fmt: skip
 
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(work, range(PARTS)):
-                pass
+        team.share(range(PARTS), work)
 
     @property
     def bins(self) -> FloatArray:
@@ -196,11 +202,11 @@ class SmoothSphere:
     """The sum of a kernel over spread points, per steradian, anywhere on a lattice."""
 
     def __init__(
-        self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel, threads: int = 1
+        self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel, team: Team | None = None
     ) -> None:
         from scipy import fft
 
-        self._lattice, self._order, self._threads = lattice, kernel.spline_order, threads
+        self._lattice, self._order, self._team = lattice, kernel.spline_order, team or Team(1)
         waves = fft.rfft(bins, axis=1)
         if self._order == 3:
             # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
@@ -257,20 +263,17 @@ class SmoothSphere:
     def _compiled(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         """Read off in threads, by compiled code."""
         values = np.empty(lon.shape)
-        bounds = np.linspace(0, len(lon), self._threads + 1).astype(int)
         lattice = self._lattice
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
 
-        def work(part: int) -> None:
-            rows = slice(bounds[part], bounds[part + 1])
+        def work(_: int, start: int) -> None:
+            rows = slice(start, start + READ)
             run(
                 "read_off", lon[rows], lat[rows], *size, self._order, PAD,
                 self._coefficients, values[rows],
             )  # fmt: skip
 
-        with ThreadPoolExecutor(self._threads) as pool:
-            for _ in pool.map(work, range(self._threads)):
-                pass
+        self._team.share(range(0, len(lon), READ), work)
         return values
 
 

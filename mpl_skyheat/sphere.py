@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.areas import SPLIT, slopes, whole_pixels
+from mpl_skyheat.areas import slopes, whole_pixels
+from mpl_skyheat.compiling import is_worth
+from mpl_skyheat.fractions import SPLIT
 from mpl_skyheat.grid import SkyGrid, to_vectors
 from mpl_skyheat.kernels import NARROW
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.patches import interpolated
-from mpl_skyheat.projection import change_frame, frame_rotation
+from mpl_skyheat.projection import change_frame, frame_rotation, turned
 from mpl_skyheat.rings import Lattice, PointSpread, SmoothSphere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from astropy.coordinates import BaseCoordinateFrame
     from numpy.typing import NDArray
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
     from mpl_skyheat.kernels import RadialKernel
     from mpl_skyheat.planes import Plane
     from mpl_skyheat.points import Catalogue
+    from mpl_skyheat.threads import Team
 
     FloatArray = NDArray[np.float64]
     # Longitude and latitude in rad on the lattice.
     Positions = tuple[FloatArray, FloatArray]
 
+
+# The pixels of a map of the whole sky add up to it but for this fraction.
+WHOLE = 1e-3
 
 # How well (in bins) positions of pixels on the lattice are interpolated.
 ACCURACY = 1e-5
@@ -39,8 +45,12 @@ ACCURACY = 1e-5
 # A kernel with a core of so many pixels is smooth over a pixel: its value somewhere in it will do.
 WIDE = 1.9
 
-# Values may be off those at the pixels' centres by so much: by less than 1 %.
-LEEWAY = 0.0095
+# On a map of the whole sky, sums over pixels are right to 0.1 % with a core of this many or more.
+FINE = 3.9
+
+# Values may be so much smaller or larger than they should be, for the sake of sums over pixels: by
+# less than 1 %.
+LEEWAY = 0.9902, 1.0098
 
 
 class SphereSum:
@@ -54,10 +64,10 @@ class SphereSum:
         grid: SkyGrid,
         area: FloatArray,
         terms: Sequence[tuple[float, RadialKernel]],
-        threads: int,
+        team: Team,
     ) -> None:
         assert plane.frame is not None
-        self._plane, self._grid, self._terms, self._threads = plane, grid, terms, threads
+        self._plane, self._grid, self._terms, self._team = plane, grid, terms, team
         self._centre = centre
         middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
         self._turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
@@ -84,16 +94,16 @@ class SphereSum:
             whole = self._turn @ self._rotation
             for lon, lat, weights in chunk.arrays():
                 for spread in self._spreads:
-                    spread.add_turned(lon, lat, weights, whole, self._threads)
+                    spread.add_turned(lon, lat, weights, whole, self._team)
             return
         for block in chunk.blocks():
             lon, lat = block.lon, block.lat
             if self._rotation is None:
                 lon, lat = change_frame(lon, lat, chunk.frame, self._plane.frame)
             whole = self._turn if self._rotation is None else self._turn @ self._rotation
-            turned = _positions(whole @ to_vectors(lon, lat).T)
+            positions = turned(lon, lat, whole, is_compiled=False)
             for spread in self._spreads:
-                spread.add(*turned, block.weights)
+                spread.add(*positions, block.weights)
 
     def density(self, area: FloatArray) -> FloatArray:
         """Return the sum in the pixels with an area; NaN in the others."""
@@ -104,9 +114,27 @@ class SphereSum:
             pixels = self._pixels_of(area)
         density = np.zeros(self._grid.shape)
         for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
-            smooth = SmoothSphere(spread.lattice, spread.bins, kernel, self._threads)
+            bins = spread.bins
+            if pixels.are_coarse(kernel.core):
+                bins /= np.clip(self._shown(pixels, spread.lattice, kernel), *LEEWAY)
+            smooth = SmoothSphere(spread.lattice, bins, kernel, self._team)
             density += factor * pixels.values(smooth, kernel.core)
         return density
+
+    def _shown(self, pixels: _Pixels, lattice: Lattice, kernel: RadialKernel) -> FloatArray:
+        """Return how much of a source in each bin the pixels' values add up to.
+
+        The kernel is symmetric: that is the map, at the bin, of the solid angles of the pixels.
+        """
+        spread = PointSpread(lattice, kernel.spline_order)
+        for lon, lat, area in pixels.places_and_areas():
+            if is_worth(len(lon)):
+                turn, place = np.eye(3), (np.degrees(lon), np.degrees(lat))
+                spread.add_turned(*place, area, turn, self._team)
+            else:
+                spread.add(lon, lat, area)
+        smooth = SmoothSphere(lattice, spread.bins, kernel, self._team)
+        return smooth(lattice.centres()).reshape(lattice.rings, lattice.columns)
 
 
 def _check_memory(lattices: Sequence[Lattice]) -> None:
@@ -127,12 +155,6 @@ def _rotation_to_origin(lon: float, lat: float) -> FloatArray:
     return np.stack([x, np.cross(z, x), z])
 
 
-def _positions(vectors: FloatArray) -> Positions:
-    """Return longitude and latitude (rad) of vectors (3, …)."""
-    x, y, z = vectors
-    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
-
-
 class _Pixels:
     """The pixels of a grid that show sky, on the lattice."""
 
@@ -147,6 +169,7 @@ class _Pixels:
     ) -> None:
         self._plane, self._grid, self._turn, self._accuracy = plane, grid, turn, accuracy
         self._on_sky = area > 0
+        self._is_compiled = is_worth(int(np.count_nonzero(self._on_sky)))
         self._side = float(np.sqrt(area.max()))
         column, row = (
             a.index(np.array([v])) for a, v in zip((grid.x, grid.y), centre, strict=True)
@@ -154,15 +177,23 @@ class _Pixels:
         self._side_at_centre = float(np.sqrt(area[row, column][0]))
         rows, columns = np.nonzero(self._on_sky)
         self._x, self._y = grid.x.centres[columns], grid.y.centres[rows]
-        whole = whole_pixels(grid, self._on_sky, plane.to_sky, plane.to_plane)
-        steep, *self._slopes = slopes(area, whole)
-        self._steep = np.flatnonzero(steep[self._on_sky])
+        self._is_whole_sky = abs(float(area.sum()) / (4 * np.pi) - 1) < WHOLE
+        self._area = area[self._on_sky]
+        self._steep, *self._slopes = self._steep_pixels(area)
         self._centres = self._places(0.0, 0.0)
 
     @property
     def count(self) -> int:
         """The number of pixels."""
         return len(self._x)
+
+    def _steep_pixels(self, area: FloatArray) -> tuple[NDArray[np.intp], FloatArray, FloatArray]:
+        """Return at which pixels the solid angle is steep, and its slopes there."""
+        if self._plane.is_equal_area:
+            return np.zeros(0, np.intp), np.zeros(0), np.zeros(0)
+        whole = whole_pixels(self._grid, self._on_sky, self._plane.to_sky, self._plane.to_plane)
+        steep, slope_x, slope_y = slopes(area, whole)
+        return np.flatnonzero(steep[self._on_sky]), slope_x, slope_y
 
     def lattice(self, kernel: RadialKernel) -> Lattice:
         """Return the lattice that a kernel needs for all pixels."""
@@ -174,14 +205,15 @@ class _Pixels:
         return Lattice.covering(lat_limit, lon_limit, kernel.reach, kernel.bin_size)
 
     def _sky(self, x: FloatArray, y: FloatArray) -> Positions:
-        return _positions(self._turn @ to_vectors(*self._plane.to_sky(x, y)).T)
+        """Return the positions of places on the plane."""
+        lon, lat = self._plane.to_sky(x, y)
+        return turned(lon, lat, self._turn, is_compiled=self._is_compiled)
 
     def _places(self, dx: float, dy: float) -> Positions:
         """Return the positions of places in the pixels, so far (on the plane) from the centre."""
 
         def sky(x: FloatArray, y: FloatArray) -> FloatArray:
-            vectors = to_vectors(*self._plane.to_sky(x + dx, y + dy))
-            return np.asarray(_positions(np.moveaxis(vectors @ self._turn.T, -1, 0)))
+            return np.asarray(self._sky(x + dx, y + dy))
 
         def is_sky(x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
             return np.isfinite(self._plane.to_sky(x + dx, y + dy)[0])
@@ -190,6 +222,27 @@ class _Pixels:
         places, unknown = places[:, self._on_sky], ~known[self._on_sky]
         places[:, unknown] = self._sky(self._x[unknown] + dx, self._y[unknown] + dy)
         return places[0], places[1]
+
+    def are_coarse(self, core: float) -> bool:
+        """Tell whether sums over the pixels may be off, where the sky ends or is stretched.
+
+        What the edge of the map cuts goes on elsewhere only if that shows the whole sky.
+        """
+        return self._is_whole_sky and WIDE <= core / self._side_at_centre < FINE
+
+    def places_and_areas(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Yield the positions at which pixels have their values, and the solid angle of each."""
+        lon, lat = self._centres
+        lost = ~np.isfinite(lon)
+        yield lon[~lost], lat[~lost], self._area[~lost]
+        if not lost.any():
+            return
+        parts = [places for _, _, places in self._split(SPLIT, lost)]
+        number = np.sum([np.isfinite(lon).sum(axis=0) for lon, _ in parts], axis=0)
+        share = self._area[lost] / np.maximum(number, 1)
+        for lon, lat in parts:
+            found = np.isfinite(lon)
+            yield lon[found], lat[found], np.broadcast_to(share, lon.shape)[found]
 
     def values(self, smooth: Callable[[Positions], FloatArray], core: float) -> FloatArray:
         """Return the values of a smooth map in the pixels; NaN in those without sky.
@@ -200,7 +253,8 @@ class _Pixels:
         if core >= NARROW * self._side:
             values = smooth(self._centres)
             if core >= WIDE * self._side_at_centre:
-                self._even_out(values, smooth)
+                if not self.are_coarse(core):
+                    self._even_out(values, smooth)
             else:
                 steep = np.zeros(self.count, bool)
                 steep[self._steep] = True
@@ -229,7 +283,7 @@ class _Pixels:
             v / 24 * step for v, step in zip(self._slopes, self._grid.steps, strict=True)
         )
         better = smooth(self._sky(self._x[at] + shift_x, self._y[at] + shift_y))
-        low, high = values[at] * (1 - LEEWAY), values[at] * (1 + LEEWAY)
+        low, high = (values[at] * limit for limit in LEEWAY)
         values[at] = np.where(np.isnan(better), values[at], np.clip(better, low, high))
 
     def _means(
@@ -239,28 +293,47 @@ class _Pixels:
 
         Weighted with the solid angle around these places.
         """
-        slope_x, slope_y = np.zeros((2, self.count))
-        slope_x[self._steep], slope_y[self._steep] = self._slopes
-        x, y, slope_x, slope_y = (v[wanted] for v in (self._x, self._y, slope_x, slope_y))
-        total, number = np.zeros(x.shape), np.zeros(x.shape)
-        offsets = (np.arange(split) + 0.5) / split - 0.5
-        for i in offsets:
-            for j in offsets:
-                dx, dy = i * self._grid.x.step, j * self._grid.y.step
-                places = self._places(dx, dy) if wanted.all() else self._sky(x + dx, y + dy)
-                weight = np.where(np.isfinite(places[0]), 1 + slope_x * i + slope_y * j, 0.0)
-                found = weight > 0
-                total[found] += weight[found] * smooth((places[0][found], places[1][found]))
-                number += weight * found
+        slopes = np.zeros((2, self.count))
+        slopes[:, self._steep] = self._slopes
+        slope_x, slope_y = slopes[:, wanted]
+        total, number = np.zeros((2, len(slope_x)))
+        for i, j, (lon, lat) in self._split(split, wanted):
+            weight = np.where(np.isfinite(lon), 1 + slope_x * i + slope_y * j, 0.0)
+            found = weight > 0
+            values = np.zeros(weight.shape)
+            values[found] = smooth((lon[found], lat[found]))
+            total += (weight * values).sum(axis=0)
+            number += (weight * found).sum(axis=0)
         with np.errstate(invalid="ignore"):
             return np.asarray(total / number)
+
+    def _split(
+        self, split: int, wanted: NDArray[np.bool_]
+    ) -> Iterator[tuple[FloatArray, float, Positions]]:
+        """Yield split × split places in wanted pixels, as fractions from the centre, and positions.
+
+        One place at a time where all pixels are wanted, else a row of them.
+        """
+        offsets = (np.arange(split) + 0.5) / split - 0.5
+        for j in offsets:
+            dy = j * self._grid.y.step
+            if wanted.all():
+                for i in offsets:
+                    lon, lat = self._places(i * self._grid.x.step, dy)
+                    yield np.array([[i]]), j, (lon[np.newaxis], lat[np.newaxis])
+            else:
+                i = offsets[:, np.newaxis]
+                x = self._x[wanted] + i * self._grid.x.step
+                yield i, j, self._sky(x, np.broadcast_to(self._y[wanted] + dy, x.shape))
 
 
 def _filled(image: FloatArray, wanted: NDArray[np.bool_]) -> FloatArray:
     """Give slivers of sky that no sample has found the mean of the pixels around them."""
     rows, columns = np.nonzero(wanted & np.isnan(image))
-    around = np.pad(image, 1, constant_values=np.nan)
-    for row, column in zip(rows, columns, strict=True):
-        near = around[row : row + 3, column : column + 3]
-        image[row, column] = np.nanmean(near) if np.isfinite(near).any() else 0.0
+    if len(rows):
+        around = np.pad(image, 1, constant_values=np.nan)
+        near = np.stack([around[rows + i, columns + j] for i in range(3) for j in range(3)])
+        known = np.isfinite(near)
+        total = np.where(known, near, 0.0).sum(axis=0)
+        image[rows, columns] = total / np.maximum(known.sum(axis=0), 1)
     return image

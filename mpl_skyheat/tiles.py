@@ -12,9 +12,7 @@ the tile without crossing so much of its surroundings that one of the points mus
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from mpl_skyheat.threads import Team
 
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.intp]
@@ -72,8 +72,12 @@ WORTH = TERMS + CHECKS**2
 # has an edge on it.
 LATTICE, FINE_LATTICE = 65, 257
 
-# Fewer tiles than these are not worth a second thread.
-ALONE = 20
+# Tiles that are fitted in one product of matrices. BLAS libraries share larger ones among threads
+# of their own, which then keep ours from the cores for some time.
+TOGETHER = 32
+
+# Fewer places than these are not worth a second thread.
+ALONE = 4000
 
 # No more tiles are made once so many have been, of which fewer than this fraction could be.
 ENOUGH, FEW = 2000, 0.1
@@ -88,14 +92,18 @@ class SkyTiles:
     factors that turn offsets from it into −1 … 1; ``child`` the first of its four parts, or what it
     is; ``coefficients`` its polynomials for x and y.
 
-    ``to_pixels`` are as many of the same function as there are threads to share it.
+    ``to_pixels`` are the same function, once for each thread of a team that shares it.
     """
 
     def __init__(
-        self, to_pixels: Sequence[ToPixels], shape: tuple[int, int], footprint: Footprint
+        self,
+        to_pixels: Sequence[ToPixels],
+        shape: tuple[int, int],
+        footprint: Footprint,
+        team: Team,
     ) -> None:
         self._to_pixels, self._shape, self._footprint = to_pixels, shape, footprint
-        self._lock = Lock()
+        self._team = team
         lon, lat, radius = footprint.circle
         self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
         # A row and a tile of it are centred on the map, so that a small one has one tile.
@@ -170,50 +178,53 @@ class SkyTiles:
 
     def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return what each box is, and the polynomials of those that have one."""
-        threads = min(len(self._to_pixels), len(boxes) // ALONE)
-        if threads <= 1:
-            return self._fitted_alone(self._to_pixels[0], boxes)
-        parts = np.array_split(boxes, threads)
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(self._fitted_alone, self._to_pixels[:threads], parts))
-        kinds, coefficients = zip(*found, strict=True)
-        return np.concatenate(kinds), np.concatenate(coefficients)
-
-    def _fitted_alone(self, to_pixels: ToPixels, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Do so in one thread."""
         kind = np.full(len(boxes), TORN)
         coefficients = np.zeros((len(boxes), 2 * TERMS))
         down, up = _ranges(boxes)
-        there = _evaluated(to_pixels, boxes, _places(down, up, *_even()))
+        there = self._evaluated(boxes, _places(down, up, *_even()))
         ny, nx = self._shape
         with np.errstate(invalid="ignore"):
             x, y = there[..., 0], there[..., 1]
             on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
         away = np.flatnonzero(~on_map.any(axis=1))
         if len(away):
-            with self._lock:  # as the footprint has but one WCS
-                kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
+            kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
         todo = np.flatnonzero((kind == TORN) & ~_is_torn(there))
-        values = _evaluated(to_pixels, boxes[todo], _places(down[todo], up[todo], *_padua()))
+        values = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
         # Most tiles are far from the poles, and alike.
         alike, group = np.unique(np.stack([down, up])[:, todo], axis=1, return_inverse=True)
         for number, pair in enumerate(alike.T):
-            here = np.flatnonzero(group.ravel() == number)
             fit, design = _fit(*pair)
-            terms = fit @ values[here]
-            error = np.abs(design @ terms - there[todo[here]]).max(axis=(1, 2))
-            fits = error < TEAR  # (NaN does not)
-            kind[todo[here[fits]]] = np.where(error[fits] <= TOLERANCE, LEAF, ROUGH)
-            coefficients[todo[here]] = terms.transpose(0, 2, 1).reshape(len(here), -1)
+            every = np.flatnonzero(group.ravel() == number)
+            for start in range(0, len(every), TOGETHER):
+                here = every[start : start + TOGETHER]
+                terms = fit @ _as_columns(values[here])
+                error = np.abs(design @ terms - _as_columns(there[todo[here]])).max(axis=0)
+                error = error.reshape(-1, 2).max(axis=1)
+                fits = error < TEAR  # (NaN does not)
+                kind[todo[here[fits]]] = np.where(error[fits] <= TOLERANCE, LEAF, ROUGH)
+                coefficients[todo[here]] = terms.T.reshape(len(here), -1)
         return kind, coefficients
 
+    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> FloatArray:
+        """Return x and y, of shape (boxes, places, 2), at places in −1 … 1 of boxes."""
+        lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
+        lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
+        result = np.empty((*lon.shape, 2))
+        xy = result.reshape(-1, 2)
 
-def _evaluated(to_pixels: ToPixels, boxes: FloatArray, places: FloatArray) -> FloatArray:
-    """Return x and y, of shape (boxes, places, 2), at places in −1 … 1 of boxes."""
-    lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
-    lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
-    x, y = to_pixels(lon.ravel() % 360, lat.ravel())
-    return np.stack([x.reshape(lon.shape), y.reshape(lon.shape)], axis=-1)
+        def evaluate(thread: int, part: slice) -> None:
+            x, y = self._to_pixels[thread](lon.ravel()[part] % 360, lat.ravel()[part])
+            xy[part, 0], xy[part, 1] = x, y
+
+        size = max(-(-lon.size // self._team.size), ALONE)
+        self._team.share((slice(i, i + size) for i in range(0, lon.size, size)), evaluate)
+        return result
+
+
+def _as_columns(values: FloatArray) -> FloatArray:
+    """Turn (boxes, places, 2) into (places, 2 boxes)."""
+    return np.asarray(values.transpose(1, 0, 2).reshape(values.shape[1], -1))
 
 
 class Footprint:
@@ -302,13 +313,15 @@ def _is_torn(there: FloatArray) -> NDArray[np.bool_]:
 
     What leaps is not worth the values at the nodes, which would but show that no polynomial fits.
     """
-    torn = ~np.isfinite(there).all(axis=(1, 2))
+    torn = np.asarray(~np.isfinite(there).all(axis=(1, 2)))
     lattice = there.reshape(len(there), CHECKS, CHECKS, 2)
     for axis in (1, 2):
         with np.errstate(invalid="ignore"):
             steps = np.abs(np.diff(lattice, axis=axis)).sum(axis=-1).reshape(len(there), -1)
-            torn |= steps.max(axis=1) > LEAP * (np.median(steps, axis=1) + 1)
-    return np.asarray(torn)
+            longest = steps.max(axis=1)
+            far = np.flatnonzero(longest > LEAP)
+            torn[far] |= longest[far] > LEAP * (np.median(steps[far], axis=1) + 1)
+    return torn
 
 
 @cache

@@ -6,6 +6,8 @@ The exact route is held against astropy in test_counts.py; here it is the judge.
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS, make_wcs
 
-from mpl_skyheat import counting, sky_heatmap, sky_map, tiles
+from mpl_skyheat import counting, sky_heatmap, sky_map, threads, tiles
 from mpl_skyheat.grid import grid_of_steps, native_grid, to_vectors
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.points import read_catalogue
@@ -279,10 +281,10 @@ def test_the_result_does_not_depend_on_threads_and_batches(monkeypatch, is_weigh
     lon, lat = points_for(wcs, FIELD_SHAPE, number=100_000)
     weights = np.random.default_rng(5).lognormal(0, 3, len(lon)) if is_weighted else None
     maps = []
-    for batch, part, threads in [(2**21, 2**16, 1), (2**14, 2**10, 3), (9999, 777, 2)]:
+    for batch, part, size in [(2**21, 2**16, 1), (2**14, 2**10, 3), (9999, 777, 2)]:
         monkeypatch.setattr(counting, "BATCH", batch)
         monkeypatch.setattr(counting, "PART", part)
-        maps.append(sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE, threads=threads))
+        maps.append(sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE, threads=size))
     for other in maps[1:]:
         np.testing.assert_array_equal(other.counts, maps[0].counts)
         assert other.meta == maps[0].meta
@@ -406,14 +408,14 @@ def test_chunks_that_do_not_go_together_are_refused():
 
 
 def test_threads_are_those_asked_for_or_of_the_environment(monkeypatch):
-    for name in counting.THREAD_VARIABLES:
+    for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    assert counting.thread_count(3) == 3
-    assert counting.thread_count(None) >= 1
+    assert threads.thread_count(3) == 3
+    assert threads.thread_count(None) >= 1
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert counting.thread_count(None) == 5
+    assert threads.thread_count(None) == 5
     monkeypatch.setenv("NUMBA_NUM_THREADS", "7")
-    assert counting.thread_count(None) == 7
+    assert threads.thread_count(None) == 7
     for wrong in (0, -1, 1.5, "2", True):
         with pytest.raises(ValueError, match="threads must be a positive integer, or None; got"):
             sky_map([1], [2], wcs=make_wcs(FIELD), threads=wrong)
@@ -505,7 +507,7 @@ def test_skycoords_in_chunks_may_have_weights():
 def tiles_of(wcs, shape, lon, lat):
     plane = plane_of_wcs(wcs, shape)
     grid = native_grid(plane.view)
-    route = counting.CompiledRoute(read_catalogue((lon, lat)), plane, grid, 1)
+    route = counting.CompiledRoute(read_catalogue((lon, lat)), plane, grid, threads.Team(1))
     route._plan(lon, lat, 100)
     return route._tiles
 
@@ -523,7 +525,8 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
     def noise(lon, lat):
         return rng.uniform(0, 10, lon.shape), rng.uniform(0, 10, lat.shape)
 
-    made = tiles.SkyTiles([noise], (10, 10), tiles.Footprint(lambda x, y: (x, y), (10, 10)))
+    footprint = tiles.Footprint(lambda x, y: (x, y), (10, 10))
+    made = tiles.SkyTiles([noise], (10, 10), footprint, threads.Team(1))
     made.make(np.full(len(made.child), 10**6))
     assert not (made.child == tiles.LEAF).any()
     # It gives up soon.
@@ -595,7 +598,7 @@ def test_positions_are_turned_as_by_numpy():
     )
     for turn in (np.eye(3), Rotation.random(random_state=7).as_matrix()):
         found = np.empty((2, len(lon)))
-        compiled._turned(lon, lat, turn, *found)
+        compiled.turned(lon, lat, turn, *found)
         x, y, z = turn @ to_vectors(lon, lat).T
         expected = np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
         np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-14)
@@ -604,13 +607,49 @@ def test_positions_are_turned_as_by_numpy():
         np.testing.assert_allclose(found[0, away], expected[0, away], rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_a_team_does_every_task_once_with_a_number_for_each_thread(size):
+    team, done = threads.Team(size), []
+    for tasks in ([], [1], range(100)):
+        done.clear()
+        numbers = {}
+
+        def work(number, task, numbers=numbers):
+            done.append(task)
+            assert numbers.setdefault(number, threading.get_ident()) == threading.get_ident()
+
+        team.share(tasks, work)
+        assert sorted(done) == list(tasks)
+        assert set(numbers) <= set(range(size))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("bad", [0, 5, 99])
+def test_what_goes_wrong_in_a_team_is_raised_when_all_have_stopped(size, bad):
+    running = []
+
+    def work(_, task):
+        running.append(task)
+        time.sleep(1e-3)
+        if task == bad:
+            raise ValueError(f"no {task}")
+        running.remove(task)
+
+    team = threads.Team(size)
+    with pytest.raises(ValueError, match=f"no {bad}"):
+        team.share(range(100), work)
+    assert running == [bad]
+    team.share([1], lambda *_: None)
+
+
 def test_more_threads_than_there_are_tiles_for():
     made = tiles.SkyTiles(
         [lambda lon, lat: (lon, lat)] * 24,
         (90, 180),
         tiles.Footprint(lambda x, y: (x, y - 45), (90, 180)),
+        threads.Team(24),
     )
-    for count in (1, 19, 22, 60):
+    for count in (1, 19, 22, 60, 300):
         kind, coefficients = made._fitted(made.boxes[:count])
         assert len(kind) == len(coefficients) == count
 
@@ -619,7 +658,7 @@ def test_every_thread_has_a_wcs_of_its_own():
     wcs = make_wcs(FIELDS["SIP"])
     plane = plane_of_wcs(wcs, FIELD_SHAPE)
     catalogue = read_catalogue(([0.0], [0.0]))
-    route = counting.CompiledRoute(catalogue, plane, native_grid(plane.view), 3)
+    route = counting.CompiledRoute(catalogue, plane, native_grid(plane.view), threads.Team(3))
     assert len({id(plane.wcs) for plane in route._planes}) == 3
     lon, lat = plane.to_sky(np.arange(20.0), np.arange(20.0))
     for twin in route._planes:

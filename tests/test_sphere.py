@@ -8,7 +8,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from scipy.ndimage import binary_erosion
 
-from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map
+from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map, sphere
 from mpl_skyheat.grid import separation, to_vectors
 from mpl_skyheat.rings import Lattice
 from mpl_skyheat.views import all_sky_wcs, field_wcs
@@ -92,8 +92,10 @@ def test_a_gaussian_is_right_everywhere_on_the_sky(stars, sky, sigma):
     expected = exact(Gaussian(sigma), stars, centres)
     found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
     error = np.abs(found / expected - 1)
-    # Where pixels narrow to a pole or a limb, values are moved a little, to keep the integral.
-    assert error.max() < (0.01 if sky in ("CAR", "SIN") else 1e-3)
+    # At the edge of the sky, and where pixels narrow to a pole or a limb, values with a kernel of
+    # few pixels are changed a little, to keep the integral.
+    is_changed = sky in ("CAR", "SIN") or (sigma < 4 * PIXEL and sky != "TAN 60 deg")
+    assert error.max() < (0.01 if is_changed else 1e-3)
     assert np.median(error) < 3e-4
 
 
@@ -142,10 +144,7 @@ def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
     source = SkyCoord(*PLACES[place], unit="deg")
     sigma = 4 * u.deg  # two map pixels
     skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
-    # A pixel that the edge of the sky cuts has the value at its centre: there, the sum is a little
-    # less exact.
-    loss = {("AIT", "edge of the map"): 2e-3, ("AIT", "Galactic pole"): 2e-3}
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=loss.get((sky, place), 1e-3))
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
     rows, columns = np.nonzero(np.nan_to_num(skymap.data) > 0)
     centres = skymap.wcs.pixel_to_world(columns, rows).icrs
     known = np.isfinite(centres.ra.deg)
@@ -161,6 +160,48 @@ def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
     profile = np.exp(-0.5 * (theta / sigma.to_value(u.rad)) ** 2) * np.sin(theta)
     expected = np.sqrt(1 - (profile * np.cos(theta)).sum() / profile.sum())
     assert spread == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("sky", "loss"),
+    # Beside the poles of a MOL, pixels are much longer than the kernel is wide.
+    [("AIT", 1e-3), ("CAR", 1e-3), ("HPX", 1e-3), ("oblique", 1e-3), ("MOL", 6e-3)],
+)
+@pytest.mark.parametrize("sigma", [2, 2.7, 3.6])
+def test_one_source_anywhere_at_the_edge_of_the_map_has_its_flux(sky, loss, sigma):
+    wcs, rng = SKIES[sky], np.random.default_rng(7)
+    on_sky = ~sky_map([], [], wcs=wcs).mask
+    rim = np.argwhere(on_sky & ~binary_erosion(on_sky, iterations=3))
+    rim = rim[rng.integers(len(rim), size=40)] + rng.uniform(-0.5, 0.5, (40, 2))
+    sources = wcs.pixel_to_world(*rim.T[::-1])
+    for source in sources[np.isfinite(sources.spherical.lon)][:12]:
+        skymap = sky_map(
+            source.reshape(1), wcs=wcs, kernel=sigma * PIXEL, statistic="count", geometry="sphere"
+        )
+        assert np.nansum(skymap.data) == pytest.approx(1, abs=loss)
+
+
+@pytest.mark.parametrize("code", ["AIT", "CAR"])
+def test_many_pixels_are_evened_out_as_few_are(code, monkeypatch):
+    wcs = all_sky_wcs(GALACTIC, 0.7 * u.deg, code)
+    options = {"wcs": wcs, "frame": "galactic", "kernel": 1.6 * u.deg}
+    one = sky_map([179.8, 3.0], [24.3, 89.0], **options)
+    monkeypatch.setattr(sphere, "is_worth", lambda _: False)
+    other = sky_map([179.8, 3.0], [24.3, 89.0], **options)
+    np.testing.assert_allclose(one.data, other.data, rtol=1e-9, atol=1e-9 * np.nanmax(one.data))
+
+
+def test_the_edge_of_a_field_is_no_place_to_even_out():
+    """What lies beyond is lost, not moved: a field in the middle of a map has the map's values."""
+    sources = [13.1, 9.9, 28.5], [1.2, -4.4, 11.0]
+    field, wide = (
+        sky_map(*sources, wcs=zenithal("ARC", size=size, center=(10, 0)), kernel=2 * PIXEL)
+        for size in (20, 120)
+    )
+    assert field.meta["geometry"] == wide.meta["geometry"] == "sphere"
+    core = np.s_[50:70, 50:70]
+    near = field.data > 1e-3 * field.data.max()
+    np.testing.assert_allclose(field.data[near], wide.data[core][near], rtol=1e-3)
 
 
 @pytest.mark.parametrize(("sigma", "loss"), [(0.3, 0.03), (0.7, 0.02), (1, 0.01), (2, 0.002)])
@@ -179,7 +220,8 @@ def test_a_uniform_sky_is_flat_to_the_rim_and_the_poles(sky):
     lon, lat = healpy.pix2ang(64, np.arange(12 * 64**2), lonlat=True)
     skymap = sky_map(lon, lat, wcs=SKIES[sky], kernel="5 deg")
     flat = (skymap.data * skymap.unit).to_value(u.sr**-1) / (12 * 64**2 / (4 * np.pi))
-    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.003)
+    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.006)
+    assert np.median(np.abs(flat[~skymap.mask] - 1)) < 1e-3
 
 
 @pytest.mark.parametrize("sigma", [4, 10])
@@ -202,7 +244,9 @@ def test_a_gaussian_map_is_that_of_harmonic_smoothing(stars, sigma):
     where = np.stack([np.pi / 2 - centres.dec.rad, centres.ra.rad], axis=1)
     expected = ducc0.sht.synthesis_general(alm=alm * beam[degree], loc=where, **common)[0]
     found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
-    np.testing.assert_allclose(found, expected, rtol=3e-3)
+    error = np.abs(found / expected - 1)
+    assert error.max() < (0.01 if sigma < 8 else 3e-3)
+    assert np.median(error) < 3e-4
 
 
 def test_a_gaussian_map_is_that_of_healpy(stars):

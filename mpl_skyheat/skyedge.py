@@ -1,0 +1,178 @@
+"""Where on a plane the sky ends: which places show any, and the edge that cuts pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.grid import Projection, SkyGrid, to_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+
+# A pixel counts as sky only if its position comes back to within this many pixels: projections
+# that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
+ROUND_TRIP = 0.1
+
+# Pixels along each side of a large grid that tell whether it shows any sky twice.
+SAMPLE = 65
+
+# Maps with so many pixels along both sides are large.
+LARGE_MAP = 500
+
+# The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
+# the distance from it.
+EDGE_STEPS = 16
+
+# Places on the border of a pixel are a hair inside, on its own side of what tears the sky.
+HAIR = 1e-6
+
+
+@dataclass(frozen=True)
+class SkyTest:
+    """Tells which points of a plane show sky; without ``to_plane``, all that have a position."""
+
+    grid: SkyGrid
+    to_sky: Projection
+    to_plane: Projection | None
+
+    def __call__(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Tell where the sky that is shown is projected to this very point.
+
+        A projection may go on beyond its edge, with sky that it shows elsewhere already.
+        """
+        return self._is_back(x, y, *self.to_sky(x, y))
+
+    def vectors(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return unit vectors to the sky, too."""
+        lon, lat = self.to_sky(x, y)
+        return to_vectors(lon, lat), self._is_back(x, y, lon, lat)
+
+    def _is_back(
+        self, x: FloatArray, y: FloatArray, lon: FloatArray, lat: FloatArray
+    ) -> NDArray[np.bool_]:
+        on_sky = np.isfinite(lon) & np.isfinite(lat)
+        if self.to_plane is None:
+            return np.asarray(on_sky)
+        x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
+        x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
+        on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
+        return np.asarray(on_sky)
+
+
+def sky_test(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> SkyTest:
+    """Return the test for a grid; without the way back if that is large and shows no sky twice."""
+    sky = SkyTest(grid, to_sky, to_plane)
+    if min(grid.shape) > LARGE_MAP and not _repeats(sky):
+        return SkyTest(grid, to_sky, None)
+    return sky
+
+
+def _repeats(sky: SkyTest) -> bool:
+    """Tell whether sky is shown again anywhere on a sample and on the border of a grid."""
+    grid = sky.grid
+    number_x, number_y = (
+        np.unique(np.linspace(0, axis.count - 1, SAMPLE).astype(int)) for axis in (grid.x, grid.y)
+    )
+    tested = np.zeros(grid.shape, bool)
+    tested[np.ix_(number_y, number_x)] = True
+    tested[[0, -1]] = tested[:, [0, -1]] = True
+    rows, columns = np.nonzero(tested)
+    x, y = grid.x.centres[columns], grid.y.centres[rows]
+    return not np.array_equal(SkyTest(grid, sky.to_sky, None)(x, y), sky(x, y))
+
+
+def at_corners(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the corners of marked pixels."""
+    nodes = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), bool)
+    for rows in (np.s_[:-1], np.s_[1:]):
+        for columns in (np.s_[:-1], np.s_[1:]):
+            nodes[rows, columns] |= pixels
+    return nodes
+
+
+def inner_pixels(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of the marked pixels have marked ones all around."""
+    return np.asarray(np.all(around(pixels), axis=0))
+
+
+def around(pixels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return the pixels shifted to all sides; False beyond the edges."""
+    ny, nx = pixels.shape
+    padded = np.pad(pixels, 1)
+    return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+
+
+def in_parts(
+    pixels: NDArray[np.bool_],
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the rows and columns of marked pixels, some thousand at a time."""
+    rows, columns = np.nonzero(pixels)
+    for start in range(0, len(rows), 4096):
+        yield rows[start : start + 4096], columns[start : start + 4096]
+
+
+def cell_corners(nodes: NDArray[Any]) -> NDArray[Any]:
+    """Return the values (4, n, ny, nx) at the corners, in order around, of lattices' cells."""
+    return np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, 1:], nodes[:, 1:, :-1]])
+
+
+def split_pixels(
+    left: FloatArray, bottom: FloatArray, width: float, height: float, split: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the x and y (n, split + 1, split + 1) of lattices that cut pixels in split × split."""
+    # A hair inside, so that nodes on a branch cut fall on the pixel's side of it.
+    t = HAIR + (1 - 2 * HAIR) * np.linspace(0, 1, split + 1)
+    x, y = np.broadcast_arrays(
+        left[:, None, None] + width * t, bottom[:, None, None] + height * t[:, None]
+    )
+    return x, y
+
+
+def sky_polygons(
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int = EDGE_STEPS
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Return the x and y (8, n) of polygons around what is on the sky of cells (4, n).
+
+    They have corners at those of the cells that are on the sky and where its edge crosses the
+    sides; the third array tells where they have one.
+    """
+    crossing_x, crossing_y, crossed = _edge_crossings(x, y, on_sky, sky, steps)
+    polygon_x, polygon_y = (
+        np.stack(pair, axis=1).reshape(8, -1) for pair in ((x, crossing_x), (y, crossing_y))
+    )
+    return polygon_x, polygon_y, np.stack([on_sky, crossed], axis=1).reshape(8, -1)
+
+
+def repeat_corners(values: NDArray[Any], present: NDArray[np.bool_]) -> None:
+    """Repeat the corner before where a polygon (8, n, …) has none: that adds no area."""
+    for _ in range(2):
+        for i in range(8):
+            missing = ~present[i]
+            values[i, missing] = values[i - 1, missing]
+
+
+def _edge_crossings(
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Return points just on the sky where its edge crosses sides of cells, and which it crosses."""
+    x_next, y_next, on_next = (np.roll(v, -1, axis=0) for v in (x, y, on_sky))
+    crossed = on_sky != on_next
+    begins_on = on_sky[crossed]
+    x_on, x_off = np.where(begins_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
+    y_on, y_off = np.where(begins_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
+    for _ in range(steps):
+        x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
+        is_on = sky(x_mid, y_mid)
+        x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
+        y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
+    crossing_x, crossing_y = x.copy(), y.copy()
+    crossing_x[crossed], crossing_y[crossed] = x_on, y_on
+    return crossing_x, crossing_y, crossed

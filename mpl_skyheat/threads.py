@@ -1,0 +1,63 @@
+"""Threads that share the work on one map."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def thread_count(threads: int | None) -> int:
+    """Return the number of threads asked for, in the environment, or of the cores at hand."""
+    if threads is not None:
+        return threads
+    for name in VARIABLES:
+        value = os.environ.get(name, "").split(",")[0].strip()
+        if value.isdecimal() and int(value) > 0:
+            return int(value)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+class Team:
+    """This thread and others, which are started once: that may take as long as a task does."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @cached_property
+    def _others(self) -> ThreadPoolExecutor:
+        # They end with the last reference to this.
+        return ThreadPoolExecutor(self.size - 1)
+
+    def share(self, tasks: Iterable[Any], work: Callable[[int, Any], Any]) -> None:
+        """Call ``work`` with the number of a thread and a task, for all tasks."""
+        todo = deque(tasks)
+
+        def take(number: int) -> None:
+            while True:
+                try:
+                    task = todo.popleft()
+                except IndexError:
+                    return
+                work(number, task)
+
+        others = min(self.size, len(todo)) - 1
+        running = [self._others.submit(take, number + 1) for number in range(others)]
+        try:
+            take(0)
+        finally:
+            todo.clear()  # after a failure
+            for result in running:
+                result.exception()  # waits
+        for result in running:
+            result.result()
