@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.patches import interpolated
+from mpl_skyheat.patches import covered
 from mpl_skyheat.skyedge import (
     LARGE_MAP,
     SkyTest,
@@ -36,11 +36,7 @@ EDGE_STEPS = 10
 def sky_fractions(sky: SkyTest) -> FloatArray:
     """Return the part (0 … 1) of every pixel that shows sky."""
     grid = sky.grid
-
-    def inside(x: FloatArray, y: FloatArray) -> FloatArray:
-        return np.where(sky(x, y), 1.0, np.nan)[np.newaxis]
-
-    (fractions,), known = interpolated(grid, inside, sky, atol=0.5)
+    known = covered(grid, sky)
     if known.all():
         return np.ones(grid.shape)
     nodes, unknown = at_corners(known), at_corners(~known)
@@ -50,12 +46,12 @@ def sky_fractions(sky: SkyTest) -> FloatArray:
     whole = np.all(corners, axis=0)
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
     near_sky = np.any(around(np.any(corners, axis=0)), axis=0)
-    fractions[...] = whole
+    fractions: FloatArray = whole.astype(float)
     split = SPLIT if max(grid.shape) < LARGE_MAP else LARGE_SPLIT
     for row, column in in_parts(near_sky & ~whole):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
         fractions[row, column] = _split_fractions(left, bottom, sky, split)
-    return np.asarray(fractions, float)
+    return fractions
 
 
 def _split_fractions(left: FloatArray, bottom: FloatArray, sky: SkyTest, split: int) -> FloatArray:

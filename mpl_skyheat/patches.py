@@ -32,6 +32,9 @@ DEGREE = 10
 # A grid with a shorter side (pixels) is not worth it, and blocks are not cut to less than this.
 SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
 
+# Those that need no polynomial, but sky, are cut to less.
+SMALLEST_COVERED = 16
+
 # How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: so much
 # of what an edge of the sky does nearby must be seen, too.
 REACH = 0.1
@@ -84,22 +87,49 @@ def interpolated(
     return Interpolated(values, known)
 
 
+def covered(grid: SkyGrid, is_sky: IsSky) -> NDArray[np.bool_]:
+    """Tell which pixels are in blocks that show sky at all places of the comparison."""
+    known = np.zeros(grid.shape, bool)
+    if min(grid.shape) < SMALLEST_GRID:
+        return known
+    ny, nx = grid.shape
+    todo = np.array([[0, ny, 0, nx]])
+    _, checks, _, _ = _points()
+    while len(todo):
+        found = is_sky(*_places_across(grid, todo, checks)).reshape(len(todo), -1)
+        fits, is_lost = found.all(axis=1), ~found.any(axis=1)
+        fits = np.asarray(fits)
+        fits[fits] = _has_border(grid, todo[fits], is_sky)
+        for block in todo[fits]:
+            known[block[0] : block[1], block[2] : block[3]] = True
+        todo = _cut(todo[~fits & ~is_lost], SMALLEST_COVERED)
+    return known
+
+
 def _has_border(grid: SkyGrid, blocks: NDArray[np.intp], is_sky: IsSky) -> NDArray[np.bool_]:
     """Tell which blocks have sky all along their outer edges, twice in every pixel.
 
     What cuts a block, however thin, or enters it between two points of the comparison, must cross
     these.
     """
-    found = np.zeros(len(blocks), bool)
-    for number, (low, high, first, last) in enumerate(blocks):
-        x, y = (
-            axis.place(np.clip(0.5 * np.arange(2 * start, 2 * stop + 1), start + HAIR, stop - HAIR))
-            for axis, start, stop in ((grid.x, first, last), (grid.y, low, high))
-        )
-        around_x = np.concatenate([x, x, np.full(y.shape, x[0]), np.full(y.shape, x[-1])])
-        around_y = np.concatenate([np.full(x.shape, y[0]), np.full(x.shape, y[-1]), y, y])
-        found[number] = is_sky(around_x, around_y).all()
-    return found
+    if not len(blocks):
+        return np.zeros(0, bool)
+    around_x, around_y = [], []
+    for low, high, first, last in blocks:
+        x, y = _halves(first, last), _halves(low, high)
+        around_x += [x, x, np.full(y.shape, x[0]), np.full(y.shape, x[-1])]
+        around_y += [np.full(x.shape, y[0]), np.full(x.shape, y[-1]), y, y]
+    starts = np.cumsum([0, *map(len, around_x)])[:-1:4]
+    places = grid.x.place(np.concatenate(around_x)), grid.y.place(np.concatenate(around_y))
+    return np.asarray(np.logical_and.reduceat(is_sky(*places), starts))
+
+
+def _halves(start: int, stop: int) -> FloatArray:
+    """Return the edges and the middles of pixels, a hair inside at both ends."""
+    halves: FloatArray = 0.5 * np.arange(2 * start, 2 * stop + 1, dtype=float)
+    halves[0] += HAIR
+    halves[-1] -= HAIR
+    return halves
 
 
 def _fitted(
@@ -139,9 +169,17 @@ def _points() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
 
 def _across(grid: SkyGrid, blocks: NDArray[np.intp], t: FloatArray, function: Values) -> FloatArray:
     """Return the function at t × t in −1 … 1 of blocks, of shape (blocks, k, y, x)."""
+    return np.moveaxis(function(*_places_across(grid, blocks, t)), 0, 1)
+
+
+def _places_across(
+    grid: SkyGrid, blocks: NDArray[np.intp], t: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return x and y, of shape (blocks, y, x), at t × t in −1 … 1 of blocks."""
     y = _places(grid.y, blocks[:, 0], blocks[:, 1], t)[:, :, None]
     x = _places(grid.x, blocks[:, 2], blocks[:, 3], t)[:, None, :]
-    return np.moveaxis(function(*np.broadcast_arrays(x, y)), 0, 1)
+    x, y = np.broadcast_arrays(x, y)
+    return x, y
 
 
 def _range(
@@ -174,15 +212,15 @@ def _evaluated(grid: SkyGrid, block: NDArray[np.intp], terms: FloatArray) -> Flo
     return np.concatenate(list(parts), axis=1)
 
 
-def _cut(blocks: NDArray[np.intp]) -> NDArray[np.intp]:
+def _cut(blocks: NDArray[np.intp], smallest: int = SMALLEST) -> NDArray[np.intp]:
     """Cut blocks in two along each side that is long enough; others are given up."""
     sides = blocks[:, 1::2] - blocks[:, ::2]
-    blocks, sides = (v[(sides >= 2 * SMALLEST).any(axis=1)] for v in (blocks, sides))
+    blocks, sides = (v[(sides >= 2 * smallest).any(axis=1)] for v in (blocks, sides))
     for axis in (0, 1):
         low, high = 2 * axis, 2 * axis + 1
         side = blocks[:, high] - blocks[:, low]
         # Those with a side that is much shorter than the other are not cut along it.
-        is_long = (side >= 2 * SMALLEST) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
+        is_long = (side >= 2 * smallest) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
         middle = (blocks[:, low] + blocks[:, high]) // 2
         first, second = blocks.copy(), blocks[is_long].copy()
         first[is_long, high] = middle[is_long]

@@ -22,7 +22,7 @@ from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.threads import Team
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -49,8 +49,9 @@ PARTS = 4
 # Values that a thread reads off at a time.
 READ = 2**16
 
-# Kernel values held at a time.
-BLOCK = 2**20
+# Rings for which kernel values are found together: not all, as the kernel reaches the farther along
+# a ring, the nearer that is to a pole; and not so few that threads wait for the interpreter.
+BLOCK = 96
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Lattice:
     @property
     def bytes(self) -> float:
         """What smoothing on the lattice takes."""
-        return (80.0 + 8 * PARTS) * self.rings * self.columns
+        return (96.0 + 8 * PARTS) * self.rings * self.columns
 
     @property
     def latitudes(self) -> FloatArray:
@@ -213,21 +214,31 @@ class SmoothSphere:
             phase = 2 * np.pi * np.arange(waves.shape[1]) / lattice.columns
             waves *= (3 / (2 + np.cos(phase))) ** 2
         waves = self._prefiltered(waves)
-        waves = self._prefiltered(_convolve_rings(lattice, waves, kernel))
+        waves = self._prefiltered(_convolve_rings(lattice, waves, kernel, self._team))
         smooth = fft.irfft(waves, lattice.columns, axis=1)
         self._noise = NOISE * float(np.abs(smooth).max())
         self._coefficients = self._framed(smooth)
 
     def _prefiltered(self, waves: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Turn samples along the meridians into the coefficients of a spline."""
-        from scipy.ndimage import spline_filter1d
-
         if self._order == 1:
             return waves
+        turn = np.where(np.arange(waves.shape[1]) % 2, -1.0, 1.0)
+        filtered = np.empty_like(waves)
+
+        def work(_: int, part: slice) -> None:
+            filtered[:, part] = self._filtered(waves[:, part], turn[part])
+
+        half = waves.shape[1] // 2
+        self._team.share([slice(half), slice(half, None)], work)
+        return filtered
+
+    def _filtered(self, waves: NDArray[np.complex128], turn: FloatArray) -> NDArray[np.complex128]:
+        """Do so for some orders; beyond a pole, the meridian goes on half a turn away."""
+        from scipy.ndimage import spline_filter1d
+
         if not self._lattice.has_poles:
             return np.asarray(spline_filter1d(waves, 3, axis=0, output=complex, mode="mirror"))
-        # Beyond a pole, the meridian goes on half a turn away.
-        turn = 1.0 - 2.0 * (np.arange(waves.shape[1]) % 2)
         circle = np.concatenate([waves, turn * waves[::-1]])
         filtered = spline_filter1d(circle, 3, axis=0, output=complex, mode="grid-wrap")
         return np.asarray(filtered[: self._lattice.rings])
@@ -278,33 +289,52 @@ class SmoothSphere:
 
 
 def _convolve_rings(
-    lattice: Lattice, waves: NDArray[np.complex128], kernel: RadialKernel
+    lattice: Lattice, waves: NDArray[np.complex128], kernel: RadialKernel, team: Team
 ) -> NDArray[np.complex128]:
     """Return Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
 
     K̂ₘ depends on the two latitudes only, is symmetric in them, and the same in both hemispheres.
     """
-    result = np.zeros_like(waves)
-    scale = 1 / kernel.integral
-    for i, offset, transfer in _transfers(lattice, kernel):
-        j = slice(i.start + offset, i.stop + offset)
-        transfer *= scale
-        result[i] += transfer * waves[j]
-        if offset:
-            result[j] += transfer * waves[i]
-        # The same two rings in the other hemisphere, unless they are these two.
-        last = lattice.rings - 1
-        count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
-        k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
-        n = slice(k.start + offset, k.stop + offset)
-        mirrored = transfer[:count][::-1]
-        result[k] += mirrored * waves[n]
-        if offset:
-            result[n] += mirrored * waves[k]
-    return result
+    farthest = min(int(kernel.reach / lattice.lat_step) + 1, lattice.rings - 1)
+    offsets = range(farthest + 1)
+    # Two sums, however many threads there are: the result does not depend on that.
+    sums = np.zeros((2, *waves.shape), complex)
+
+    def work(_: int, half: int) -> None:
+        for i, offset, transfer in _transfers(lattice, kernel, offsets[half::2]):
+            transfer /= kernel.integral
+            _add_rings(sums[half], waves, i, offset, transfer)
+
+    team.share(range(2), work)
+    return np.asarray(sums[0] + sums[1])
 
 
-def _transfers(lattice: Lattice, kernel: RadialKernel) -> Iterator[tuple[slice, int, FloatArray]]:
+def _add_rings(
+    result: NDArray[np.complex128],
+    waves: NDArray[np.complex128],
+    i: slice,
+    offset: int,
+    transfer: FloatArray,
+) -> None:
+    """Add what rings i and those at an offset give each other, in both hemispheres."""
+    j = slice(i.start + offset, i.stop + offset)
+    result[i] += transfer * waves[j]
+    if offset:
+        result[j] += transfer * waves[i]
+    # The same two rings in the other hemisphere, unless they are these two.
+    last = len(waves) - 1
+    count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
+    k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
+    n = slice(k.start + offset, k.stop + offset)
+    mirrored = transfer[:count][::-1]
+    result[k] += mirrored * waves[n]
+    if offset:
+        result[n] += mirrored * waves[k]
+
+
+def _transfers(
+    lattice: Lattice, kernel: RadialKernel, offsets: Iterable[int]
+) -> Iterator[tuple[slice, int, FloatArray]]:
     """Yield K̂ₘ(φᵢ, φᵢ₊ₒ) for blocks of rings i of the southern half and every offset o."""
     from scipy.fft import dct
 
@@ -313,13 +343,12 @@ def _transfers(lattice: Lattice, kernel: RadialKernel) -> Iterator[tuple[slice, 
     lon = np.arange(half + 1) * lattice.lon_step
     haversine_lon = np.sin(0.5 * lon) ** 2
     haversine_reach = np.sin(0.5 * min(kernel.reach, np.pi)) ** 2
-    rows = max(BLOCK // (half + 1), 1)
     smeared = lattice.lat_step if kernel.has_steps else 0.0
-    for offset in range(min(int(kernel.reach / lattice.lat_step) + 1, lattice.rings - 1) + 1):
+    for offset in offsets:
         haversine_lat = np.sin(0.5 * offset * lattice.lat_step) ** 2
         pairs = (lattice.rings - offset + 1) // 2
-        for start in range(0, pairs, rows):
-            i = slice(start, min(start + rows, pairs))
+        for start in range(0, pairs, BLOCK):
+            i = slice(start, min(start + BLOCK, pairs))
             j = slice(i.start + offset, i.stop + offset)
             cosines = np.cos(latitudes[i]) * np.cos(latitudes[j])
             limit = (haversine_reach - haversine_lat) / cosines.min()
