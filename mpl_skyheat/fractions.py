@@ -36,10 +36,10 @@ EDGE_STEPS = 10
 def sky_fractions(sky: SkyTest) -> FloatArray:
     """Return the part (0 … 1) of every pixel that shows sky."""
     grid = sky.grid
-    known = covered(grid, sky)
+    known, empty = covered(grid, sky)
     if known.all():
         return np.ones(grid.shape)
-    nodes, unknown = at_corners(known), at_corners(~known)
+    nodes, unknown = at_corners(known), at_corners(~known & ~empty)
     rows, columns = np.nonzero(unknown)
     nodes[rows, columns] |= sky(grid.x.edges[columns], grid.y.edges[rows])
     corners = nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, :-1], nodes[1:, 1:]

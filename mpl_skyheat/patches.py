@@ -7,7 +7,7 @@ there is no sky, nothing is known at the end: that is left to whoever asks, pixe
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -87,23 +87,30 @@ def interpolated(
     return Interpolated(values, known)
 
 
-def covered(grid: SkyGrid, is_sky: IsSky) -> NDArray[np.bool_]:
-    """Tell which pixels are in blocks that show sky at all places of the comparison."""
-    known = np.zeros(grid.shape, bool)
+def covered(grid: SkyGrid, is_sky: IsSky) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which pixels are in blocks that show sky all over, and which in blocks that show none.
+
+    The sky must be in one piece: what a block without any on its edges shows is then all of it, or
+    nothing.
+    """
+    full, empty = np.zeros((2, *grid.shape), bool)
     if min(grid.shape) < SMALLEST_GRID:
-        return known
+        return full, empty
     ny, nx = grid.shape
     todo = np.array([[0, ny, 0, nx]])
     _, checks, _, _ = _points()
     while len(todo):
         found = is_sky(*_places_across(grid, todo, checks)).reshape(len(todo), -1)
-        fits, is_lost = found.all(axis=1), ~found.any(axis=1)
-        fits = np.asarray(fits)
-        fits[fits] = _has_border(grid, todo[fits], is_sky)
-        for block in todo[fits]:
-            known[block[0] : block[1], block[2] : block[3]] = True
-        todo = _cut(todo[~fits & ~is_lost], SMALLEST_COVERED)
-    return known
+        is_full, is_empty = np.asarray(found.all(axis=1)), np.asarray(~found.any(axis=1))
+        is_full[is_full] = _has_border(grid, todo[is_full], is_sky)
+        is_empty[is_empty] = _has_border(grid, todo[is_empty], lambda x, y: ~is_sky(x, y))
+        for mask, blocks in ((full, todo[is_full]), (empty, todo[is_empty])):
+            for low, high, first, last in blocks:
+                mask[low:high, first:last] = True
+        todo = _cut(todo[~is_full & ~is_empty], SMALLEST_COVERED)
+    if empty.all():
+        empty[:] = False  # all of a small sky may be in it
+    return full, empty
 
 
 def _has_border(grid: SkyGrid, blocks: NDArray[np.intp], is_sky: IsSky) -> NDArray[np.bool_]:
@@ -204,12 +211,18 @@ def _evaluated(grid: SkyGrid, block: NDArray[np.intp], terms: FloatArray) -> Flo
     vanders = []
     for axis, start, stop in ((grid.y, *block[:2]), (grid.x, *block[2:])):
         first, last = _range(axis, start, stop)
-        t = (2 * np.arange(start, stop) - (first + last)) / (last - first)
-        vanders.append(chebyshev.chebvander(t, DEGREE))
+        vanders.append(_vander(int(stop - start), float(first - start), float(last - start)))
     rows = vanders[0] @ terms
     size = max(PRODUCT // (DEGREE + 1) // len(vanders[1]), 1)
     parts = (rows[:, i : i + size] @ vanders[1].T for i in range(0, rows.shape[1], size))
     return np.concatenate(list(parts), axis=1)
+
+
+@lru_cache(maxsize=64)
+def _vander(count: int, first: float, last: float) -> FloatArray:
+    """Return the Chebyshev polynomials at 0 … count, where −1 … 1 is first … last."""
+    t = (2 * np.arange(count) - (first + last)) / (last - first)
+    return np.asarray(chebyshev.chebvander(t, DEGREE), float)
 
 
 def _cut(blocks: NDArray[np.intp], smallest: int = SMALLEST) -> NDArray[np.intp]:

@@ -6,7 +6,7 @@ lattice of `rings`: that of a field is then a small window.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -168,37 +168,41 @@ class _Pixels:
         accuracy: float,
     ) -> None:
         self._plane, self._grid, self._turn, self._accuracy = plane, grid, turn, accuracy
-        self._on_sky = area > 0
-        self._is_compiled = is_worth(int(np.count_nonzero(self._on_sky)))
+        # Their flat indices.
+        self._flat = np.flatnonzero(area > 0)
+        self._is_compiled = is_worth(len(self._flat))
         self._side = float(np.sqrt(area.max()))
         column, row = (
             a.index(np.array([v])) for a, v in zip((grid.x, grid.y), centre, strict=True)
         )
         self._side_at_centre = float(np.sqrt(area[row, column][0]))
-        rows, columns = np.nonzero(self._on_sky)
-        self._x, self._y = grid.x.centres[columns], grid.y.centres[rows]
         self._is_whole_sky = abs(float(area.sum()) / (4 * np.pi) - 1) < WHOLE
-        self._area = area[self._on_sky]
+        self._area = area
         self._steep, *self._slopes = self._steep_pixels(area)
         self._centres = self._places(0.0, 0.0)
 
     @property
     def count(self) -> int:
         """The number of pixels."""
-        return len(self._x)
+        return len(self._flat)
+
+    def _middle(self, at: NDArray[Any]) -> Positions:
+        """Return x and y of the centres of pixels."""
+        rows, columns = np.divmod(self._flat[at], self._grid.x.count)
+        return self._grid.x.centres[columns], self._grid.y.centres[rows]
 
     def _steep_pixels(self, area: FloatArray) -> tuple[NDArray[np.intp], FloatArray, FloatArray]:
         """Return at which pixels the solid angle is steep, and its slopes there."""
         if self._plane.is_equal_area:
             return np.zeros(0, np.intp), np.zeros(0), np.zeros(0)
-        whole = whole_pixels(self._grid, self._on_sky, self._plane.to_sky, self._plane.to_plane)
+        whole = whole_pixels(self._grid, area > 0, self._plane.to_sky, self._plane.to_plane)
         steep, slope_x, slope_y = slopes(area, whole)
-        return np.flatnonzero(steep[self._on_sky]), slope_x, slope_y
+        return np.flatnonzero(steep.ravel()[self._flat]), slope_x, slope_y
 
     def lattice(self, kernel: RadialKernel) -> Lattice:
         """Return the lattice that a kernel needs for all pixels."""
         lon, lat = self._centres
-        if not np.isfinite(lon).all():  # at the edge of the sky
+        if self._is_whole_sky or not np.isfinite(lon).all():  # at the edge of the sky
             return Lattice.whole(kernel.bin_size)
         lat_limit = float(np.abs(lat).max()) + self._side
         lon_limit = float(np.abs(lon).max()) + self._side / max(np.cos(lat_limit), 0.1)
@@ -219,9 +223,11 @@ class _Pixels:
             return np.isfinite(self._plane.to_sky(x + dx, y + dy)[0])
 
         places, known = interpolated(self._grid, sky, is_sky, number=2, atol=self._accuracy)
-        places, unknown = places[:, self._on_sky], ~known[self._on_sky]
-        places[:, unknown] = self._sky(self._x[unknown] + dx, self._y[unknown] + dy)
-        return places[0], places[1]
+        lon, lat = (v.ravel()[self._flat] for v in places)
+        unknown = np.flatnonzero(~known.ravel()[self._flat])
+        x, y = self._middle(unknown)
+        lon[unknown], lat[unknown] = self._sky(x + dx, y + dy)
+        return lon, lat
 
     def are_coarse(self, core: float) -> bool:
         """Tell whether sums over the pixels may be off, where the sky ends or is stretched.
@@ -234,12 +240,13 @@ class _Pixels:
         """Yield the positions at which pixels have their values, and the solid angle of each."""
         lon, lat = self._centres
         lost = ~np.isfinite(lon)
-        yield lon[~lost], lat[~lost], self._area[~lost]
+        area = self._area.ravel()[self._flat]
+        yield lon[~lost], lat[~lost], area[~lost]
         if not lost.any():
             return
         parts = [places for _, _, places in self._split(SPLIT, lost)]
         number = np.sum([np.isfinite(lon).sum(axis=0) for lon, _ in parts], axis=0)
-        share = self._area[lost] / np.maximum(number, 1)
+        share = area[lost] / np.maximum(number, 1)
         for lon, lat in parts:
             found = np.isfinite(lon)
             yield lon[found], lat[found], np.broadcast_to(share, lon.shape)[found]
@@ -267,8 +274,9 @@ class _Pixels:
         if lost.any():
             values[lost] = self._means(smooth, SPLIT, lost)
         image = np.full(self._grid.shape, np.nan)
-        image[self._on_sky] = values
-        return _filled(image, self._on_sky)
+        image.ravel()[self._flat] = values
+        _fill(image, self._flat[np.isnan(values)])
+        return image
 
     def _even_out(self, values: FloatArray, smooth: Callable[[Positions], FloatArray]) -> None:
         """Change values at centres by less than `LEEWAY`, so that the map keeps its integral.
@@ -282,7 +290,8 @@ class _Pixels:
         shift_x, shift_y = (
             v / 24 * step for v, step in zip(self._slopes, self._grid.steps, strict=True)
         )
-        better = smooth(self._sky(self._x[at] + shift_x, self._y[at] + shift_y))
+        x, y = self._middle(at)
+        better = smooth(self._sky(x + shift_x, y + shift_y))
         low, high = (values[at] * limit for limit in LEEWAY)
         values[at] = np.where(np.isnan(better), values[at], np.clip(better, low, high))
 
@@ -315,6 +324,7 @@ class _Pixels:
         One place at a time where all pixels are wanted, else a row of them.
         """
         offsets = (np.arange(split) + 0.5) / split - 0.5
+        x, y = self._middle(wanted)
         for j in offsets:
             dy = j * self._grid.y.step
             if wanted.all():
@@ -323,17 +333,20 @@ class _Pixels:
                     yield np.array([[i]]), j, (lon[np.newaxis], lat[np.newaxis])
             else:
                 i = offsets[:, np.newaxis]
-                x = self._x[wanted] + i * self._grid.x.step
-                yield i, j, self._sky(x, np.broadcast_to(self._y[wanted] + dy, x.shape))
+                there = x + i * self._grid.x.step
+                yield i, j, self._sky(there, np.broadcast_to(y + dy, there.shape))
 
 
-def _filled(image: FloatArray, wanted: NDArray[np.bool_]) -> FloatArray:
-    """Give slivers of sky that no sample has found the mean of the pixels around them."""
-    rows, columns = np.nonzero(wanted & np.isnan(image))
-    if len(rows):
-        around = np.pad(image, 1, constant_values=np.nan)
-        near = np.stack([around[rows + i, columns + j] for i in range(3) for j in range(3)])
-        known = np.isfinite(near)
-        total = np.where(known, near, 0.0).sum(axis=0)
-        image[rows, columns] = total / np.maximum(known.sum(axis=0), 1)
-    return image
+def _fill(image: FloatArray, wanted: NDArray[np.intp]) -> None:
+    """Give slivers of sky (flat indices) that no sample has found the mean of what is around them.
+
+    Zero if that is not known either.
+    """
+    rows, columns = np.divmod(wanted, image.shape[1])
+    if not len(rows):
+        return
+    around = np.pad(image, 1, constant_values=np.nan)
+    near = np.stack([around[rows + i, columns + j] for i in range(3) for j in range(3)])
+    known = np.isfinite(near)
+    total = np.where(known, near, 0.0).sum(axis=0)
+    image[rows, columns] = total / np.maximum(known.sum(axis=0), 1)
