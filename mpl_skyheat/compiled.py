@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 # Those of `tiles`, written out: numba compiles this module anew when it changes, but not when
 # another does.
-LEAF, OUTSIDE, TERMS, ASK = -1, -2, 55, -2
-if (LEAF, OUTSIDE, TERMS, ASK) != (tiles.LEAF, tiles.OUTSIDE, tiles.TERMS, tiles.ASK):
+NAMES = "LEAF", "SHORT", "OUTSIDE", "TERMS", "FEW_TERMS", "ASK"
+LEAF, SHORT, OUTSIDE, TERMS, FEW_TERMS, ASK = -1, -6, -2, 55, 28, -2
+if tuple(getattr(tiles, name) for name in NAMES) != (LEAF, SHORT, OUTSIDE, TERMS, FEW_TERMS, ASK):
     raise AssertionError("the compiled code and the tiles are of different versions")
 
 # What a point's pixel is, beside ASK, if it is none: off the map, or in a tile that comes later.
@@ -92,6 +93,22 @@ def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
 
 
 @njit(inline="always")
+def _short_polynomial(c: Any, k: int, u: float, v: float) -> Any:
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 6."""
+    # fmt: off
+    u6 = c[k]
+    u5 = c[k+1] * v + c[k+2]
+    u4 = (c[k+3] * v + c[k+4]) * v + c[k+5]
+    u3 = ((c[k+6] * v + c[k+7]) * v + c[k+8]) * v + c[k+9]
+    u2 = (((c[k+10] * v + c[k+11]) * v + c[k+12]) * v + c[k+13]) * v + c[k+14]
+    u1 = ((((c[k+15] * v + c[k+16]) * v + c[k+17]) * v + c[k+18]) * v + c[k+19]) * v + c[k+20]
+    u0 = ((((((c[k+21] * v + c[k+22]) * v + c[k+23]) * v + c[k+24]) * v + c[k+25]) * v + c[k+26])
+          * v + c[k+27])
+    # fmt: on
+    return (((((u6 * u + u5) * u + u4) * u + u3) * u + u2) * u + u1) * u + u0
+
+
+@njit(inline="always")
 def _pixel(x: float, y: float, across: float, up: float) -> Any:
     """Return the flat index of the pixel that x and y (in pixels) lie in.
 
@@ -129,31 +146,45 @@ def _part(node: int, u: float, v: float, child: Any) -> Any:
     return node, u, v
 
 
+@njit(inline="always")
+def _in_box(lon: float, lat: float, box: Any) -> Any:
+    """Return where across a tile a position is (−1 … 1), and whether it is in it at all."""
+    east = lon - box[0] + 180.0
+    u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
+    v = (lat - box[1]) * box[3]
+    return u, v, (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon) < FAR) & (abs(lat) <= 90.0)
+
+
 @_compile
 def _locate_together(
-    lon: Any, lat: Any, box: Any, c: Any, is_outside: bool, nx: int, ny: int, pixels: Any
+    lon: Any, lat: Any, box: Any, c: Any, kind: int, across: float, up: float, pixels: Any
 ) -> Any:
-    """Find the pixels of those points that are in one tile.
+    """Find the pixels of those points that are in one tile, of a kind.
 
     Returns how many points are still elsewhere, and how many new ones are to be asked of.
     """
-    across, up = float(nx), float(ny)
     ask, elsewhere = np.int32(ASK), np.int32(_ELSEWHERE)
-    outside = np.int32(OFF) if is_outside else np.int32(0)
+    outside = np.int32(OFF) if kind == OUTSIDE else np.int32(0)
     left, asked = np.int32(0), np.int32(0)
-    # Without branches, so that it runs in vector registers.
-    for k in range(len(lon)):
-        east = lon[k] - box[0] + 180.0
-        u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
-        v = (lat[k] - box[1]) * box[3]
-        here = (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon[k]) < FAR) & (abs(lat[k]) <= 90.0)
-        here &= pixels[k] == elsewhere
-        x, y = _polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v)
-        found = _pixel(x, y, across, up) | outside
-        pixel = found if here else pixels[k]
-        pixels[k] = pixel
-        left += np.int32(pixel == elsewhere)
-        asked += np.int32(here & (pixel == ask))
+    # Without branches, so that they run in vector registers.
+    if kind == SHORT:
+        for k in range(len(lon)):
+            u, v, here = _in_box(lon[k], lat[k], box)
+            x, y = _short_polynomial(c, 0, u, v), _short_polynomial(c, FEW_TERMS, u, v)
+            found = _pixel(x, y, across, up)
+            pixel = found if here else elsewhere
+            pixels[k] = pixel
+            left += np.int32(pixel == elsewhere)
+            asked += np.int32(pixel == ask)
+    else:
+        for k in range(len(lon)):
+            u, v, here = _in_box(lon[k], lat[k], box)
+            x, y = _polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v)
+            found = _pixel(x, y, across, up) | outside
+            pixel = found if here else elsewhere
+            pixels[k] = pixel
+            left += np.int32(pixel == elsewhere)
+            asked += np.int32(pixel == ask)
     return left, asked
 
 
@@ -193,15 +224,15 @@ def locate(
             if (is_ordered or (low // CHUNK) % 4 == 0) and _is_position(lon[low], lat[low]):
                 node, at = _top(lon[low], lat[low], bottom, per_height, first, west, per_width)
                 node, _, _ = _part(node, at, (lat[low] - boxes[node, 1]) * boxes[node, 3], child)
-                if child[node] == LEAF or child[node] == OUTSIDE:
+                if child[node] == LEAF or child[node] == SHORT or child[node] == OUTSIDE:
                     left, near = _locate_together(
                         lon[low:high],
                         lat[low:high],
                         boxes[node],
                         coefficients[node],
-                        child[node] == OUTSIDE,
-                        nx,
-                        ny,
+                        child[node],
+                        float(nx),
+                        float(ny),
                         pixels[low:high],
                     )
                     asked += near
@@ -279,11 +310,12 @@ def _locate_sorted(
     while start < count:
         node = nodes[order[start]]
         stop = end[node]
-        if child[node] == LEAF:
+        if child[node] == LEAF or child[node] == SHORT:
             asked += _pixels(
                 in_order_u[start:stop],
                 in_order_v[start:stop],
                 coefficients[node],
+                child[node],
                 across,
                 up,
                 found[start:stop],
@@ -301,14 +333,21 @@ def _locate_sorted(
 
 
 @_compile
-def _pixels(u: Any, v: Any, c: Any, across: float, up: float, found: Any) -> Any:
+def _pixels(u: Any, v: Any, c: Any, kind: int, across: float, up: float, found: Any) -> Any:
     """Find the pixels of points in one tile; return how many are to be asked of."""
     asked = np.int32(0)
-    for k in range(len(u)):
-        x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, TERMS, u[k], v[k])
-        pixel = _pixel(x, y, across, up)
-        found[k] = pixel
-        asked += np.int32(pixel == np.int32(ASK))
+    if kind == SHORT:
+        for k in range(len(u)):
+            x = _short_polynomial(c, 0, u[k], v[k])
+            pixel = _pixel(x, _short_polynomial(c, FEW_TERMS, u[k], v[k]), across, up)
+            found[k] = pixel
+            asked += np.int32(pixel == np.int32(ASK))
+    else:
+        for k in range(len(u)):
+            x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, TERMS, u[k], v[k])
+            pixel = _pixel(x, y, across, up)
+            found[k] = pixel
+            asked += np.int32(pixel == np.int32(ASK))
     return asked
 
 

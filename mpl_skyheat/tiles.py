@@ -37,9 +37,17 @@ if TYPE_CHECKING:
 DEGREE = 9
 TERMS = (DEGREE + 1) * (DEGREE + 2) // 2
 
+# The same of those that are taken instead where they do as well: in a field of some degrees.
+SHORT_DEGREE = 6
+FEW_TERMS = (SHORT_DEGREE + 1) * (SHORT_DEGREE + 2) // 2
+
+# They are tried where the other terms are no larger than this, all together (pixels).
+SMALL = 1e-4
+
 # What a node of the tree is, if it is not cut: a polynomial; off the map; not made yet; or for the
-# exact route, as a polynomial is a little off (ROUGH), or more than that (TORN).
-LEAF, OUTSIDE, UNMADE, ROUGH, TORN = -1, -2, -3, -4, -5
+# exact route, as a polynomial is a little off (ROUGH), or more than that (TORN). Or it has a short
+# polynomial.
+LEAF, OUTSIDE, UNMADE, ROUGH, TORN, SHORT = -1, -2, -3, -4, -5, -6
 
 # What a point's pixel is, if it is to be asked of the exact route.
 ASK = -2
@@ -149,7 +157,7 @@ class SkyTiles:
                 kind, self.coefficients[nodes] = self._fitted(self.boxes[nodes])
                 self.child[nodes] = kind
                 self._made += len(nodes)
-                self._useful += int(np.count_nonzero((kind == LEAF) | (kind == OUTSIDE)))
+                self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, SHORT, OUTSIDE))))
             if self._made > ENOUGH and self._useful < FEW * self._made:
                 return
             # Half of the parts of a torn tile are torn as well.
@@ -194,16 +202,11 @@ class SkyTiles:
         # Most tiles are far from the poles, and alike.
         alike, group = np.unique(np.stack([down, up])[:, todo], axis=1, return_inverse=True)
         for number, pair in enumerate(alike.T):
-            fit, design = _fit(*pair)
             every = np.flatnonzero(group.ravel() == number)
             for start in range(0, len(every), TOGETHER):
                 here = every[start : start + TOGETHER]
-                terms = fit @ _as_columns(values[here])
-                error = np.abs(design @ terms - _as_columns(there[todo[here]])).max(axis=0)
-                error = error.reshape(-1, 2).max(axis=1)
-                fits = error < TEAR  # (NaN does not)
-                kind[todo[here[fits]]] = np.where(error[fits] <= TOLERANCE, LEAF, ROUGH)
-                coefficients[todo[here]] = terms.T.reshape(len(here), -1)
+                found = _polynomials(values[here], there[todo[here]], *pair)
+                kind[todo[here]], coefficients[todo[here]] = found
         return kind, coefficients
 
     def _evaluated(self, boxes: FloatArray, places: FloatArray) -> FloatArray:
@@ -220,6 +223,37 @@ class SkyTiles:
         size = max(-(-lon.size // self._team.size), ALONE)
         self._team.share((slice(i, i + size) for i in range(0, lon.size, size)), evaluate)
         return result
+
+
+def _polynomials(
+    values: FloatArray, judges: FloatArray, down: float, up: float
+) -> tuple[IntArray, FloatArray]:
+    """Return what boxes are, and their polynomials, from values at the nodes and at the checks."""
+    coefficients, error = _fitted_terms(values, judges, _fit(down, up, DEGREE))
+    # (NaN is neither.)
+    kind = np.select([error <= TOLERANCE, error < TEAR], [LEAF, ROUGH], TORN)
+    is_small = np.abs(coefficients[:, _high()]).sum(axis=1) < SMALL
+    some = np.flatnonzero(is_small & (kind == LEAF))
+    if len(some):
+        short, error = _fitted_terms(values[some], judges[some], _fit(down, up, SHORT_DEGREE))
+        fits = error <= TOLERANCE
+        kind[some[fits]] = SHORT
+        coefficients[some[fits], : 2 * FEW_TERMS] = short[fits]
+    return kind, coefficients
+
+
+def _fitted_terms(
+    values: FloatArray, judges: FloatArray, fit: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the coefficients of polynomials from their values (boxes, nodes, 2), and their errors.
+
+    As columns of one matrix: products of many small ones take longer.
+    """
+    to_terms, design = fit
+    terms = to_terms @ _as_columns(values)
+    error = np.abs(design @ terms - _as_columns(judges)).max(axis=0)
+    count = len(values)
+    return terms.T.reshape(count, 2 * len(terms)), error.reshape(count, 2).max(axis=1)
 
 
 def _as_columns(values: FloatArray) -> FloatArray:
@@ -352,15 +386,26 @@ def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> F
 
 
 @cache
-def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
+def _fit(down: float, up: float, degree: int) -> tuple[FloatArray, FloatArray]:
     """Return what takes values at the nodes to coefficients, and those to values at the checks."""
     pair = np.array([down]), np.array([up])
-    to_terms = np.linalg.inv(_terms(_places(*pair, *_padua())[0]))
-    return np.asarray(to_terms, float), _terms(_places(*pair, *_even())[0])
+    # The inverse, where there are as many terms as nodes; else by least squares.
+    to_terms = np.linalg.pinv(_terms(_places(*pair, *_padua())[0], degree))
+    return np.asarray(to_terms, float), _terms(_places(*pair, *_even())[0], degree)
 
 
-def _terms(places: FloatArray) -> FloatArray:
+def _terms(places: FloatArray, degree: int) -> FloatArray:
     """Return uⁱ vʲ in the order in which `compiled` reads their coefficients."""
     u, v = places.T
-    powers = [(i, j) for i in range(DEGREE, -1, -1) for j in range(DEGREE - i, -1, -1)]
-    return np.column_stack([u**i * v**j for i, j in powers])
+    return np.column_stack([u**i * v**j for i, j in _powers(degree)])
+
+
+def _powers(degree: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(degree, -1, -1) for j in range(degree - i, -1, -1)]
+
+
+@cache
+def _high() -> NDArray[np.intp]:
+    """Return which coefficients (of x and of y) a short polynomial has not."""
+    high = [i + j > SHORT_DEGREE for i, j in _powers(DEGREE)]
+    return np.flatnonzero(2 * high)
