@@ -42,15 +42,13 @@ def frame_rotation(source: BaseCoordinateFrame, target: BaseCoordinateFrame) -> 
     The transform between most frames is a rotation, and then far cheaper as one. (That from FK4
     is not: it takes off the E-terms of aberration.)
     """
-    x, y, z = (_moved_vectors(lon, lat, source, target) for lon, lat in ((0, 0), (90, 0), (0, 90)))
-    matrix = np.concatenate([x, y, z]).T
-    lon, lat = np.array([10.0, 130.0, 250.0]), np.array([-60.0, 5.0, 45.0])
-    expected = _moved_vectors(lon, lat, source, target)
-    return (
-        matrix
-        if np.allclose(to_vectors(lon, lat) @ matrix.T, expected, 0, ROTATION_TOLERANCE)
-        else None
-    )
+    # Three that give it, and three that judge; together, as most of what each takes is overhead.
+    lon = np.array([0.0, 90.0, 0.0, 10.0, 130.0, 250.0])
+    lat = np.array([0.0, 0.0, 90.0, -60.0, 5.0, 45.0])
+    moved = to_vectors(*change_frame(lon, lat, source, target))
+    matrix = moved[:3].T
+    judged = to_vectors(lon[3:], lat[3:]) @ matrix.T
+    return matrix if np.allclose(judged, moved[3:], 0, ROTATION_TOLERANCE) else None
 
 
 def turned(
@@ -64,10 +62,6 @@ def turned(
         return turned_lon, turned_lat
     x, y, z = np.moveaxis(to_vectors(lon, lat) @ matrix.T, -1, 0)
     return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
-
-
-def _moved_vectors(lon: Any, lat: Any, source: Any, target: Any) -> FloatArray:
-    return to_vectors(*change_frame(np.atleast_1d(lon), np.atleast_1d(lat), source, target))
 
 
 def change_frame(
