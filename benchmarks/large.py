@@ -258,6 +258,7 @@ def sphere(_):
     for name, lon, lat in (
         ("CAR", "RA---CAR", "DEC--CAR"),
         ("Galactic AIT", "GLON-AIT", "GLAT-AIT"),
+        ("Galactic MOL", "GLON-MOL", "GLAT-MOL"),
     ):
         wcs = WCS(naxis=2)
         wcs.wcs.ctype, wcs.wcs.crpix = [lon, lat], [720.5, 360.5]

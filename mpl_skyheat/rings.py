@@ -98,7 +98,7 @@ class Lattice:
     @property
     def bytes(self) -> float:
         """What smoothing on the lattice takes."""
-        return (96.0 + 8 * PARTS) * self.rings * self.columns
+        return (136.0 + 8 * PARTS) * self.rings * self.columns
 
     @property
     def latitudes(self) -> FloatArray:
