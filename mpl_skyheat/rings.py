@@ -76,21 +76,22 @@ class Lattice:
         step = min(bin_size, WIDEST_BIN)
         lat_limit = lat + reach + MARGIN * step
         if lat_limit >= np.radians(85):
-            return cls.whole(step)
+            return cls.whole(bin_size)
         # A circle of radius ρ around latitude φ spans ± arcsin(sin ρ / sin(90° − φ)) in longitude.
         across = np.arcsin(min(np.sin(min(reach, np.pi / 2)) / np.cos(lat_limit), 1.0))
         lon_limit = lon + across + MARGIN * step / np.cos(lat_limit)
         if lon_limit >= np.radians(150):
-            return cls.whole(step)
+            return cls.whole(bin_size)
         rings = 2 * int(np.ceil(lat_limit / step))
         columns = 2 * next_fast_len(int(np.ceil(lon_limit / step)), real=True)
         return cls(rings, columns, step, step, has_poles=False)
 
     @classmethod
-    def whole(cls, step: float) -> Lattice:
+    def whole(cls, bin_size: float) -> Lattice:
         """Return the lattice of the whole sphere."""
         from scipy.fft import next_fast_len
 
+        step = min(bin_size, WIDEST_BIN)
         rings = 2 * int(np.ceil(np.pi / 2 / step))
         columns = 2 * next_fast_len(int(np.ceil(np.pi / step)), real=True)
         return cls(rings, columns, np.pi / rings, 2 * np.pi / columns, has_poles=True)
@@ -295,7 +296,7 @@ def _convolve_rings(
 
     K̂ₘ depends on the two latitudes only, is symmetric in them, and the same in both hemispheres.
     """
-    farthest = min(int(kernel.reach / lattice.lat_step) + 1, lattice.rings - 1)
+    farthest = min(int(_reach(lattice, kernel) / lattice.lat_step) + 1, lattice.rings - 1)
     offsets = range(farthest + 1)
     # Two sums, however many threads there are: the result does not depend on that.
     sums = np.zeros((2, *waves.shape), complex)
@@ -307,6 +308,11 @@ def _convolve_rings(
 
     team.share(range(2), work)
     return np.asarray(sums[0] + sums[1])
+
+
+def _reach(lattice: Lattice, kernel: RadialKernel) -> float:
+    """Return how far (rad) a kernel reaches with its steps as wide as a bin."""
+    return kernel.reach + (0.5 * lattice.lat_step if kernel.has_steps else 0.0)
 
 
 def _add_rings(
@@ -342,7 +348,7 @@ def _transfers(
     half = lattice.columns // 2
     lon = np.arange(half + 1) * lattice.lon_step
     haversine_lon = np.sin(0.5 * lon) ** 2
-    haversine_reach = np.sin(0.5 * min(kernel.reach, np.pi)) ** 2
+    haversine_reach = np.sin(0.5 * min(_reach(lattice, kernel), np.pi)) ** 2
     smeared = lattice.lat_step if kernel.has_steps else 0.0
     for offset in offsets:
         haversine_lat = np.sin(0.5 * offset * lattice.lat_step) ** 2

@@ -121,6 +121,25 @@ def test_every_radial_kernel_is_right_on_the_sphere(stars, kernel, worst, typica
     assert np.median(error) < typical
 
 
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        TopHat("5 deg"),
+        TopHat("20 deg"),
+        Annulus("8 deg", "16 deg"),
+        Epanechnikov("10 deg"),
+        Moffat("5 deg"),
+        Gaussian("60 deg"),
+        Gaussian("120 deg"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("sky", ["AIT", "CAR"])
+def test_every_radial_kernel_keeps_the_number_of_stars(stars, kernel, sky):
+    skymap = sky_map(stars, wcs=SKIES[sky], kernel=kernel, statistic="count", geometry="sphere")
+    assert np.nansum(skymap.data) == pytest.approx(len(stars), rel=1e-3)
+
+
 def test_a_difference_of_kernels_is_the_difference_of_the_maps(stars):
     wcs = SKIES["MOL"]
     narrow, wide = (sky_map(stars, wcs=wcs, kernel=k).data for k in ("4 deg", "15 deg"))
