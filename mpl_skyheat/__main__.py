@@ -93,7 +93,7 @@ def parser() -> Parser:
         help='"RA DEC", degrees or sexagesimal (default: the middle of the catalogue)')  # fmt: skip
     add("--radius", type=_angle, metavar="ANGLE",
         help="from the centre to the map's edge (default: all of the catalogue)")  # fmt: skip
-    add("--projection", choices=PROJECTIONS, metavar="CODE",
+    add("--projection", choices=PROJECTIONS, metavar="CODE", type=str.upper,
         help=f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for the sky)")  # fmt: skip
     add("--pixel-size", type=_angle, metavar="ANGLE", help='such as 1arcmin or "0.2 deg"')
     add("--kernel", type=_kernel, metavar="ANGLE",

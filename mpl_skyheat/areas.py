@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.fractions import SPLIT, sky_fractions
+from mpl_skyheat.fractions import FEW, SPLIT, sky_fractions
 from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation, to_vectors
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.skyedge import (
@@ -97,7 +97,6 @@ def solid_angles(
             cells = _cells(grid, row, column, cut, to_sky)
             areas[row, column], sound[row, column] = _area_of_cells(cells, SMALL, most_bent)
     areas[~sound] = 0.0
-    # (Solid angle varies within a pixel: more of them than the edge alone would ask for.)
     split = SPLIT if max(grid.shape) < LARGE_MAP else SPLIT // 2
     for row, column in in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
@@ -159,7 +158,7 @@ def _nodes(
     number[rows[finite], columns[finite]] = np.arange(len(vectors) - 1)
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
     touched = on_sky[:-1, :-1] | on_sky[:-1, 1:] | on_sky[1:, :-1] | on_sky[1:, 1:]
-    near_sky = np.any(around(touched), axis=0)
+    near_sky = np.any(around(touched), axis=0) | (min(grid.shape) < FEW)
 
     def corners(row: NDArray[np.intp], column: NDArray[np.intp]) -> FloatArray:
         return np.asarray(

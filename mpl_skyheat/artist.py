@@ -83,6 +83,9 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
+        if norm == "log" and sky_map.meta["kernel"] is not None:
+            # What the kernel does not reach has the colour of its farthest wings, not none.
+            norm = LogNorm(clip=True)
         super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
         self.sky_map = sky_map
         self.set_data(np.ma.masked_invalid(sky_map.data))

@@ -155,6 +155,15 @@ class Tally:
 
     def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
         """Warn of a map without a single point, as by swapped columns or positions in rad."""
+        if 0 < self.rows["read"] == self.rows["dropped"]:
+            needed = "a position" if self._catalogue.weights is None else "a position and a weight"
+            warnings.warn(
+                f"none of the {self.rows['read']} rows has {needed} that is finite and not masked: "
+                "the map is empty",
+                AstropyUserWarning,
+                stacklevel=4,
+            )
+            return
         if self.rows["inside"] or not self.rows["outside"] or self._first is None:
             return
         block = next((block for block in self._first.blocks() if len(block.lon)), None)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpl_skyheat.grid import to_vectors
 from mpl_skyheat.patches import covered
 from mpl_skyheat.skyedge import (
     LARGE_MAP,
     SkyTest,
-    around,
     at_corners,
     cell_corners,
     in_parts,
@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-# Pixels that are cut by the edge of the sky are split into this many cells a side; fewer on large
-# maps, where the edge is that much straighter within a pixel.
+# Pixels that are cut by the edge of the sky are split into this many cells a side; half as many on
+# large maps, where the edge is that much straighter within a pixel.
 SPLIT = 8
-LARGE_SPLIT = 2
 
 # The edge is found on the side of a cell by so many bisections.
-EDGE_STEPS = 10
+EDGE_STEPS = 7
+
+# The shape of pixels is that at so many places a side.
+SOME = 8
+
+# On grids with a shorter side, no pixel is given up as off the sky by its corners.
+FEW = 20
 
 
 def sky_fractions(sky: SkyTest) -> FloatArray:
@@ -44,14 +49,52 @@ def sky_fractions(sky: SkyTest) -> FloatArray:
     nodes[rows, columns] |= sky(grid.x.edges[columns], grid.y.edges[rows])
     corners = nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, :-1], nodes[1:, 1:]
     whole = np.all(corners, axis=0)
-    # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
-    near_sky = np.any(around(np.any(corners, axis=0)), axis=0)
+    elongation = _elongation(sky)
+    # The sky may bulge into a pixel between two corners: then it touches the pixel beside it, or
+    # one that is as far away as pixels are long.
+    near_sky = _grown(np.any(corners, axis=0), elongation) | (min(grid.shape) < FEW)
+    split = SPLIT if max(grid.shape) < LARGE_MAP else SPLIT // 2
+    near_edge = _grown(near_sky & ~whole, 1 + elongation) & near_sky & whole & ~known
+    for row, column in in_parts(near_edge):
+        # A notch may end in them, between their corners.
+        x, y = split_pixels(grid.x.edges[column], grid.y.edges[row], *grid.steps, split // 2)
+        whole[row, column] = sky(x, y).all(axis=(1, 2))
     fractions: FloatArray = whole.astype(float)
-    split = SPLIT if max(grid.shape) < LARGE_MAP else LARGE_SPLIT
     for row, column in in_parts(near_sky & ~whole):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
         fractions[row, column] = _split_fractions(left, bottom, sky, split)
     return fractions
+
+
+def _elongation(sky: SkyTest) -> int:
+    """Return how many pixels side by side are about as long as one is."""
+    grid = sky.grid
+    x, y = np.meshgrid(
+        *(axis.place(axis.count * (np.arange(SOME) + 0.5) / SOME) for axis in (grid.x, grid.y))
+    )
+    step = 1e-2
+    here, right, above = (
+        to_vectors(*sky.to_sky(x + dx * step * grid.x.step, y + dy * step * grid.y.step))
+        for dx, dy in ((0, 0), (1, 0), (0, 1))
+    )
+    width, height = (np.linalg.norm(there - here, axis=-1) for there in (right, above))
+    known = (width > 0) & (height > 0)  # (and no NaN)
+    if not known.any():
+        return 1
+    ratio = float(np.median(width[known] / height[known]))
+    return int(np.clip(np.round(max(ratio, 1 / ratio)), 1, max(grid.shape)))
+
+
+def _grown(pixels: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    """Mark pixels around marked ones, too, so many times."""
+    for _ in range(steps):
+        rows = pixels.copy()
+        rows[1:] |= pixels[:-1]
+        rows[:-1] |= pixels[1:]
+        pixels = rows.copy()
+        pixels[:, 1:] |= rows[:, :-1]
+        pixels[:, :-1] |= rows[:, 1:]
+    return pixels
 
 
 def _split_fractions(left: FloatArray, bottom: FloatArray, sky: SkyTest, split: int) -> FloatArray:

@@ -28,6 +28,9 @@ PIXEL_KERNEL_TOLERANCE = 0.1
 # hold all of a source do not mind the shape of what they hold.
 POINTLIKE = 0.2
 
+# One that is narrower than this is rather a mistake.
+INVISIBLE = 0.02
+
 
 class GridKernels:
     """The terms of a kernel, as they lie on a grid's pixels."""
@@ -91,6 +94,17 @@ class GridKernels:
     def is_narrow(self) -> bool:
         """Tell whether all but a little of the kernel stays in a pixel."""
         return bool(self._spreads_in_pixels.min(initial=np.inf) < POINTLIKE)
+
+    @property
+    def warning(self) -> str:
+        """What to warn of a kernel that is lost in a pixel; "" if it is not."""
+        widest = self._spreads_in_pixels.max(initial=0.0)
+        if not self._terms or widest >= INVISIBLE:
+            return ""
+        return (
+            f"the kernel is {widest:.2g} pixels wide, and so smooths nothing: is its unit right? "
+            "A finer map, with a smaller pixel_size, would show it"
+        )
 
     @property
     def _pixel(self) -> float:

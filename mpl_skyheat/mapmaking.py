@@ -142,8 +142,8 @@ def make_map(
     kernels = GridKernels(options.kernel, plane, centre, grid)
     choice = choose_geometry(options, kernels)
     _check_memory(options, grid, kernels, choice.geometry)
-    if choice.warning:
-        warnings.warn(choice.warning, AstropyUserWarning, stacklevel=3)
+    for warning in filter(None, (choice.warning, kernels.warning)):
+        warnings.warn(warning, AstropyUserWarning, stacklevel=3)
     has_margin = options.boundary == "sky" and choice.geometry == "plane"
     margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)

@@ -115,7 +115,8 @@ class SphereSum:
         density = np.zeros(self._grid.shape)
         for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
             bins = spread.bins
-            if pixels.are_coarse(kernel.core):
+            # (Of a kernel with steps, so few pixels show more or less everywhere.)
+            if pixels.are_coarse(kernel.core) and not kernel.has_steps:
                 bins /= np.clip(self._shown(pixels, spread.lattice, kernel), *LEEWAY)
             smooth = SmoothSphere(spread.lattice, bins, kernel, self._team)
             density += factor * pixels.values(smooth, kernel.core)

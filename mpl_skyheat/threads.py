@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,20 +44,24 @@ class Team:
         todo = deque(tasks)
 
         def take(number: int) -> None:
-            while True:
-                try:
-                    task = todo.popleft()
-                except IndexError:
-                    return
-                work(number, task)
+            try:
+                while True:
+                    try:
+                        task = todo.popleft()
+                    except IndexError:
+                        return
+                    work(number, task)
+            except BaseException:
+                todo.clear()  # for the others to stop, too
+                raise
 
-        others = min(self.size, len(todo)) - 1
-        running = [self._others.submit(take, number + 1) for number in range(others)]
+        running: list[Future[None]] = []
         try:
+            for number in range(1, min(self.size, len(todo))):
+                running += [self._others.submit(take, number)]
             take(0)
         finally:
-            todo.clear()  # after a failure
-            for result in running:
-                result.exception()  # waits
+            todo.clear()  # if a thread cannot be started
+            wait(running)
         for result in running:
             result.result()

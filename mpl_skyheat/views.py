@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # Projections whose whole sky fills an ellipse.
 ELLIPTICAL = ("AIT", "MOL")
 
+# How far (deg) a map of the whole sky goes: a hair inside the edges, where a projection may not be
+# defined, and to less than one of 10⁷ sources.
+LON, LAT = 179.99999, 89.99999
+
 # CTYPE, and RADESYS, of the frames that a FITS WCS can say.
 AXES = {
     "icrs": (("RA---", "DEC--"), "ICRS"),
@@ -46,8 +50,7 @@ def all_sky_wcs(
     middle = 0.0 if center is None else float(center.transform_to(frame).spherical.lon.deg)
     center = SkyCoord(middle, 0, unit="deg", frame=frame)
     wcs = _blank_wcs(frame, center, pixel_size, code)
-    # A hair inside the edges, where a projection may not be defined.
-    lon, lat = np.meshgrid(np.linspace(-179.999, 179.999, 361), np.linspace(-89.999, 89.999, 181))
+    lon, lat = np.meshgrid(np.linspace(-LON, LON, 361), np.linspace(-LAT, LAT, 181))
     return _framed(wcs, middle + lon.ravel(), lat.ravel(), fit_pixels=True)
 
 

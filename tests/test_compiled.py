@@ -645,6 +645,42 @@ def test_what_goes_wrong_in_a_team_is_raised_when_all_have_stopped(size, bad):
     team.share([1], lambda *_: None)
 
 
+def test_a_team_stops_soon_after_something_goes_wrong():
+    done = []
+
+    def work(number, task):
+        if number:
+            raise ValueError("not I")
+        done.append(task)
+        time.sleep(1e-3)
+
+    with pytest.raises(ValueError, match="not I"):
+        threads.Team(2).share(range(500), work)
+    assert len(done) < 250
+
+
+def test_a_team_whose_threads_cannot_start_does_nothing_behind_ones_back(monkeypatch):
+    done, starts = [], []
+    start = threading.Thread.start
+
+    def work(_, task):
+        done.append(task)
+        time.sleep(1e-3)
+
+    def fail(thread):
+        starts.append(thread)
+        if len(starts) > 1:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError, match="can't start"):
+        threads.Team(3).share(range(400), work)
+    count = len(done)
+    time.sleep(0.05)
+    assert len(done) == count < 400
+
+
 def test_more_threads_than_there_are_tiles_for():
     made = tiles.SkyTiles(
         [lambda lon, lat: (lon, lat)] * 24,

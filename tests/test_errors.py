@@ -2,6 +2,7 @@
 
 import io
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -410,13 +411,34 @@ NO_FINITE_POINTS = {
 }
 
 
+def warns_of_nothing_but_nan(rows):
+    """Expect the warning of rows that are all dropped; none of no rows."""
+    if rows == 0:
+        return nullcontext()
+    text = f"none of the {rows} rows has a position that is finite and not masked: the map is empty"
+    return pytest.warns(AstropyUserWarning, match=text)
+
+
+def test_rows_without_weights_are_warned_of():
+    with pytest.warns(AstropyUserWarning, match="has a position and a weight that is finite"):
+        skymap = sky_map(RA, DEC, weights=NAN, wcs=SKY_WCS)
+    assert (skymap.counts == 0).all()
+
+
+@pytest.mark.parametrize("kernel", ["0.01 arcsec", 0.004 * u.pix], ids=str)
+def test_a_kernel_that_is_lost_in_a_pixel_is_warned_of(kernel):
+    with pytest.warns(AstropyUserWarning, match="pixels wide, and so smooths nothing: is its unit"):
+        sky_map(RA, DEC, wcs=SKY_WCS, kernel=kernel)
+
+
 @pytest.mark.parametrize("form", NO_FINITE_POINTS)
 @pytest.mark.parametrize("wcs", [SKY_WCS, make_wcs("RA---TAN", "DEC--TAN")], ids=["shape", "none"])
 @pytest.mark.parametrize("kernel", [None, "6 arcmin"])
 def test_a_catalogue_of_no_points_draws_an_empty_map(form, wcs, kernel):
     points, read = NO_FINITE_POINTS[form]
     ax = add_axes(projection=wcs)
-    heat = ax.sky_heatmap(*points, kernel=kernel, colorbar=True)
+    with warns_of_nothing_but_nan(read):
+        heat = ax.sky_heatmap(*points, kernel=kernel, colorbar=True)
     ax.figure.savefig(io.BytesIO())
     assert (heat.get_array() == 0).all()
     assert heat.sky_map.meta["read"] == heat.sky_map.meta["dropped"] == read
@@ -425,7 +447,8 @@ def test_a_catalogue_of_no_points_draws_an_empty_map(form, wcs, kernel):
 @pytest.mark.parametrize("points", [([], []), (NAN, DEC)], ids=["nothing", "only NaN"])
 def test_no_points_draw_an_empty_flat_map(points):
     ax = add_axes()
-    heat = ax.sky_heatmap(*points, frame="flat", kernel=1 * u.pix)
+    with warns_of_nothing_but_nan(len(points[0])):
+        heat = ax.sky_heatmap(*points, frame="flat", kernel=1 * u.pix)
     ax.figure.savefig(io.BytesIO())
     assert heat.sky_map.counts.shape == (100, 100)
     assert (heat.get_array() == 0).all()

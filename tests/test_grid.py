@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from mpl_skyheat import areas, patches, sky_map
 from mpl_skyheat.areas import smooth_solid_angles
+from mpl_skyheat.fractions import sky_fractions
 from mpl_skyheat.grid import Axis, SkyGrid, View, grid_of_bins, local_areas, native_grid
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.skyedge import SkyTest
@@ -293,6 +294,87 @@ def test_pixels_of_equal_area_have_the_solid_angle_of_what_they_show(code):
     general = areas.solid_angles(grid, plane.to_sky, plane.to_plane)
     assert found.sum() == pytest.approx(general.sum(), rel=1e-4)
     assert np.median(np.abs(found - general)[found > 0]) < 2e-5 * whole
+
+
+NOTCHED = {
+    "square": ("HPX", (180, 360), {}),
+    "large": ("HPX", (520, 620), {}),
+    "long": ("HPX", (360, 180), {"CDELT1": -2.0, "CDELT2": 0.5}),
+    "longer": ("HPX", (360, 90), {"CDELT1": -4.0, "CDELT2": 0.5}),
+    "coarse": ("HPX", (23, 22), {"CDELT1": -16.4, "CDELT2": 8.2}),
+    "few": ("HPX", (5, 5), {"CDELT1": -72.0, "CDELT2": 36.0}),
+    "one": ("AIT", (1, 1), {"CDELT1": -325.0, "CDELT2": 163.0}),
+    "XPH": ("XPH", (300, 300), {"crval": (0, 90)}),
+    "turned": ("HPX", (400, 400), rotation(45)),
+}
+
+
+@pytest.mark.parametrize("name", NOTCHED)
+def test_what_a_notch_or_a_tip_of_the_sky_cuts_is_no_whole_pixel(name):
+    code, shape, more = NOTCHED[name]
+    options = {"crval": (0, 0), "crpix": (shape[1] / 2 + 0.5, shape[0] / 2 + 0.5)} | more
+    plane = plane_of_wcs(make_wcs(code, cdelt=1.0, **options), shape)
+    grid = native_grid(plane.view)
+    sky = SkyTest(grid, plane.to_sky, plane.to_plane)
+    fractions = sky_fractions(sky)
+    t = (np.arange(12) + 0.5) / 12
+    for row in range(0, shape[0], 1 + shape[0] // 130):
+        x = grid.x.edges[:-1][:, None, None] + t
+        y = grid.y.edges[row] + t[:, None]
+        found = sky(*np.broadcast_arrays(x, y)).mean(axis=(1, 2))
+        np.testing.assert_allclose(fractions[row], found, atol=0.07)
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+@pytest.mark.parametrize("depth", [0.1, 0.6, 3.0])
+@pytest.mark.parametrize("line", [0.0, 128.0, 512.0])
+def test_blocks_with_sky_or_without_are_what_they_seem(line, depth, is_inside):
+    """A disc that reaches a little across the border of a map or of a block."""
+    grid = SkyGrid(Axis(0.0, 1.0, 640), Axis(0.0, 1.0, 512))
+    radius = 413
+    middle = line - radius + depth if line < 512 else line + radius - depth
+
+    def is_sky(x, y):
+        return (np.hypot(x - 301.3, y - middle) < radius) == is_inside
+
+    full, empty = patches.covered(grid, is_sky)
+    x, y = np.meshgrid(np.arange(0.25, 640, 0.5), np.arange(0.0, 512.01, 0.25))
+    sky = is_sky(x, np.clip(y, 1e-6, 512 - 1e-6))
+    # Four samples a pixel, and those on its edges.
+    shown = np.array([sky[i : i + 2048 : 4] for i in range(5) if i < 4]).any(axis=0)
+    shown = shown.reshape(512, 640, 2).any(axis=2)
+    lost = np.array([~sky[i : i + 2048 : 4] for i in range(4)]).any(axis=0)
+    lost = lost.reshape(512, 640, 2).any(axis=2)
+    assert not (full & lost).any()
+    assert not (empty & shown).any()
+    assert (full | empty).mean() > 0.5
+
+
+def test_sky_that_bulges_into_a_pixel_between_its_corners_is_seen():
+    grid = SkyGrid(Axis(0.0, 1.0, 160), Axis(0.0, 1.0, 160))
+
+    def to_sky(x, y):
+        known = np.hypot(x - 80.5, y - 80.0) < 1.1
+        return np.where(known, 0.01 * x, np.nan), np.where(known, 0.01 * y, np.nan)
+
+    fractions = sky_fractions(SkyTest(grid, to_sky, None))
+    # A segment of the disc, 0.1 high.
+    angle = 2 * np.arccos(1 / 1.1)
+    assert fractions[81, 80] == pytest.approx(0.5 * 1.21 * (angle - np.sin(angle)), abs=0.01)
+    assert fractions.sum() == pytest.approx(np.pi * 1.21, rel=0.01)
+
+
+@pytest.mark.parametrize(("code", "nx", "ny"), [("AIT", 12, 6), ("MOL", 24, 12), ("ZEA", 9, 9)])
+def test_coarse_pixels_of_equal_area_have_the_solid_angle_of_the_plane(code, nx, ny):
+    wcs = make_wcs(code, crval=(0, 0), crpix=((nx + 1) / 2, (ny + 1) / 2), cdelt=330 / nx)
+    found = solid_angles(wcs, (ny, nx))
+    assert found.max() == pytest.approx(np.radians(330 / nx) ** 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("code", ["CAR", "CEA"])
+def test_a_large_map_that_goes_around_the_sky_more_than_once_shows_it_once(code):
+    wcs = make_wcs(code, crval=(0, 0), crpix=(500.5, 260.5), cdelt=0.9)
+    assert solid_angles(wcs, (520, 1000)).sum() == pytest.approx(4 * np.pi, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ def test_an_angular_kernel_ends_at_its_reach(field):
 @pytest.mark.parametrize(
     "kernel", [Annulus("0.1 arcsec", "0.2 arcsec"), Annulus("0.5 deg", "0.5001 deg")], ids=repr
 )
+@pytest.mark.filterwarnings("ignore:the kernel is .* pixels wide")
 def test_a_ring_that_falls_between_samples_still_counts(field, kernel):
     smooth = sky_map([83.0], [-5.0], wcs=field, kernel=kernel, statistic="count").data
     assert smooth.sum() == pytest.approx(1, rel=1e-3)
@@ -166,6 +167,14 @@ def test_a_smoothed_logarithmic_scale_shows_three_decades(field, stars):
     assert heat.norm.vmax / heat.norm.vmin <= 1000
     counts = sky_heatmap(add_axes(field), *stars, norm="log", statistic="count")
     assert counts.norm.vmin == counts.sky_map.counts[counts.sky_map.counts > 0].min()
+
+
+def test_a_smoothed_logarithmic_map_has_no_holes(field):
+    heat = sky_heatmap(add_axes(field), [83], [-5], kernel="0.1 deg", norm="log")
+    assert (heat.get_array() == 0).any()
+    np.testing.assert_array_equal(heat.to_rgba(np.zeros(1))[0], heat.cmap(0.0))
+    counts = sky_heatmap(add_axes(field), [83, 83, 83.5], [-5, -5, -5], norm="log")
+    assert counts.to_rgba(np.zeros(1))[0, 3] == 0
 
 
 # Maps

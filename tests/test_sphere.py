@@ -200,6 +200,15 @@ def test_one_source_anywhere_at_the_edge_of_the_map_has_its_flux(sky, loss, sigm
         assert np.nansum(skymap.data) == pytest.approx(1, abs=loss)
 
 
+@pytest.mark.parametrize("place", ["0h", "edge of the map", "Galactic pole"])
+def test_a_kernel_with_steps_keeps_its_height_with_few_pixels(place):
+    source = SkyCoord(*PLACES[place], unit="deg")
+    skymap = sky_map(source.reshape(1), wcs=SKIES["AIT"], kernel=TopHat("6 deg"))
+    height = 1 / (2 * np.pi * (1 - np.cos(np.radians(6))))
+    peak = (np.nanmax(skymap.data) * skymap.unit).to_value(u.sr**-1)
+    assert peak == pytest.approx(height, rel=2e-3)
+
+
 @pytest.mark.parametrize("code", ["AIT", "CAR"])
 def test_many_pixels_are_evened_out_as_few_are(code, monkeypatch):
     wcs = all_sky_wcs(GALACTIC, 0.7 * u.deg, code)
@@ -329,6 +338,7 @@ def test_a_field_needs_a_window_of_the_lattice_only():
     assert Lattice.covering(*np.radians([30, 160, 2.5, 0.2])) == whole
 
 
+@pytest.mark.filterwarnings("ignore:the kernel is .* pixels wide")
 def test_small_fields_stay_on_the_plane_and_say_why():
     skymap = sky_map([20], [60], wcs=SKIES["CAR"], kernel="1 arcmin")
     assert (skymap.meta["geometry"], skymap.meta["plane_error"] > 0.01) == ("plane", True)
@@ -366,6 +376,7 @@ def test_what_has_no_meaning_on_the_sphere_is_refused(options, text):
         sky_map([1], [2], frame="flat", kernel=2 * u.pix, geometry="sphere")
 
 
+@pytest.mark.filterwarnings("ignore:the kernel is .* pixels wide")
 def test_a_kernel_too_narrow_for_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr("mpl_skyheat.sphere.allowed_bytes", lambda: 1e9)
     with pytest.raises(ValueError, match=r"kernel is too narrow for so much sky: .* bins and"):
