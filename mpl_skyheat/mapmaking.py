@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 # The default bins along each side of a map of Cartesian x, y.
 FLAT_BINS = 100
 
+DEG2, ARCMIN2, ARCSEC2 = u.deg**2, u.arcmin**2, u.arcsec**2
+
+# Pixels that tell how large most are.
+SOME = 4096
+
 # What a map takes while it is made, per pixel: counts, transforms, and most of all the solid angles
 # of a map on which no polynomial gives them.
 BYTES_PER_PIXEL = 140
@@ -289,8 +294,8 @@ def _map_unit(
         if options.unit is not None:
             raise ValueError(f"unit must be left out with frame='flat'; got {options.unit}")
         return of_weights, 1.0
-    per_sr = of_weights / u.sr
-    unit = of_weights / _unit_of_area(area) if options.unit is None else options.unit
+    per_sr = _per(of_weights, u.sr)
+    unit = _per(of_weights, _unit_of_area(area)) if options.unit is None else options.unit
     try:
         return unit, _factor(per_sr, unit)
     except u.UnitConversionError as error:
@@ -301,15 +306,23 @@ def _map_unit(
 
 
 @cache
+def _per(unit: u.UnitBase, area: u.UnitBase) -> u.UnitBase:
+    """Return a unit per area (a slow question, for maps of few points)."""
+    return unit / area
+
+
+@cache
 def _factor(unit: u.UnitBase, other: u.UnitBase) -> float:
-    """Return the factor from one unit to another (a slow question, for maps of few points)."""
+    """Return the factor from one unit to another (as slow a question)."""
     return float(unit.to(other))
 
 
 def _unit_of_area(area: FloatArray) -> u.UnitBase:
     """Return the unit that suits the pixels' side, so that maps on one grid compare."""
-    side = float(np.degrees(np.sqrt(np.median(area[area > 0])))) if (area > 0).any() else 1.0
-    for limit, unit in ((0.1, u.deg), (0.1 / 60, u.arcmin)):
+    some = area.ravel()[:: max(area.size // SOME, 1)]
+    some = some[some > 0] if (some > 0).any() else area[area > 0]
+    side = float(np.degrees(np.sqrt(np.median(some)))) if len(some) else 1.0
+    for limit, unit in ((0.1, DEG2), (0.1 / 60, ARCMIN2)):
         if side >= 0.999 * limit:
-            return unit**2
-    return u.arcsec**2
+            return unit
+    return ARCSEC2
