@@ -9,6 +9,7 @@ anew. ``--catalogue`` is a table of 10⁶ stars or more for the figure of a whol
 """
 
 import argparse
+import gc
 import os
 import shutil
 import statistics
@@ -74,23 +75,30 @@ def environment():
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def median(job, repeats):
-    """Return the median time (s) of a job, and its last answer."""
+def seconds(job, repeats):
+    """Return the times (s) of a job, and its last answer."""
     times = []
     for _ in range(repeats):
+        gc.collect()  # what other jobs have left is not for this one to clear away
         start = time.perf_counter()
         answer = job()
         times.append(time.perf_counter() - start)
+    return times, answer
+
+
+def median(job, repeats):
+    """Return the median time (s) of a job, and its last answer."""
+    times, answer = seconds(job, repeats)
     return statistics.median(times), answer
 
 
 def turns(ours, theirs, repeats=(5, 1)):
     """Return the median times (s) and the answers of two jobs; ours is run once before."""
     ours()
-    first, mine = median(ours, (repeats[0] + 1) // 2)
+    first, mine = seconds(ours, (repeats[0] + 1) // 2)
     other, answer = median(theirs, repeats[1])
-    last, _ = median(ours, repeats[0] // 2 or 1)
-    return statistics.median([first, last]), other, mine, answer
+    last, _ = seconds(ours, repeats[0] // 2 or 1)
+    return statistics.median(first + last), other, mine, answer
 
 
 def report(name, peer, ratio, more=""):
