@@ -17,6 +17,7 @@ from mpl_skyheat.skyedge import (
     cell_corners,
     in_parts,
     inner_pixels,
+    places_all_over,
     repeat_corners,
     sky_polygons,
     sky_test,
@@ -107,9 +108,7 @@ def solid_angles(
 def _whole_area(sky: SkyTest) -> float | None:
     """Return the solid angle (sr) of every whole pixel on an equal-area projection, if one is."""
     grid = sky.grid
-    x, y = np.meshgrid(
-        *(axis.place(axis.count * (np.arange(SOME) + 0.5) / SOME) for axis in (grid.x, grid.y))
-    )
+    x, y = places_all_over(grid, SOME)
     areas = local_areas(sky.to_sky, x, y, *grid.steps)
     known = np.isfinite(areas)
     if not known.any():

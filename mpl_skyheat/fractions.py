@@ -14,6 +14,7 @@ from mpl_skyheat.skyedge import (
     at_corners,
     cell_corners,
     in_parts,
+    places_all_over,
     repeat_corners,
     sky_polygons,
     split_pixels,
@@ -69,9 +70,7 @@ def sky_fractions(sky: SkyTest) -> FloatArray:
 def _elongation(sky: SkyTest) -> int:
     """Return how many pixels side by side are about as long as one is."""
     grid = sky.grid
-    x, y = np.meshgrid(
-        *(axis.place(axis.count * (np.arange(SOME) + 0.5) / SOME) for axis in (grid.x, grid.y))
-    )
+    x, y = places_all_over(grid, SOME)
     step = 1e-2
     here, right, above = (
         to_vectors(*sky.to_sky(x + dx * step * grid.x.step, y + dy * step * grid.y.step))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.grid import Projection, SkyGrid, to_vectors
+from mpl_skyheat.patches import HAIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +31,6 @@ LARGE_MAP = 500
 # The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
 # the distance from it.
 EDGE_STEPS = 16
-
-# Places on the border of a pixel are a hair inside, on its own side of what tears the sky.
-HAIR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,13 @@ def _repeats(sky: SkyTest) -> bool:
     rows, columns = np.nonzero(tested)
     x, y = grid.x.centres[columns], grid.y.centres[rows]
     return not np.array_equal(SkyTest(grid, sky.to_sky, None)(x, y), sky(x, y))
+
+
+def places_all_over(grid: SkyGrid, number: int) -> tuple[FloatArray, FloatArray]:
+    """Return the x and y of so many places a side, evenly over a grid."""
+    t = (np.arange(number) + 0.5) / number
+    x, y = np.meshgrid(*(axis.place(axis.count * t) for axis in (grid.x, grid.y)))
+    return x, y
 
 
 def at_corners(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -115,11 +115,10 @@ class SphereSum:
         density = np.zeros(self._grid.shape)
         for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
             bins = spread.bins
-            # (Of a kernel with steps, so few pixels show more or less everywhere.)
-            if pixels.are_coarse(kernel.core) and not kernel.has_steps:
+            if pixels.are_coarse(kernel):
                 bins /= np.clip(self._shown(pixels, spread.lattice, kernel), *LEEWAY)
             smooth = SmoothSphere(spread.lattice, bins, kernel, self._team)
-            density += factor * pixels.values(smooth, kernel.core)
+            density += factor * pixels.values(smooth, kernel)
         return density
 
     def _shown(self, pixels: _Pixels, lattice: Lattice, kernel: RadialKernel) -> FloatArray:
@@ -230,12 +229,15 @@ class _Pixels:
         lon[unknown], lat[unknown] = self._sky(x + dx, y + dy)
         return lon, lat
 
-    def are_coarse(self, core: float) -> bool:
+    def are_coarse(self, kernel: RadialKernel) -> bool:
         """Tell whether sums over the pixels may be off, where the sky ends or is stretched.
 
-        What the edge of the map cuts goes on elsewhere only if that shows the whole sky.
+        What the edge of the map cuts goes on elsewhere only if that shows the whole sky; and of a
+        kernel with steps, so few pixels show more or less everywhere.
         """
-        return self._is_whole_sky and WIDE <= core / self._side_at_centre < FINE
+        if kernel.has_steps or not self._is_whole_sky:
+            return False
+        return WIDE <= kernel.core / self._side_at_centre < FINE
 
     def places_and_areas(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
         """Yield the positions at which pixels have their values, and the solid angle of each."""
@@ -252,16 +254,17 @@ class _Pixels:
             found = np.isfinite(lon)
             yield lon[found], lat[found], np.broadcast_to(share, lon.shape)[found]
 
-    def values(self, smooth: Callable[[Positions], FloatArray], core: float) -> FloatArray:
+    def values(self, smooth: Callable[[Positions], FloatArray], kernel: RadialKernel) -> FloatArray:
         """Return the values of a smooth map in the pixels; NaN in those without sky.
 
         A pixel has the value at its centre, all but; or with a kernel narrower than that the mean,
         and with one that is little wider, if pixels there narrow towards a pole.
         """
+        core = kernel.core
         if core >= NARROW * self._side:
             values = smooth(self._centres)
             if core >= WIDE * self._side_at_centre:
-                if not self.are_coarse(core):
+                if not self.are_coarse(kernel):
                     self._even_out(values, smooth)
             else:
                 steep = np.zeros(self.count, bool)

@@ -209,6 +209,14 @@ def test_a_kernel_with_steps_keeps_its_height_with_few_pixels(place):
     assert peak == pytest.approx(height, rel=2e-3)
 
 
+@pytest.mark.parametrize(("kernel", "times"), [(TopHat("6 deg"), 1), (Gaussian("6 deg"), 0)])
+def test_values_are_evened_out_in_one_way_or_the_other(kernel, times, monkeypatch):
+    calls = []
+    monkeypatch.setattr(sphere._Pixels, "_even_out", lambda *_: calls.append(1))
+    sky_map([20.0], [80.0], wcs=SKIES["CAR"], kernel=kernel, geometry="sphere")
+    assert len(calls) == times
+
+
 @pytest.mark.parametrize("code", ["AIT", "CAR"])
 def test_many_pixels_are_evened_out_as_few_are(code, monkeypatch):
     wcs = all_sky_wcs(GALACTIC, 0.7 * u.deg, code)
