@@ -32,9 +32,9 @@ OFF, _ELSEWHERE = -1, -3
 # decides.
 EDGE = 1e-5
 
-# Points that are tried together, in vector registers, with the tile of the first of them; and those
-# that are sorted by tile where that fails.
-CHUNK, BLOCK = 64, 2**16
+# Points that are tried together, in vector registers, with the tile of the first of them; the most
+# of them if all are in that tile; and those that are sorted by tile where that fails.
+CHUNK, LONGEST, BLOCK = 64, 1024, 2**16
 
 # Longitudes beyond this (deg) have lost digits: they are left to the exact route.
 FAR = 1e4
@@ -156,6 +156,27 @@ def _in_box(lon: float, lat: float, box: Any) -> Any:
 
 
 @_compile
+def _run_end(lon: Any, lat: Any, low: int, stop: int, box: Any) -> int:
+    """Return the end of a chunk of points, or of so many times 2, 4, … that are all in a tile."""
+    end, most = min(low + CHUNK, stop), min(low + LONGEST, stop)
+    while end < most:
+        following = min(2 * end - low, most)
+        if _number_in_box(lon[end:following], lat[end:following], box) < following - end:
+            break
+        end = following
+    return end
+
+
+@_compile
+def _number_in_box(lon: Any, lat: Any, box: Any) -> int:
+    number = np.int32(0)
+    for k in range(len(lon)):
+        _, _, here = _in_box(lon[k], lat[k], box)
+        number += np.int32(here)
+    return number
+
+
+@_compile
 def _locate_together(
     lon: Any, lat: Any, box: Any, c: Any, kind: int, across: float, up: float, pixels: Any
 ) -> Any:
@@ -217,14 +238,16 @@ def locate(
     for start in range(0, len(lon), BLOCK):
         stop = min(start + BLOCK, len(lon))
         waiting = 0
-        for low in range(start, stop, CHUNK):
-            high = min(low + CHUNK, stop)
+        high = start
+        while high < stop:
+            low, high = high, min(high + CHUNK, stop)
             pixels[low:high] = _ELSEWHERE
             left = high - low
             if (is_ordered or (low // CHUNK) % 4 == 0) and _is_position(lon[low], lat[low]):
                 node, at = _top(lon[low], lat[low], bottom, per_height, first, west, per_width)
                 node, _, _ = _part(node, at, (lat[low] - boxes[node, 1]) * boxes[node, 3], child)
                 if child[node] == LEAF or child[node] == SHORT or child[node] == OUTSIDE:
+                    high = _run_end(lon, lat, low, stop, boxes[node])
                     left, near = _locate_together(
                         lon[low:high],
                         lat[low:high],
