@@ -259,7 +259,7 @@ def locate(
                         pixels[low:high],
                     )
                     asked += near
-                is_ordered = left < CHUNK // 2
+                is_ordered = left < CHUNK - CHUNK // 8
             if left == 0:
                 continue
             for k in range(low, high):

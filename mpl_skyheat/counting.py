@@ -219,7 +219,7 @@ class CompiledRoute:
             if rotation is None:
                 x, y = project(plane, frame, lon, lat)
             else:
-                lon, lat = np.degrees(turned(lon, lat, rotation, is_compiled=True))
+                lon, lat = (np.degrees(v) for v in turned(lon, lat, rotation, is_compiled=True))
                 x, y = plane.to_plane(np.where(lon < 0, lon + 360, lon), lat)
             return grid.x.number(x), grid.y.number(y)
 

@@ -200,12 +200,12 @@ class SkyTiles:
         todo = np.flatnonzero((kind == TORN) & ~_is_torn(there))
         values = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
         # Most tiles are far from the poles, and alike.
-        alike, group = np.unique(np.stack([down, up])[:, todo], axis=1, return_inverse=True)
-        for number, pair in enumerate(alike.T):
-            every = np.flatnonzero(group.ravel() == number)
+        alike, group = np.unique(down[todo] + 1j * up[todo], return_inverse=True)
+        for number, pair in enumerate(alike):
+            every = np.flatnonzero(group == number)
             for start in range(0, len(every), TOGETHER):
                 here = every[start : start + TOGETHER]
-                found = _polynomials(values[here], there[todo[here]], *pair)
+                found = _polynomials(values[here], there[todo[here]], pair.real, pair.imag)
                 kind[todo[here]], coefficients[todo[here]] = found
         return kind, coefficients
 
@@ -217,7 +217,7 @@ class SkyTiles:
         xy = result.reshape(-1, 2)
 
         def evaluate(thread: int, part: slice) -> None:
-            x, y = self._to_pixels[thread](lon.ravel()[part] % 360, lat.ravel()[part])
+            x, y = self._to_pixels[thread](lon.ravel()[part], lat.ravel()[part])
             xy[part, 0], xy[part, 1] = x, y
 
         size = max(-(-lon.size // self._team.size), ALONE)
@@ -231,7 +231,7 @@ def _polynomials(
     """Return what boxes are, and their polynomials, from values at the nodes and at the checks."""
     coefficients, error = _fitted_terms(values, judges, _fit(down, up, DEGREE))
     # (NaN is neither.)
-    kind = np.select([error <= TOLERANCE, error < TEAR], [LEAF, ROUGH], TORN)
+    kind = np.where(error <= TOLERANCE, LEAF, np.where(error < TEAR, ROUGH, TORN))
     is_small = np.abs(coefficients[:, _high()]).sum(axis=1) < SMALL
     some = np.flatnonzero(is_small & (kind == LEAF))
     if len(some):
@@ -351,7 +351,8 @@ def _is_torn(there: FloatArray) -> NDArray[np.bool_]:
     lattice = there.reshape(len(there), CHECKS, CHECKS, 2)
     for axis in (1, 2):
         with np.errstate(invalid="ignore"):
-            steps = np.abs(np.diff(lattice, axis=axis)).sum(axis=-1).reshape(len(there), -1)
+            step_x, step_y = np.moveaxis(np.abs(np.diff(lattice, axis=axis)), -1, 0)
+            steps = (step_x + step_y).reshape(len(there), -1)
             longest = steps.max(axis=1)
             far = np.flatnonzero(longest > LEAP)
             torn[far] |= longest[far] > LEAP * (np.median(steps[far], axis=1) + 1)
