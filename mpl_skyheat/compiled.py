@@ -34,7 +34,7 @@ EDGE = 1e-5
 
 # Points that are tried together, in vector registers, with the tile of the first of them; the most
 # of them if all are in that tile; and those that are sorted by tile where that fails.
-CHUNK, LONGEST, BLOCK = 64, 1024, 2**16
+CHUNK, LONGEST, BLOCK = 48, 768, 2**16
 
 # Longitudes beyond this (deg) have lost digits: they are left to the exact route.
 FAR = 1e4

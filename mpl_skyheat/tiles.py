@@ -160,8 +160,8 @@ class SkyTiles:
                 self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, SHORT, OUTSIDE))))
             if self._made > ENOUGH and self._useful < FEW * self._made:
                 return
-            # Half of the parts of a torn tile are torn as well.
-            parts = np.select([self.child == ROUGH, self.child == TORN], [4, 8], np.inf)
+            # Half of the parts of a torn tile are torn as well, which soon shows.
+            parts = np.select([self.child == ROUGH, self.child == TORN], [4, 5], np.inf)
             nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))
             if not len(nodes):
                 return
