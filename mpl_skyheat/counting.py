@@ -46,6 +46,9 @@ STRETCHED = 1e-3
 BATCH = ARRAY_ROWS
 PART = 2**16
 
+# Points that are asked of the exact route at a time: the fewer, the more of it is overhead.
+ASKED = 2**18
+
 # Points that show where tiles are worth it.
 SAMPLE = 2**14
 
@@ -224,8 +227,12 @@ class CompiledRoute:
             return grid.x.number(x), grid.y.number(y)
 
         def to_sky(x: FloatArray, y: FloatArray) -> Positions:
-            sky = plane.to_sky(grid.x.place(x), grid.y.place(y))
-            return change_frame(*sky, own_frame, frame)
+            lon, lat = plane.to_sky(grid.x.place(x), grid.y.place(y))
+            if rotation is None:
+                return change_frame(lon, lat, own_frame, frame)
+            back = np.ascontiguousarray(rotation.T)
+            lon, lat = turned(lon, lat, back, is_compiled=True)
+            return np.degrees(lon), np.degrees(lat)
 
         each = [partial(to_pixels, plane) for plane in self._planes]
         footprint = Footprint(to_sky, grid.shape)
@@ -267,7 +274,7 @@ class CompiledRoute:
         for lon, lat, _ in self._batches(chunk):
             asked.append(start + self._count_batch(lon, lat, counts))
             start += len(lon)
-            if sum(map(len, asked)) >= PART or start == len(chunk):
+            if sum(map(len, asked)) >= ASKED or start == len(chunk):
                 pixels, without = self._ask(chunk, np.concatenate(asked))
                 run("tally", pixels, counts[0])
                 dropped += without

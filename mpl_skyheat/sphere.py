@@ -346,11 +346,15 @@ def _fill(image: FloatArray, wanted: NDArray[np.intp]) -> None:
 
     Zero if that is not known either.
     """
-    rows, columns = np.divmod(wanted, image.shape[1])
-    if not len(rows):
+    if not len(wanted):
         return
-    around = np.pad(image, 1, constant_values=np.nan)
-    near = np.stack([around[rows + i, columns + j] for i in range(3) for j in range(3)])
+    rows, columns = np.divmod(wanted, image.shape[1])
+    steps = np.arange(-1, 2)[:, np.newaxis]
+    rows_near, columns_near = (
+        np.clip(middle + steps, 0, size - 1)
+        for middle, size in zip((rows, columns), image.shape, strict=True)
+    )
+    near = image[rows_near[:, np.newaxis], columns_near].reshape(9, -1)
     known = np.isfinite(near)
     total = np.where(known, near, 0.0).sum(axis=0)
     image[rows, columns] = total / np.maximum(known.sum(axis=0), 1)
