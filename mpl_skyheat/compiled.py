@@ -168,7 +168,7 @@ def _run_end(lon: Any, lat: Any, low: int, stop: int, box: Any) -> int:
 
 
 @_compile
-def _number_in_box(lon: Any, lat: Any, box: Any) -> int:
+def _number_in_box(lon: Any, lat: Any, box: Any) -> Any:
     number = np.int32(0)
     for k in range(len(lon)):
         _, _, here = _in_box(lon[k], lat[k], box)
