@@ -267,7 +267,7 @@ class CompiledRoute:
             # Each thread has counts of its own, if they are not too large; one has the total.
             own = max(min(self._team.size, MOST_OWN_COUNTS // total.nbytes), 1)
             self._counters = self._team if own == self._team.size else Team(own)
-            self._others = [np.zeros_like(total) for _ in range(own - 1)]
+            self._others = [np.zeros(total.shape, np.int64) for _ in range(own - 1)]
         counts = [total, *self._others]
         start = dropped = 0
         asked: list[NDArray[np.intp]] = []
