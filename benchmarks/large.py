@@ -92,12 +92,12 @@ def median(job, repeats):
     return statistics.median(times), answer
 
 
-def turns(ours, theirs, rounds=3):
-    """Return the median times (s) and the answers of two jobs that take turns; ours first warm."""
-    ours()
+def turns(ours, theirs, rounds=5):
+    """Return the median times (s) and the answers of two jobs that take turns, both warm."""
+    ours(), theirs()
     mine, others = [], []
     for _ in range(rounds):
-        times, our_answer = seconds(ours, 3)
+        times, our_answer = seconds(ours, 1)
         mine += times
         times, their_answer = seconds(theirs, 1)
         others += times
@@ -230,7 +230,7 @@ def figure(options):
             subprocess.run(command, check=True, capture_output=True, env=environment())
             assert Path(command[-1].removeprefix("out=")).stat().st_size > 10_000
 
-        mine, other, _, _ = turns(lambda: run(ours), lambda: run(theirs), 3)
+        mine, other, _, _ = turns(lambda: run(ours), lambda: run(theirs))
     return [report("Tycho-2, 2.6 million stars, file to PNG", "STILTS", other / mine)]
 
 
@@ -278,7 +278,7 @@ def sphere(_):
         def ours(wcs=wcs):
             return sky_map(ra, dec, wcs=wcs, bins=(1440, 720), kernel=1 * u.deg, unit="sr-1")
 
-        mine, other, sky, smooth = turns(ours, theirs, 5)
+        mine, other, sky, smooth = turns(ours, theirs)
         at = np.nonzero(~sky.mask)
         at = tuple(index[rng.integers(0, len(at[0]), 500)] for index in at)
         position = sky.wcs.pixel_to_world(*at[::-1]).icrs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,9 @@ DRAWING: dict[str, Any] = {
 class SkyHeatmap(AxesImage):
     """The image of a sky map, as `sky_heatmap` returns it.
 
-    Bins larger than a device pixel are drawn as crisp squares; of smaller ones the average is
-    drawn, as it should be for a density. What shows no sky is not drawn.
+    Bins of three device pixels or more are drawn as crisp squares, somewhat smaller ones with
+    soft edges (``interpolation="nearest"``: crisp), and of those smaller than a device pixel the
+    average is drawn, as it should be for a density. What shows no sky is not drawn.
 
     Parameters
     ----------
@@ -89,8 +91,7 @@ class SkyHeatmap(AxesImage):
         super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
         self.sky_map = sky_map
         self.set_data(np.ma.masked_invalid(sky_map.data))
-        unit = sky_map.unit or u.dimensionless_unscaled
-        self.set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
+        self.set_clim(vmin, vmax)
         self._scale_to_map()
         self.set_transform(ax.transData)
         if kwargs.get("clip_path") is None:
@@ -123,6 +124,25 @@ class SkyHeatmap(AxesImage):
             stacklevel=5,
         )
         return np.array([low, high])
+
+    def set_clim(self, vmin: Any = None, vmax: Any = None) -> None:
+        """Set the limits of the colour scale; None leaves one as it is.
+
+        Parameters
+        ----------
+        vmin, vmax : float or `~astropy.units.Quantity`, optional
+            In the map's unit, or with a unit of their own; or both as one pair.
+
+        Raises
+        ------
+        ValueError
+            If their unit is not one of the map's.
+        """
+        if vmax is None:
+            with suppress(TypeError, ValueError):  # matplotlib's rule, too
+                vmin, vmax = vmin
+        unit = self.sky_map.unit or u.dimensionless_unscaled
+        super().set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky; see `SkyMap.value_at`.

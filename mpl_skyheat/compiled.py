@@ -157,7 +157,11 @@ def _in_box(lon: float, lat: float, box: Any) -> Any:
 
 @_compile
 def _run_end(lon: Any, lat: Any, low: int, stop: int, box: Any) -> int:
-    """Return the end of a chunk of points, or of so many times 2, 4, … that are all in a tile."""
+    """Return where a run of points ends: a chunk, and twice as many while all that this adds are in
+    a tile.
+
+    Nothing but speed depends on it: each point is looked at again.
+    """
     end, most = min(low + CHUNK, stop), min(low + LONGEST, stop)
     while end < most:
         following = min(2 * end - low, most)
@@ -259,6 +263,7 @@ def locate(
                         pixels[low:high],
                     )
                     asked += near
+                # (Where four tiles meet, each has but a quarter of an ordered chunk.)
                 is_ordered = left < CHUNK - CHUNK // 8
             if left == 0:
                 continue

@@ -217,21 +217,22 @@ class CompiledRoute:
         self._askers = team if plane.twin is not None else Team(1)
         frame, own_frame = catalogue.frame, plane.frame
         rotation = frame_rotation(frame, own_frame)
+        # In the order of rows that compiled code is compiled for, there and back.
+        there = None if rotation is None else np.ascontiguousarray(rotation)
 
         def to_pixels(plane: Plane, lon: FloatArray, lat: FloatArray) -> Positions:
-            if rotation is None:
+            if there is None:
                 x, y = project(plane, frame, lon, lat)
             else:
-                lon, lat = (np.degrees(v) for v in turned(lon, lat, rotation, is_compiled=True))
+                lon, lat = (np.degrees(v) for v in turned(lon, lat, there, is_compiled=True))
                 x, y = plane.to_plane(np.where(lon < 0, lon + 360, lon), lat)
             return grid.x.number(x), grid.y.number(y)
 
         def to_sky(x: FloatArray, y: FloatArray) -> Positions:
             lon, lat = plane.to_sky(grid.x.place(x), grid.y.place(y))
-            if rotation is None:
+            if there is None:
                 return change_frame(lon, lat, own_frame, frame)
-            back = np.ascontiguousarray(rotation.T)
-            lon, lat = turned(lon, lat, back, is_compiled=True)
+            lon, lat = turned(lon, lat, np.ascontiguousarray(there.T), is_compiled=True)
             return np.degrees(lon), np.degrees(lat)
 
         each = [partial(to_pixels, plane) for plane in self._planes]

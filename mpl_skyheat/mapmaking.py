@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import ICRS
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.areas import solid_angles
@@ -27,12 +28,13 @@ from mpl_skyheat.grid import (
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions
 from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
-from mpl_skyheat.points import Catalogue, Stream, read_points
+from mpl_skyheat.points import Catalogue, Stream, find_frame, read_points
 from mpl_skyheat.skymap import SkyMap
 from mpl_skyheat.smoothing import smooth_padded, smooth_ratio
 from mpl_skyheat.threads import Team, thread_count
 
 if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float64]
@@ -177,9 +179,20 @@ def make_map(
         wcs=grid_wcs(plane, grid),
         counts=counts[core].copy(),
         solid_angle=area[core] << (u.dimensionless_unscaled if plane.frame is None else u.sr),
-        meta=options.summary | tally.rows | choice.summary | {"plane_error": kernels.error},
+        meta=options.summary
+        | {"frame": _frame_in_meta(options.frame, catalogue.frame)}
+        | tally.rows
+        | choice.summary
+        | {"plane_error": kernels.error},
     )
     return sky_map, grid, view
+
+
+def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
+    """Return the frame that was asked for; if it is the default, that of a SkyCoord."""
+    if own is None or asked != "icrs" or own.is_equivalent_frame(ICRS()):
+        return asked
+    return own.name if own.is_equivalent_frame(find_frame(own.name)) else own
 
 
 def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:

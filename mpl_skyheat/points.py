@@ -473,10 +473,13 @@ class Table:
         if len(found) == 1:
             return found[0]
         listed = "; ".join("/".join(pair) for pair in found) or "none"
+        names = {name.lower() for name in self.names}
+        is_galactic = any(names.issuperset(pair) for pair in GALACTIC_NAMES)
+        other = is_galactic and usual != GALACTIC_NAMES
+        hint = "('l', 'b', data=table, frame='galactic')" if other else "('ra', 'dec', data=table)"
         raise ValueError(
             f"data must have one recognisable pair of columns such as {'/'.join(usual[0])}; found "
-            f"{listed} among {', '.join(self.names)}: name the two, as in "
-            "sky_heatmap('ra', 'dec', data=table)"
+            f"{listed} among {', '.join(self.names)}: name the two, as in sky_heatmap{hint}"
         )
 
 
@@ -555,6 +558,8 @@ def _column(values: Any, name: str) -> Column:
     if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
         values = u.Quantity(values)
     unit = getattr(values, "unit", None)
+    if unit == u.mag:
+        raise TypeError(f"{name} must have a linear unit; got 'mag' (take 10**(-0.4 * magnitude))")
     if isinstance(unit, u.UnitBase | None):
         pass
     elif isinstance(unit, u.FunctionUnitBase):

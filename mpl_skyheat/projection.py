@@ -69,7 +69,7 @@ def change_frame(
 ) -> tuple[FloatArray, FloatArray]:
     """Return positions (deg) of one frame in another, as `~astropy.coordinates.SkyCoord` does."""
     # SkyCoord, too, wraps longitudes to 0 … 360 before anything else.
-    wrapped = Longitude(lon, u.deg, copy=False)
+    wrapped = Longitude(lon, u.deg)  # a copy: it wraps in place
     if source.is_equivalent_frame(target):
         return np.asarray(wrapped.value), np.asarray(lat)
     sky = UnitSphericalRepresentation(wrapped, np.asarray(lat) << u.deg, copy=False)

@@ -350,11 +350,11 @@ def _fill(image: FloatArray, wanted: NDArray[np.intp]) -> None:
         return
     rows, columns = np.divmod(wanted, image.shape[1])
     steps = np.arange(-1, 2)[:, np.newaxis]
-    rows_near, columns_near = (
-        np.clip(middle + steps, 0, size - 1)
+    (rows_near, is_row), (columns_near, is_column) = (
+        (np.clip(middle + steps, 0, size - 1), (middle + steps >= 0) & (middle + steps < size))
         for middle, size in zip((rows, columns), image.shape, strict=True)
     )
     near = image[rows_near[:, np.newaxis], columns_near].reshape(9, -1)
-    known = np.isfinite(near)
+    known = np.isfinite(near) & (is_row[:, np.newaxis] & is_column).reshape(9, -1)
     total = np.where(known, near, 0.0).sum(axis=0)
     image[rows, columns] = total / np.maximum(known.sum(axis=0), 1)

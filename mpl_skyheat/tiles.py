@@ -160,7 +160,7 @@ class SkyTiles:
                 self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, SHORT, OUTSIDE))))
             if self._made > ENOUGH and self._useful < FEW * self._made:
                 return
-            # Half of the parts of a torn tile are torn as well, which soon shows.
+            # Half of the parts of a torn tile are torn as well; the checks alone find that.
             parts = np.select([self.child == ROUGH, self.child == TORN], [4, 5], np.inf)
             nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))
             if not len(nodes):
@@ -199,7 +199,7 @@ class SkyTiles:
             kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
         todo = np.flatnonzero((kind == TORN) & ~_is_torn(there))
         values = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
-        # Most tiles are far from the poles, and alike.
+        # Most tiles are far from the poles, and alike. (Pairs, as numbers that are sorted fast.)
         alike, group = np.unique(down[todo] + 1j * up[todo], return_inverse=True)
         for number, pair in enumerate(alike):
             every = np.flatnonzero(group == number)

@@ -1003,3 +1003,17 @@ def test_the_method_of_another_package_is_neither_replaced_nor_removed(registrat
         mpl_skyheat.register()
     mpl_skyheat.unregister()
     assert Axes.sky_heatmap is theirs
+
+
+def test_limits_of_the_colours_may_be_quantities_later_too(field, stars):
+    """And are refused where they are of another kind, in place of at the next draw."""
+    heat = sky_heatmap(add_axes(field), *stars)
+    unit = heat.sky_map.unit
+    heat.set_clim(vmax=3600 * unit)
+    low = heat.get_clim()[0]
+    heat.set_clim(vmax=(3600 * unit).to(u.deg**-2))
+    assert heat.get_clim() == (low, pytest.approx(3600))
+    heat.set(clim=(0, 5 * unit))
+    assert heat.get_clim() == (0, 5)
+    with pytest.raises(ValueError, match="vmin must be in the map's unit"):
+        heat.set_clim(3 * u.Jy)

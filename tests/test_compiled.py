@@ -281,13 +281,52 @@ def test_the_result_does_not_depend_on_threads_and_batches(monkeypatch, is_weigh
     lon, lat = points_for(wcs, FIELD_SHAPE, number=100_000)
     weights = np.random.default_rng(5).lognormal(0, 3, len(lon)) if is_weighted else None
     maps = []
-    for batch, part, size in [(2**21, 2**16, 1), (2**14, 2**10, 3), (9999, 777, 2)]:
+    cuts = [(2**21, 2**16, 2**18, 1), (2**14, 2**10, 100, 3), (9999, 777, 999, 2)]
+    for batch, part, asked, size in cuts:
         monkeypatch.setattr(counting, "BATCH", batch)
         monkeypatch.setattr(counting, "PART", part)
+        monkeypatch.setattr(counting, "ASKED", asked)
         maps.append(sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE, threads=size))
     for other in maps[1:]:
         np.testing.assert_array_equal(other.counts, maps[0].counts)
         assert other.meta == maps[0].meta
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("odd", [0, 50])
+def test_counts_are_exact_where_all_points_are_in_one_tile(monkeypatch, odd):
+    """In runs as long as they get, with points near the edges of pixels; and some that are none."""
+    monkeypatch.setattr(counting, "ASKED", 100)
+    monkeypatch.setattr(counting, "BATCH", 30_000)
+    wcs, rng = make_wcs(FIELD), np.random.default_rng(9)
+    ny, nx = FIELD_SHAPE
+    x, y = rng.uniform(0, nx - 1, 150_000), rng.uniform(0, ny - 1, 150_000)
+    x[::7] = np.round(x[::7]) + 0.5 + rng.choice([-1e-6, 1e-6], len(x[::7]))
+    lon, lat = plane_of_wcs(wcs, FIELD_SHAPE).to_sky(x, y)
+    lon[rng.integers(0, len(lon), odd)] = np.nan
+    lat[rng.integers(0, len(lon), odd)] *= -1
+    check(lon, lat, wcs=wcs, shape=FIELD_SHAPE)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("center", [(12, 40), (123, -50), (266, 3)])
+def test_counts_are_exact_on_a_field_smaller_than_a_tile_in_another_frame(center):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-TAN", "GLAT-TAN"], [-0.001, 0.001]
+    wcs.wcs.crpix, wcs.wcs.crval = [30, 30], center
+    middle, rng = SkyCoord(*center, unit="deg", frame="galactic").icrs, np.random.default_rng(3)
+    lon, lat = np.array([[middle.ra.deg], [middle.dec.deg]]) + rng.uniform(-0.04, 0.04, (2, 50_000))
+    check(lon, lat, wcs=wcs, shape=(60, 60))
+
+
+def test_a_tile_with_an_unknown_value_has_no_polynomial():
+    # Of the function (s, t) → (s, t).
+    values, judges = (np.stack(at, axis=-1)[np.newaxis] for at in (tiles._padua(), tiles._even()))
+    kind, _ = tiles._polynomials(values, judges, tiles.REACH, tiles.REACH)
+    assert kind[0] == tiles.SHORT
+    values[0, 7, 0] = np.nan
+    kind, _ = tiles._polynomials(values, judges, tiles.REACH, tiles.REACH)
+    assert kind[0] == tiles.TORN
 
 
 @pytest.mark.usefixtures("compiled")

@@ -383,3 +383,31 @@ def test_counts_in_every_frame_are_those_of_astropy(frame, meant, of_wcs):
     expected = count(*wcs.world_to_pixel_values(sky.lon.deg, sky.lat.deg))
     assert expected.sum() > 800
     assert_array_equal(sky_map(lon, lat, frame=frame, wcs=wcs, shape=SHAPE).counts, expected)
+
+
+def test_a_map_tells_the_frame_that_its_positions_are_in():
+    """That of a SkyCoord, too: `value_at` reads bare numbers in it."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.pixel_shape = ["RA---CAR", "DEC--CAR"], (360, 180)
+    wcs.wcs.cdelt, wcs.wcs.crpix = [-1, 1], [180.5, 90.5]
+    sky = SkyCoord([120.2, 120.2], [30.1, 30.1], unit="deg", frame="galactic")
+    skymap = sky_map(sky, wcs=wcs, statistic="count")
+    assert skymap.meta["frame"] == "galactic"
+    assert skymap.value_at(120.2, 30.1).value == 2
+    assert sky_map(sky.icrs, wcs=wcs).meta["frame"] == "icrs"
+    old = sky.transform_to(FK5(equinox="J1975"))
+    skymap = sky_map(old, wcs=wcs, statistic="count")
+    assert skymap.meta["frame"].is_equivalent_frame(FK5(equinox="J1975"))
+    assert skymap.value_at(old[0].ra, old[0].dec).value == 2
+    assert sky_map(sky.l, sky.b, frame="Galactic", wcs=wcs).meta["frame"] == "Galactic"
+
+
+def test_columns_of_galactic_positions_are_asked_for_their_frame():
+    table = Table({"l": [1.0], "b": [2.0]})
+    with pytest.raises(ValueError, match=r"found none among l, b: .*frame='galactic'"):
+        sky_map(data=table)
+
+
+def test_magnitudes_are_no_weights():
+    with pytest.raises(TypeError, match=r"weights must .*; got 'mag' \(take 10\*\*\(-0.4"):
+        sky_map([1.0], [2.0], weights=[3.0] * u.mag, wcs=make_wcs())

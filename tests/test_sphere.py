@@ -389,3 +389,10 @@ def test_a_kernel_too_narrow_for_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr("mpl_skyheat.sphere.allowed_bytes", lambda: 1e9)
     with pytest.raises(ValueError, match=r"kernel is too narrow for so much sky: .* bins and"):
         sky_map([1], [2], wcs=SKIES["AIT"], kernel="1 arcmin", geometry="sphere")
+
+
+def test_a_sliver_of_sky_has_the_mean_of_what_is_around_it():
+    image = np.array([[1.0, np.nan, 1.0], [7.0, 7.0, 7.0], [2.0, 9.0, np.nan]])
+    sphere._fill(image, np.array([1, 8]))
+    assert image[0, 1] == pytest.approx(23 / 5)
+    assert image[2, 2] == pytest.approx(23 / 3)
