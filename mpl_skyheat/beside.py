@@ -19,8 +19,8 @@ Side = Literal["left", "right", "top", "bottom"]
 THICKNESS = 0.05
 PAD = 0.03
 
-# Room that a colorbar's tick labels and label take, in font sizes.
-LABELS = 7.0
+# Room that a colorbar's tick labels and label take, in font sizes: numbers are wider than tall.
+LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
 
 
 class Beside:
@@ -155,6 +155,10 @@ def _share(ax: Axes, location: Side) -> float:
     """Return the share of an Axes' cell that a colorbar and its labels need."""
     slot = ax.get_position(original=True)
     width, height = slot.width * ax.figure.bbox.width, slot.height * ax.figure.bbox.height
-    labels = LABELS * float(ax.xaxis.label.get_fontsize()) * ax.figure.dpi / 72
+    labels = LABELS[location] * float(ax.xaxis.label.get_fontsize()) * ax.figure.dpi / 72
+    cell = ax.get_subplotspec()
+    if location == "right" and cell is not None and cell.is_last_col():
+        # The Axes' own labels are on its other sides: these have the margin of the figure.
+        labels = max(labels - (1 - slot.x1) * ax.figure.bbox.width, 0)
     room = (THICKNESS + PAD) * min(width, height) + labels
     return float(min(room / (width if location in ("right", "left") else height), 0.4))

@@ -1017,3 +1017,17 @@ def test_limits_of_the_colours_may_be_quantities_later_too(field, stars):
     assert heat.get_clim() == (0, 5)
     with pytest.raises(ValueError, match="vmin must be in the map's unit"):
         heat.set_clim(3 * u.Jy)
+
+
+@pytest.mark.parametrize("size", [(4, 3.2), (5, 5), (6.4, 4.8)], ids=str)
+def test_the_axes_keeps_its_size_beside_a_colorbar_as_with_matplotlibs_own(field, stars, size):
+    boxes = []
+    for is_own in (True, False):
+        figure = Figure(size)
+        canvas, ax = FigureCanvasAgg(figure), figure.add_subplot(projection=field)
+        heat = sky_heatmap(ax, *stars)
+        bar = heat.add_colorbar() if is_own else figure.colorbar(heat, label=heat.quantity)
+        canvas.draw()
+        boxes.append(ax.get_position())
+        assert bar.ax.get_tightbbox(canvas.get_renderer()).x1 <= figure.bbox.x1
+    assert boxes[0].width > 0.9 * boxes[1].width
