@@ -137,6 +137,10 @@ def sky_heatmap(
     >>> heat = ax.sky_heatmap(data=stars, kernel=12 * u.arcmin, label="stars")
     >>> plt.close()
     """
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be an Axes, as in ax.sky_heatmap(ra, dec); got {type(ax).__name__}"
+        )
     # Imported at first use: importing the package adds next to nothing to a script's start.
     from mpl_skyheat.adapters import plane_of_axes
     from mpl_skyheat.artist import SkyHeatmap, check_image_keywords

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import product
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ ARRAY_ROWS = 2**21
 
 # The pole, as a float32 in rad, is this close to 90 deg.
 POLE_TOLERANCE = 1e-5
+
+# What stands for a missing value in many tables, with either sign.
+MISSING = 99, 999, 9999, 99999
 
 # Frames that are rotations of the sky (and the E-terms of FK4): the direction in one of them gives
 # the direction in every other, whatever the distance. From all others, positions go to ICRS first.
@@ -272,7 +276,9 @@ def _checked_latitudes(
 ) -> FloatArray:
     """Return latitudes clipped to ±90 deg; beyond by more than a float32's error is an error."""
     beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
-    _check_rows(beyond, lat, rows, f"{name} must lie within ±90 deg", of)
+    is_missing = beyond.any() and abs(lat[np.argmax(beyond)]) in MISSING
+    hint = " (what is missing must be NaN or masked)" if is_missing else ""
+    _check_rows(beyond, lat, rows, f"{name} must lie within ±90 deg{hint}", of)
     return np.clip(lat, -90, 90)
 
 
@@ -409,8 +415,12 @@ def find_frame(frame: Any) -> BaseCoordinateFrame | None:
             return None
         found = frame_transform_graph.lookup_name(frame.lower())
         if found is None:
-            names = ", ".join(sorted(frame_transform_graph.get_names()))
-            raise ValueError(f"frame must be 'flat' or one of {names}; got {frame!r}")
+            names = sorted(frame_transform_graph.get_names())
+            close = get_close_matches(frame.lower(), names, 1, cutoff=0.5)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ValueError(
+                f"frame must be 'flat' or one of {', '.join(names)}; got {frame!r}{hint}"
+            )
         return _complete(found())
     if isinstance(frame, type) and issubclass(frame, BaseCoordinateFrame):
         return _complete(frame())

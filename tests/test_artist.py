@@ -1031,3 +1031,8 @@ def test_the_axes_keeps_its_size_beside_a_colorbar_as_with_matplotlibs_own(field
         boxes.append(ax.get_position())
         assert bar.ax.get_tightbbox(canvas.get_renderer()).x1 <= figure.bbox.x1
     assert boxes[0].width > 0.9 * boxes[1].width
+
+
+def test_what_is_no_axes_is_refused():
+    with pytest.raises(TypeError, match=r"ax must be an Axes, as in ax\.sky_heatmap.*; got list"):
+        sky_heatmap([56.7, 56.8], [24.1, 24.2])

@@ -70,6 +70,11 @@ NO_POINTS += "or data=table alone; got "
         ((RA * u.m, DEC), ValueError, "ra must be an angle (plain numbers are…; got unit 'm'"),
         ((RA, DEC * u.Jy), ValueError, "dec must be an angle (…; got unit 'Jy'"),
         ((RA, [20, 91.5, -95]), ValueError, "dec must lie within ±90 deg; row 1 has 91.5"),
+        (
+            (RA, [20, 5, -999]),
+            ValueError,
+            "dec …±90 deg (what is missing must be NaN or masked); row…",
+        ),
         ((RA, [0, 1, -2] * u.rad), ValueError, "dec must …±90 deg; row 2 has -114.592"),
     ],
 )
@@ -224,7 +229,9 @@ FLAT = {"frame": "flat", "wcs": None}
 @pytest.mark.parametrize(
     ("text", "kwargs"),
     [
-        ("frame must be 'flat' or one of altaz, …, icrs, …; got 'icrss'", {"frame": "icrss"}),
+        ("frame must be 'flat' …; got 'icrss' (did you mean 'icrs'?)", {"frame": "icrss"}),
+        ("frame must be …; got 'gal' (did you mean 'galactic'?)", {"frame": "gal"}),
+        ("frame must be 'flat' or one of altaz, …, icrs, …; got 'xx'", {"frame": "xx"}),
         ("frame must be the name of an astropy frame or a frame; got None", {"frame": None}),
         ("frame …altaz…", {"frame": "altaz"}),  # without place and time
         ("statistic must be one of 'density', 'count'…; got 'mode'", {"statistic": "mode"}),
