@@ -157,8 +157,7 @@ def _in_box(lon: float, lat: float, box: Any) -> Any:
 
 @_compile
 def _run_end(lon: Any, lat: Any, low: int, stop: int, box: Any) -> int:
-    """Return where a run of points ends: a chunk, and twice as many while all that this adds are in
-    a tile.
+    """Return where a run of points ends: a chunk, doubled while all that this adds are in a tile.
 
     Nothing but speed depends on it: each point is looked at again.
     """

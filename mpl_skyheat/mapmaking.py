@@ -190,7 +190,8 @@ def make_map(
 
 def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
     """Return the frame that was asked for; if it is the default, that of a SkyCoord."""
-    if own is None or asked != "icrs" or own.is_equivalent_frame(ICRS()):
+    is_default = isinstance(asked, str) and asked == "icrs"
+    if own is None or not is_default or own.is_equivalent_frame(ICRS()):
         return asked
     return own.name if own.is_equivalent_frame(find_frame(own.name)) else own
 

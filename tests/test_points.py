@@ -399,7 +399,9 @@ def test_a_map_tells_the_frame_that_its_positions_are_in():
     skymap = sky_map(old, wcs=wcs, statistic="count")
     assert skymap.meta["frame"].is_equivalent_frame(FK5(equinox="J1975"))
     assert skymap.value_at(old[0].ra, old[0].dec).value == 2
-    assert sky_map(sky.l, sky.b, frame="Galactic", wcs=wcs).meta["frame"] == "Galactic"
+    for frame in ("Galactic", Galactic):
+        assert sky_map(sky.l, sky.b, frame=frame, wcs=wcs).meta["frame"] == frame
+    assert isinstance(sky_map(sky.l, sky.b, frame=Galactic(), wcs=wcs).meta["frame"], Galactic)
 
 
 def test_columns_of_galactic_positions_are_asked_for_their_frame():
