@@ -157,7 +157,9 @@ def _share(ax: Axes, location: Side) -> float:
     width, height = slot.width * ax.figure.bbox.width, slot.height * ax.figure.bbox.height
     labels = LABELS[location] * float(ax.xaxis.label.get_fontsize()) * ax.figure.dpi / 72
     cell = ax.get_subplotspec()
-    if location == "right" and cell is not None and cell.is_last_col():
+    # (A grid may be in a cell of another.)
+    cells = () if cell is None else (cell, cell.get_topmost_subplotspec())
+    if location == "right" and cells and all(cell.is_last_col() for cell in cells):
         # The Axes' own labels are on its other sides: these have the margin of the figure.
         labels = max(labels - (1 - slot.x1) * ax.figure.bbox.width, 0)
     room = (THICKNESS + PAD) * min(width, height) + labels
