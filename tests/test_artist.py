@@ -1033,11 +1033,6 @@ def test_the_axes_keeps_its_size_beside_a_colorbar_as_with_matplotlibs_own(field
     assert boxes[0].width > 0.9 * boxes[1].width
 
 
-def test_what_is_no_axes_is_refused():
-    with pytest.raises(TypeError, match=r"ax must be an Axes, as in ax\.sky_heatmap.*; got list"):
-        sky_heatmap([56.7, 56.8], [24.1, 24.2])
-
-
 def test_a_colorbar_in_an_inner_grid_stays_off_the_next_axes(field, stars):
     figure = Figure((6, 4))
     outer = figure.add_gridspec(1, 2)

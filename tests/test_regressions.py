@@ -307,5 +307,5 @@ def test_the_colours_of_an_empty_logarithmic_map_are_those_told(field, norm, cli
 
 @pytest.mark.parametrize("ax", [None, Figure()], ids=["None", "Figure"])
 def test_what_is_no_axes_is_refused(ax):
-    with pytest.raises(TypeError, match="sky_heatmap draws on a WCSAxes"):
+    with pytest.raises(TypeError, match=r"ax must be an Axes, as in ax\.sky_heatmap"):
         sky_heatmap(ax, [1], [2])
