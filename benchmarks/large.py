@@ -94,7 +94,8 @@ def median(job, repeats):
 
 def turns(ours, theirs, rounds=5):
     """Return the median times (s) and the answers of two jobs that take turns, both warm."""
-    ours(), theirs()
+    ours()
+    theirs()
     mine, others = [], []
     for _ in range(rounds):
         times, our_answer = seconds(ours, 1)
