@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 # Those of `tiles`, written out: numba compiles this module anew when it changes, but not when
 # another does.
-NAMES = "LEAF", "SHORT", "OUTSIDE", "TERMS", "FEW_TERMS", "ASK"
-LEAF, SHORT, OUTSIDE, TERMS, FEW_TERMS, ASK = -1, -6, -2, 55, 28, -2
-if tuple(getattr(tiles, name) for name in NAMES) != (LEAF, SHORT, OUTSIDE, TERMS, FEW_TERMS, ASK):
+NAMES = "LEAF", "OUTSIDE", "DEGREE", "DRAFT_DEGREE", "ASK", "EDGE"
+VALUES = LEAF, OUTSIDE, DEGREE, DRAFT_DEGREE, ASK, EDGE = -1, -2, 13, 5, -2, 1e-5
+if tuple(getattr(tiles, name) for name in NAMES) != VALUES:
     raise AssertionError("the compiled code and the tiles are of different versions")
 
-# What a point's pixel is, beside ASK, if it is none: off the map, or in a tile that comes later.
-OFF, _ELSEWHERE = -1, -3
+# What a point's pixel is, beside ASK, if it is none: off the map, or not known yet, as the point
+# is in another tile or too near to a pixel's edge for a draft.
+OFF, _LATER = -1, -3
 
-# A polynomial is certified to a hundredth of this (pixels): nearer to an edge, the exact route
-# decides.
-EDGE = 1e-5
+# Where the polynomial for y, the drafts, and their margin are among the coefficients of a tile.
+Y = (DEGREE + 1) * (DEGREE + 2) // 2
+DRAFT_X, DRAFT_Y = 2 * Y, 2 * Y + (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
+MARGIN = 2 * DRAFT_Y - DRAFT_X
 
 # Points that are tried together, in vector registers, with the tile of the first of them; the most
 # of them if all are in that tile; and those that are sorted by tile where that fails.
-CHUNK, LONGEST, BLOCK = 48, 768, 2**16
+CHUNK, LONGEST, BLOCK = 48, 6144, 2**16
 
 # Longitudes beyond this (deg) have lost digits: they are left to the exact route.
 FAR = 1e4
@@ -70,56 +72,126 @@ def _compile(function: Callable[..., Any]) -> Any:
 
 @njit(inline="always")
 def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
-    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 9; written out so that it runs in vector registers."""
-    # fmt: off
-    u9 = c[k]
-    u8 = c[k+1] * v + c[k+2]
-    u7 = (c[k+3] * v + c[k+4]) * v + c[k+5]
-    u6 = ((c[k+6] * v + c[k+7]) * v + c[k+8]) * v + c[k+9]
-    u5 = (((c[k+10] * v + c[k+11]) * v + c[k+12]) * v + c[k+13]) * v + c[k+14]
-    u4 = ((((c[k+15] * v + c[k+16]) * v + c[k+17]) * v + c[k+18]) * v + c[k+19]) * v + c[k+20]
-    u3 = ((((((c[k+21] * v + c[k+22]) * v + c[k+23]) * v + c[k+24]) * v + c[k+25]) * v + c[k+26])
-          * v + c[k+27])
-    u2 = (((((((c[k+28] * v + c[k+29]) * v + c[k+30]) * v + c[k+31]) * v + c[k+32]) * v + c[k+33])
-          * v + c[k+34]) * v + c[k+35])
-    u1 = ((((((((c[k+36] * v + c[k+37]) * v + c[k+38]) * v + c[k+39]) * v + c[k+40]) * v +
-          c[k+41]) * v + c[k+42]) * v + c[k+43]) * v + c[k+44])
-    u0 = (((((((((c[k+45] * v + c[k+46]) * v + c[k+47]) * v + c[k+48]) * v + c[k+49]) * v +
-          c[k+50]) * v + c[k+51]) * v + c[k+52]) * v + c[k+53]) * v + c[k+54])
-    # fmt: on
-    return (
-        (((((((u9 * u + u8) * u + u7) * u + u6) * u + u5) * u + u4) * u + u3) * u + u2) * u + u1
-    ) * u + u0
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree DEGREE."""
+    total = 0.0
+    for terms in range(1, DEGREE + 2):
+        factor = 0.0
+        for _ in range(terms):
+            factor = factor * v + c[k]
+            k += 1
+        total = total * u + factor
+    return total
 
 
 @njit(inline="always")
-def _short_polynomial(c: Any, k: int, u: float, v: float) -> Any:
-    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 6."""
+def _draft(c: Any, k: int, u: float, v: float) -> Any:
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 5; written out so that it runs in vector registers."""
     # fmt: off
-    u6 = c[k]
-    u5 = c[k+1] * v + c[k+2]
-    u4 = (c[k+3] * v + c[k+4]) * v + c[k+5]
-    u3 = ((c[k+6] * v + c[k+7]) * v + c[k+8]) * v + c[k+9]
-    u2 = (((c[k+10] * v + c[k+11]) * v + c[k+12]) * v + c[k+13]) * v + c[k+14]
-    u1 = ((((c[k+15] * v + c[k+16]) * v + c[k+17]) * v + c[k+18]) * v + c[k+19]) * v + c[k+20]
-    u0 = ((((((c[k+21] * v + c[k+22]) * v + c[k+23]) * v + c[k+24]) * v + c[k+25]) * v + c[k+26])
-          * v + c[k+27])
+    u5 = c[k]
+    u4 = c[k+1] * v + c[k+2]
+    u3 = (c[k+3] * v + c[k+4]) * v + c[k+5]
+    u2 = ((c[k+6] * v + c[k+7]) * v + c[k+8]) * v + c[k+9]
+    u1 = (((c[k+10] * v + c[k+11]) * v + c[k+12]) * v + c[k+13]) * v + c[k+14]
+    u0 = ((((c[k+15] * v + c[k+16]) * v + c[k+17]) * v + c[k+18]) * v + c[k+19]) * v + c[k+20]
     # fmt: on
-    return (((((u6 * u + u5) * u + u4) * u + u3) * u + u2) * u + u1) * u + u0
+    return ((((u5 * u + u4) * u + u3) * u + u2) * u + u1) * u + u0
+
+
+@_compile
+def fit(
+    nodes_x: Any,
+    nodes_y: Any,
+    checks_x: Any,
+    checks_y: Any,
+    rows: Any,
+    places: Any,
+    to_series: Any,
+    to_terms: Any,
+    to_draft: Any,
+    to_checks: Any,
+    coefficients: Any,
+    errors: Any,
+) -> None:
+    """Fit polynomials to the values (pixels) at the nodes of tiles, and compare them at others.
+
+    ``rows`` and ``places`` are where tiles are in the values at the nodes, and in the others.
+    """
+    for k in range(len(rows)):
+        row, place = rows[k], places[k]
+        c = coefficients[place]
+        x = nodes_x[row], checks_x[place], c[:Y], c[DRAFT_X:DRAFT_Y]
+        y = nodes_y[row], checks_y[place], c[Y:DRAFT_X], c[DRAFT_Y:MARGIN]
+        error_x, rest_x = _fit_one(*x, to_series, to_terms, to_draft, to_checks)
+        error_y, rest_y = _fit_one(*y, to_series, to_terms, to_draft, to_checks)
+        c[MARGIN] = EDGE + max(rest_x, rest_y)
+        errors[place] = np.maximum(error_x, error_y)  # (or NaN)
+
+
+@_compile
+def _fit_one(
+    nodes: Any,
+    checks: Any,
+    terms: Any,
+    draft: Any,
+    to_series: Any,
+    to_terms: Any,
+    to_draft: Any,
+    to_checks: Any,
+) -> Any:
+    """Return the largest error of a polynomial, and what its draft may be off from it by."""
+    series, found = np.zeros(len(terms)), np.zeros(len(checks))
+    _add_product(to_series, nodes, series)
+    high = len(terms) - len(draft)
+    _add_product(to_terms, series, terms)
+    _add_product(to_draft, series[high:], draft)
+    _add_product(to_checks, terms, found)
+    return np.abs(found - checks).max(), np.abs(series[:high]).sum()
 
 
 @njit(inline="always")
-def _pixel(x: float, y: float, across: float, up: float) -> Any:
+def _add_product(columns: Any, factors: Any, products: Any) -> None:
+    """Add the product of a matrix and a vector."""
+    for k in range(len(factors)):
+        for i in range(len(products)):
+            products[i] += columns[k, i] * factors[k]
+
+
+@_compile
+def are_torn(x: Any, y: Any, size: int, leap: float) -> Any:
+    """Tell where positions (pixels) on lattices of a size (n, size²) are lost, or leap."""
+    torn = np.empty(len(x), np.bool_)
+    for row in range(len(x)):
+        torn[row] = _is_torn(x[row], y[row], size, leap)
+    return torn
+
+
+@_compile
+def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
+    steps, count = np.empty(2 * size * (size - 1)), 0
+    for k in range(size * size):
+        if not (abs(x[k]) < np.inf and abs(y[k]) < np.inf):
+            return True
+        for other, has_other in ((k + 1, (k + 1) % size > 0), (k + size, k + size < size * size)):
+            if has_other:
+                steps[count] = abs(x[other] - x[k]) + abs(y[other] - y[k])
+                count += 1
+    # One step is so many times as long as half of them, and a pixel more.
+    return 2 * (leap * (steps + 1) < steps.max()).sum() > count
+
+
+@njit(inline="always")
+def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwise: int) -> Any:
     """Return the flat index of the pixel that x and y (in pixels) lie in.
 
-    Without branches, so that it runs in vector registers.
+    ``otherwise`` is what is returned within a margin of its edges. Without branches, so that it
+    runs in vector registers.
     """
     column, row = np.floor(x), np.floor(y)
     dx, dy = x - column, y - row
-    on_map = (x > -EDGE) & (x < across + EDGE) & (y > -EDGE) & (y < up + EDGE)
-    near = (dx < EDGE) | (dx > 1 - EDGE) | (dy < EDGE) | (dy > 1 - EDGE)
+    on_map = (x > -margin) & (x < across + margin) & (y > -margin) & (y < up + margin)
+    near = (dx < margin) | (dx > 1 - margin) | (dy < margin) | (dy > 1 - margin)
     found = np.int32(row * across + column)
-    found = np.int32(ASK) if near else found
+    found = np.int32(otherwise) if near else found
     return found if on_map else np.int32(OFF)
 
 
@@ -183,33 +255,21 @@ def _number_in_box(lon: Any, lat: Any, box: Any) -> Any:
 def _locate_together(
     lon: Any, lat: Any, box: Any, c: Any, kind: int, across: float, up: float, pixels: Any
 ) -> Any:
-    """Find the pixels of those points that are in one tile, of a kind.
+    """Find the pixels of those points in one tile, of a kind, that its draft is certain of.
 
-    Returns how many points are still elsewhere, and how many new ones are to be asked of.
+    Returns how many points are left for later.
     """
-    ask, elsewhere = np.int32(ASK), np.int32(_ELSEWHERE)
+    later, left = np.int32(_LATER), np.int32(0)
     outside = np.int32(OFF) if kind == OUTSIDE else np.int32(0)
-    left, asked = np.int32(0), np.int32(0)
-    # Without branches, so that they run in vector registers.
-    if kind == SHORT:
-        for k in range(len(lon)):
-            u, v, here = _in_box(lon[k], lat[k], box)
-            x, y = _short_polynomial(c, 0, u, v), _short_polynomial(c, FEW_TERMS, u, v)
-            found = _pixel(x, y, across, up)
-            pixel = found if here else elsewhere
-            pixels[k] = pixel
-            left += np.int32(pixel == elsewhere)
-            asked += np.int32(pixel == ask)
-    else:
-        for k in range(len(lon)):
-            u, v, here = _in_box(lon[k], lat[k], box)
-            x, y = _polynomial(c, 0, u, v), _polynomial(c, TERMS, u, v)
-            found = _pixel(x, y, across, up) | outside
-            pixel = found if here else elsewhere
-            pixels[k] = pixel
-            left += np.int32(pixel == elsewhere)
-            asked += np.int32(pixel == ask)
-    return left, asked
+    # Without branches, so that it runs in vector registers.
+    for k in range(len(lon)):
+        u, v, here = _in_box(lon[k], lat[k], box)
+        x, y = _draft(c, DRAFT_X, u, v), _draft(c, DRAFT_Y, u, v)
+        found = _pixel(x, y, across, up, c[MARGIN], _LATER) | outside
+        pixel = found if here else later
+        pixels[k] = pixel
+        left += np.int32(pixel == later)
+    return left
 
 
 @_compile
@@ -236,7 +296,7 @@ def locate(
     asked = 0
     is_ordered = True
     # Those that are not in one tile with their neighbours, and where in which tile they are.
-    rows, nodes = np.empty(BLOCK + 1, np.int32), np.empty(BLOCK, np.int32)
+    rows, nodes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     u, v = np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(lon), BLOCK):
         stop = min(start + BLOCK, len(lon))
@@ -244,14 +304,14 @@ def locate(
         high = start
         while high < stop:
             low, high = high, min(high + CHUNK, stop)
-            pixels[low:high] = _ELSEWHERE
+            pixels[low:high] = _LATER
             left = high - low
             if (is_ordered or (low // CHUNK) % 4 == 0) and _is_position(lon[low], lat[low]):
                 node, at = _top(lon[low], lat[low], bottom, per_height, first, west, per_width)
                 node, _, _ = _part(node, at, (lat[low] - boxes[node, 1]) * boxes[node, 3], child)
-                if child[node] == LEAF or child[node] == SHORT or child[node] == OUTSIDE:
+                if child[node] == LEAF or child[node] == OUTSIDE:
                     high = _run_end(lon, lat, low, stop, boxes[node])
-                    left, near = _locate_together(
+                    left = _locate_together(
                         lon[low:high],
                         lat[low:high],
                         boxes[node],
@@ -261,18 +321,19 @@ def locate(
                         float(ny),
                         pixels[low:high],
                     )
-                    asked += near
                 # (Where four tiles meet, each has but a quarter of an ordered chunk.)
-                is_ordered = left < CHUNK - CHUNK // 8
+                is_ordered = 8 * left < 7 * (high - low)
             if left == 0:
                 continue
             for k in range(low, high):
-                here = pixels[k] == _ELSEWHERE
-                known = _is_position(lon[k], lat[k])
-                pixels[k] = ASK if here and not known else pixels[k]
-                asked += here and not known
-                rows[waiting] = k
-                waiting += here and known
+                if pixels[k] != _LATER:
+                    continue
+                if _is_position(lon[k], lat[k]):
+                    rows[waiting] = k
+                    waiting += 1
+                else:
+                    pixels[k] = ASK
+                    asked += 1
         # One step at a time, for as few surprises to the processor as can be.
         for i in range(waiting):
             k = rows[i]
@@ -329,24 +390,17 @@ def _locate_sorted(
         end[nodes[k]] += 1
     across, up = float(nx), float(ny)
     asked = 0
-    in_order_u, in_order_v = np.empty(count), np.empty(count)
+    u_of, v_of = np.empty(count), np.empty(count)
     found = np.empty(count, np.int32)
     for i in range(count):
-        in_order_u[i], in_order_v[i] = u[order[i]], v[order[i]]
+        u_of[i], v_of[i] = u[order[i]], v[order[i]]
     start = 0
     while start < count:
         node = nodes[order[start]]
         stop = end[node]
-        if child[node] == LEAF or child[node] == SHORT:
-            asked += _pixels(
-                in_order_u[start:stop],
-                in_order_v[start:stop],
-                coefficients[node],
-                child[node],
-                across,
-                up,
-                found[start:stop],
-            )
+        if child[node] == LEAF:
+            c = coefficients[node]
+            _draft_pixels(u_of[start:stop], v_of[start:stop], c, across, up, found[start:stop])
         elif child[node] == OUTSIDE:
             found[start:stop] = OFF
         else:
@@ -355,27 +409,22 @@ def _locate_sorted(
             hits[node] += stop - start
         start = stop
     for i in range(count):
-        pixels[rows[order[i]]] = found[i]
+        k, pixel = order[i], found[i]
+        if pixel == _LATER:
+            c = coefficients[nodes[k]]
+            x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, Y, u[k], v[k])
+            pixel = _pixel(x, y, across, up, EDGE, ASK)
+            asked += pixel == ASK
+        pixels[rows[k]] = pixel
     return asked
 
 
 @_compile
-def _pixels(u: Any, v: Any, c: Any, kind: int, across: float, up: float, found: Any) -> Any:
-    """Find the pixels of points in one tile; return how many are to be asked of."""
-    asked = np.int32(0)
-    if kind == SHORT:
-        for k in range(len(u)):
-            x = _short_polynomial(c, 0, u[k], v[k])
-            pixel = _pixel(x, _short_polynomial(c, FEW_TERMS, u[k], v[k]), across, up)
-            found[k] = pixel
-            asked += np.int32(pixel == np.int32(ASK))
-    else:
-        for k in range(len(u)):
-            x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, TERMS, u[k], v[k])
-            pixel = _pixel(x, y, across, up)
-            found[k] = pixel
-            asked += np.int32(pixel == np.int32(ASK))
-    return asked
+def _draft_pixels(u: Any, v: Any, c: Any, across: float, up: float, found: Any) -> None:
+    """Find the pixels of those points in one tile that its draft is certain of."""
+    for k in range(len(u)):
+        x, y = _draft(c, DRAFT_X, u[k], v[k]), _draft(c, DRAFT_Y, u[k], v[k])
+        found[k] = _pixel(x, y, across, up, c[MARGIN], _LATER)
 
 
 @_compile

@@ -6,6 +6,9 @@ interpolated by polynomials at Padua points. They are compared with f at other p
 they are off by more than `TOLERANCE` the tile is cut in four. What is left after a few cuts (where
 a projection tears the sky, or has a pole or a hole) is left to the exact route.
 
+Most points are far enough from the edges of their pixels for a draft: the low terms of a polynomial
+with a margin that bounds what the others add.
+
 Polynomial and comparison reach beyond the tile: what tears the sky along a curve cannot then touch
 the tile without crossing so much of its surroundings that one of the points must see it.
 """
@@ -16,7 +19,9 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.polynomial import chebyshev
 
+from mpl_skyheat.compiling import run
 from mpl_skyheat.grid import to_vectors
 
 if TYPE_CHECKING:
@@ -34,26 +39,27 @@ if TYPE_CHECKING:
     ToSky = ToPixels
 
 # Total degree of the polynomials, and the number of their terms.
-DEGREE = 9
+DEGREE = 13
 TERMS = (DEGREE + 1) * (DEGREE + 2) // 2
 
-# The same of those that are taken instead where they do as well: in a field of some degrees.
-SHORT_DEGREE = 6
-FEW_TERMS = (SHORT_DEGREE + 1) * (SHORT_DEGREE + 2) // 2
+# The same of their drafts, which do for most points: those farther from the edges of a pixel than
+# the other terms reach.
+DRAFT_DEGREE = 5
+DRAFT_TERMS = (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
 
-# They are tried where the other terms are no larger than this, all together (pixels).
-SMALL = 1e-4
+# What a tile has: polynomials for x and y, drafts of both, and the margin of these.
+WIDTH = 2 * TERMS + 2 * DRAFT_TERMS + 1
 
 # What a node of the tree is, if it is not cut: a polynomial; off the map; not made yet; or for the
-# exact route, as a polynomial is a little off (ROUGH), or more than that (TORN). Or it has a short
-# polynomial.
-LEAF, OUTSIDE, UNMADE, ROUGH, TORN, SHORT = -1, -2, -3, -4, -5, -6
+# exact route, as a polynomial is a little off (ROUGH), or more than that (TORN).
+LEAF, OUTSIDE, UNMADE, ROUGH, TORN = -1, -2, -3, -4, -5
 
 # What a point's pixel is, if it is to be asked of the exact route.
 ASK = -2
 
-# The largest error (pixels) of a polynomial where it is compared.
-TOLERANCE = 1e-7
+# The largest error (pixels) of a polynomial where it is compared, and what is nearer than this to
+# an edge of a pixel is left to the exact route.
+TOLERANCE, EDGE = 1e-7, 1e-5
 
 # How far polynomial and comparison reach beyond a tile, of its half-width.
 REACH = 1.2
@@ -65,10 +71,10 @@ TEAR = 1e-2
 LEAP = 20
 
 # Points along each side at which they are compared.
-CHECKS = 7
+CHECKS = 8
 
 # Heights (deg) of the rows of tiles.
-SMALLEST, LARGEST = 1.5, 11.25
+SMALLEST, LARGEST = 1.5, 15
 
 # How often a tile is cut.
 CUTS = 6
@@ -80,8 +86,7 @@ WORTH = TERMS + CHECKS**2
 # has an edge on it.
 LATTICE, FINE_LATTICE = 65, 257
 
-# Tiles that are fitted in one product of matrices. BLAS libraries share larger ones among threads
-# of their own, which then keep ours from the cores for some time.
+# Tiles that a thread fits at a time.
 TOGETHER = 32
 
 # Fewer places than these are not worth a second thread.
@@ -138,7 +143,7 @@ class SkyTiles:
             ]
         )
         self.child = np.full(len(self.boxes), UNMADE, np.intp)
-        self.coefficients = np.zeros((len(self.boxes), 2 * TERMS))
+        self.coefficients = np.zeros((len(self.boxes), WIDTH))
         self._level = np.zeros(len(self.boxes), np.intp)
         self._expected = np.zeros(len(self.boxes))
         self._made = self._useful = 0
@@ -157,7 +162,7 @@ class SkyTiles:
                 kind, self.coefficients[nodes] = self._fitted(self.boxes[nodes])
                 self.child[nodes] = kind
                 self._made += len(nodes)
-                self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, SHORT, OUTSIDE))))
+                self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, OUTSIDE))))
             if self._made > ENOUGH and self._useful < FEW * self._made:
                 return
             # Half of the parts of a torn tile are torn as well; the checks alone find that.
@@ -178,7 +183,7 @@ class SkyTiles:
         parts[:, 2:] *= 2
         self.boxes = np.concatenate([self.boxes, parts])
         self.child = np.concatenate([self.child, np.full(count, UNMADE)])
-        self.coefficients = np.concatenate([self.coefficients, np.zeros((count, 2 * TERMS))])
+        self.coefficients = np.concatenate([self.coefficients, np.zeros((count, WIDTH))])
         self._level = np.concatenate([self._level, np.repeat(self._level[nodes] + 1, 4)])
         expected = np.repeat(self._expected[nodes] / 4, 4)
         self._expected = np.concatenate([self._expected, expected])
@@ -186,79 +191,59 @@ class SkyTiles:
 
     def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return what each box is, and the polynomials of those that have one."""
-        kind = np.full(len(boxes), TORN)
-        coefficients = np.zeros((len(boxes), 2 * TERMS))
         down, up = _ranges(boxes)
-        there = self._evaluated(boxes, _places(down, up, *_even()))
+        x, y = self._evaluated(boxes, _places(down, up, *_even()))
         ny, nx = self._shape
         with np.errstate(invalid="ignore"):
-            x, y = there[..., 0], there[..., 1]
             on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
         away = np.flatnonzero(~on_map.any(axis=1))
+        is_outside = np.zeros(len(boxes), bool)
         if len(away):
-            kind[away[~self._footprint.is_near(boxes[away])]] = OUTSIDE
-        todo = np.flatnonzero((kind == TORN) & ~_is_torn(there))
-        values = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
-        # Most tiles are far from the poles, and alike. (Pairs, as numbers that are sorted fast.)
-        alike, group = np.unique(down[todo] + 1j * up[todo], return_inverse=True)
-        for number, pair in enumerate(alike):
-            every = np.flatnonzero(group == number)
-            for start in range(0, len(every), TOGETHER):
-                here = every[start : start + TOGETHER]
-                found = _polynomials(values[here], there[todo[here]], pair.real, pair.imag)
-                kind[todo[here]], coefficients[todo[here]] = found
+            is_outside[away] = ~self._footprint.is_near(boxes[away])
+        # (What leaps is not worth the values at the nodes, which would but show that no polynomial
+        # fits.)
+        todo = np.flatnonzero(~is_outside & ~run("are_torn", x, y, CHECKS, LEAP))
+        nodes = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
+        errors, coefficients = np.full(len(boxes), np.inf), np.zeros((len(boxes), WIDTH))
+
+        def fit(_: int, task: tuple[complex, IntArray]) -> None:
+            to_series, to_checks = _fit(task[0].real, task[0].imag)
+            matrices = to_series, *_drafting(), to_checks
+            run("fit", *nodes, x, y, task[1], todo[task[1]], *matrices, coefficients, errors)
+
+        self._team.share(_alike(down[todo] + 1j * up[todo]), fit)
+        # (NaN is none.)
+        kind = np.where(errors <= TOLERANCE, LEAF, np.where(errors < TEAR, ROUGH, TORN))
+        kind[is_outside] = OUTSIDE
         return kind, coefficients
 
-    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> FloatArray:
-        """Return x and y, of shape (boxes, places, 2), at places in −1 … 1 of boxes."""
+    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
         lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
         lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
-        result = np.empty((*lon.shape, 2))
-        xy = result.reshape(-1, 2)
+        x, y = np.empty(lon.shape), np.empty(lon.shape)
 
         def evaluate(thread: int, part: slice) -> None:
-            x, y = self._to_pixels[thread](lon.ravel()[part], lat.ravel()[part])
-            xy[part, 0], xy[part, 1] = x, y
+            xy = self._to_pixels[thread](lon.ravel()[part], lat.ravel()[part])
+            x.ravel()[part], y.ravel()[part] = xy
 
         size = max(-(-lon.size // self._team.size), ALONE)
         self._team.share((slice(i, i + size) for i in range(0, lon.size, size)), evaluate)
-        return result
+        return x, y
 
 
-def _polynomials(
-    values: FloatArray, judges: FloatArray, down: float, up: float
-) -> tuple[IntArray, FloatArray]:
-    """Return what boxes are, and their polynomials, from values at the nodes and at the checks."""
-    coefficients, error = _fitted_terms(values, judges, _fit(down, up, DEGREE))
-    # (NaN is neither.)
-    kind = np.where(error <= TOLERANCE, LEAF, np.where(error < TEAR, ROUGH, TORN))
-    is_small = np.abs(coefficients[:, _high()]).sum(axis=1) < SMALL
-    some = np.flatnonzero(is_small & (kind == LEAF))
-    if len(some):
-        short, error = _fitted_terms(values[some], judges[some], _fit(down, up, SHORT_DEGREE))
-        fits = error <= TOLERANCE
-        kind[some[fits]] = SHORT
-        coefficients[some[fits], : 2 * FEW_TERMS] = short[fits]
-    return kind, coefficients
+def _alike(pairs: NDArray[np.complex128]) -> list[tuple[complex, IntArray]]:
+    """Return the rows that have the same pair of numbers, few at a time.
 
-
-def _fitted_terms(
-    values: FloatArray, judges: FloatArray, fit: tuple[FloatArray, FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Return the coefficients of polynomials from their values (boxes, nodes, 2), and their errors.
-
-    As columns of one matrix: products of many small ones take longer.
+    Most tiles are far from the poles, and alike. (Complex numbers are sorted fast.)
     """
-    to_terms, design = fit
-    terms = to_terms @ _as_columns(values)
-    error = np.abs(design @ terms - _as_columns(judges)).max(axis=0)
-    count = len(values)
-    return terms.T.reshape(count, 2 * len(terms)), error.reshape(count, 2).max(axis=1)
-
-
-def _as_columns(values: FloatArray) -> FloatArray:
-    """Turn (boxes, places, 2) into (places, 2 boxes)."""
-    return np.asarray(values.transpose(1, 0, 2).reshape(values.shape[1], -1))
+    alike, group = np.unique(pairs, return_inverse=True)
+    rows = [np.flatnonzero(group == number) for number in range(len(alike))]
+    return [
+        (pair, every[start : start + TOGETHER])
+        for pair, every in zip(alike.tolist(), rows, strict=True)
+        for start in range(0, len(every), TOGETHER)
+    ]
 
 
 class Footprint:
@@ -342,23 +327,6 @@ def _even() -> tuple[FloatArray, FloatArray]:
     return np.asarray(s, float).ravel(), np.asarray(t, float).ravel()
 
 
-def _is_torn(there: FloatArray) -> NDArray[np.bool_]:
-    """Tell where positions on even lattices (boxes, places, 2) are lost, or leap.
-
-    What leaps is not worth the values at the nodes, which would but show that no polynomial fits.
-    """
-    torn = np.asarray(~np.isfinite(there).all(axis=(1, 2)))
-    lattice = there.reshape(len(there), CHECKS, CHECKS, 2)
-    for axis in (1, 2):
-        with np.errstate(invalid="ignore"):
-            step_x, step_y = np.moveaxis(np.abs(np.diff(lattice, axis=axis)), -1, 0)
-            steps = (step_x + step_y).reshape(len(there), -1)
-            longest = steps.max(axis=1)
-            far = np.flatnonzero(longest > LEAP)
-            torn[far] |= longest[far] > LEAP * (np.median(steps[far], axis=1) + 1)
-    return torn
-
-
 @cache
 def _padua() -> tuple[FloatArray, FloatArray]:
     """Return the Padua points, on which polynomials of total degree are near to the best there are.
@@ -387,26 +355,50 @@ def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> F
 
 
 @cache
-def _fit(down: float, up: float, degree: int) -> tuple[FloatArray, FloatArray]:
-    """Return what takes values at the nodes to coefficients, and those to values at the checks."""
+def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
+    """Return what takes values at the nodes to a series, and terms to values at the checks.
+
+    The series is one in products of Chebyshev polynomials. (As others, by columns.)
+    """
     pair = np.array([down]), np.array([up])
-    # The inverse, where there are as many terms as nodes; else by least squares.
-    to_terms = np.linalg.pinv(_terms(_places(*pair, *_padua())[0], degree))
-    return np.asarray(to_terms, float), _terms(_places(*pair, *_even())[0], degree)
-
-
-def _terms(places: FloatArray, degree: int) -> FloatArray:
-    """Return uⁱ vʲ in the order in which `compiled` reads their coefficients."""
-    u, v = places.T
-    return np.column_stack([u**i * v**j for i, j in _powers(degree)])
-
-
-def _powers(degree: int) -> list[tuple[int, int]]:
-    return [(i, j) for i in range(degree, -1, -1) for j in range(degree - i, -1, -1)]
+    u, v = _places(*pair, *_padua())[0].T
+    a, b = _series()
+    at_nodes = chebyshev.chebvander(u, DEGREE)[:, a] * chebyshev.chebvander(v, DEGREE)[:, b]
+    u, v = _places(*pair, *_even())[0].T
+    i, j = _powers(DEGREE)
+    at_checks = u[:, np.newaxis] ** i * v[:, np.newaxis] ** j
+    return _by_columns(np.linalg.inv(at_nodes)), _by_columns(at_checks)
 
 
 @cache
-def _high() -> NDArray[np.intp]:
-    """Return which coefficients (of x and of y) a short polynomial has not."""
-    high = [i + j > SHORT_DEGREE for i, j in _powers(DEGREE)]
-    return np.flatnonzero(2 * high)
+def _drafting() -> tuple[FloatArray, FloatArray]:
+    """Return what takes a series to the terms of the polynomial, and its end to those of the draft.
+
+    Chebyshev polynomials are in −1 … 1 all over a tile, so that no point is off by more than the
+    sum of the other coefficients of the series.
+    """
+    power = np.zeros((DEGREE + 1, DEGREE + 1))
+    for n in range(DEGREE + 1):
+        power[n, : n + 1] = chebyshev.cheb2poly(np.eye(DEGREE + 1)[n, : n + 1])
+    (a, b), (i, j), (c, d) = _series(), _powers(DEGREE), _powers(DRAFT_DEGREE)
+    to_terms = power[np.ix_(a, i)] * power[np.ix_(b, j)]
+    to_draft = power[np.ix_(c, c)] * power[np.ix_(d, d)]
+    return to_terms, to_draft
+
+
+def _powers(degree: int) -> tuple[IntArray, IntArray]:
+    """Return the powers of u and of v in the order in which `compiled` reads coefficients."""
+    pairs = [(i, j) for i in range(degree, -1, -1) for j in range(degree - i, -1, -1)]
+    i, j = np.array(pairs).T
+    return i, j
+
+
+def _series() -> tuple[IntArray, IntArray]:
+    """Return the degrees in u and in v of the terms of a series: those of the draft are its end."""
+    (a, b), (c, d) = _powers(DEGREE), _powers(DRAFT_DEGREE)
+    is_high = a + b > DRAFT_DEGREE
+    return np.concatenate([a[is_high], c]), np.concatenate([b[is_high], d])
+
+
+def _by_columns(matrix: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(matrix.T)

@@ -32,6 +32,9 @@ SKY_SHAPE = (60, 75)
 # SKYHEAT_TEST_POINTS=1000000 makes a long and thorough run of this module.
 NUMBER = int(os.environ.get("SKYHEAT_TEST_POINTS", "200000"))
 
+# Longitudes and latitudes as they are.
+FLAT = tiles.Footprint(lambda x, y: (x, y - 45), (90, 180))
+
 
 @pytest.fixture
 def compiled(monkeypatch):
@@ -52,7 +55,7 @@ def all_over(rng, number):
 def adversarial(rng, plane, grid, frame, number):
     """Return points at the edges of bins, at poles, on meridians that a map may be cut along."""
     ny, nx = grid.shape
-    tiny = np.array([0, 1e-13, 1e-9, 1e-7, 1e-5, 3e-5, 1e-3])
+    tiny = np.array([0, 1e-13, 1e-9, 1e-7, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3])
     tiny = np.concatenate([tiny, -tiny])
     x, y = rng.uniform(0, nx, number), rng.uniform(0, ny, number)
     x[: number // 2] = np.round(x[: number // 2]) + rng.choice(tiny, number // 2)
@@ -319,14 +322,34 @@ def test_counts_are_exact_on_a_field_smaller_than_a_tile_in_another_frame(center
     check(lon, lat, wcs=wcs, shape=(60, 60))
 
 
-def test_a_tile_with_an_unknown_value_has_no_polynomial():
-    # Of the function (s, t) → (s, t).
-    values, judges = (np.stack(at, axis=-1)[np.newaxis] for at in (tiles._padua(), tiles._even()))
-    kind, _ = tiles._polynomials(values, judges, tiles.REACH, tiles.REACH)
-    assert kind[0] == tiles.SHORT
-    values[0, 7, 0] = np.nan
-    kind, _ = tiles._polynomials(values, judges, tiles.REACH, tiles.REACH)
-    assert kind[0] == tiles.TORN
+@pytest.mark.parametrize(
+    ("call", "axis", "value", "calls"),
+    [
+        (None, 0, np.nan, [tiles.CHECKS**2, tiles.TERMS]),
+        # At a node: no polynomial goes through it.
+        (1, 0, np.nan, [tiles.CHECKS**2, tiles.TERMS]),
+        (1, 1, np.nan, [tiles.CHECKS**2, tiles.TERMS]),
+        (1, 1, 1e9, [tiles.CHECKS**2, tiles.TERMS]),
+        # In the comparison: nodes are not worth asking of.
+        (0, 0, np.nan, [tiles.CHECKS**2]),
+        (0, 1, np.nan, [tiles.CHECKS**2]),
+        (0, 1, 1e9, [tiles.CHECKS**2]),
+    ],
+)
+def test_a_tile_with_an_unknown_value_or_a_leap_has_no_polynomial(call, axis, value, calls):
+    done = []
+
+    def to_pixels(lon, lat):
+        xy = lon.copy(), lat.copy()
+        if call == len(done):
+            xy[axis][7] = value
+        done.append(len(lon))
+        return xy
+
+    made = tiles.SkyTiles([to_pixels], (90, 180), FLAT, threads.Team(1))
+    middle = np.hypot(made.boxes[:, 0] - 90, made.boxes[:, 1] - 20).argmin()
+    assert made._fitted(made.boxes[[middle]])[0] == (tiles.LEAF if call is None else tiles.TORN)
+    assert done == calls
 
 
 @pytest.mark.usefixtures("compiled")
@@ -554,8 +577,7 @@ def tiles_of(wcs, shape, lon, lat):
 def test_a_small_field_is_one_tile():
     lon, lat = (np.repeat(v, 10) for v in np.meshgrid(*2 * (np.linspace(-1.3, 1.3, 20),)))
     made = tiles_of(make_wcs(FIELD), FIELD_SHAPE, 150.1 + lon.ravel(), 42.2 + lat.ravel())
-    # And a polynomial of low degree will do.
-    assert (made.child == tiles.SHORT).sum() == 1
+    assert (made.child == tiles.LEAF).sum() == 1
     assert not np.isin(made.child, [tiles.ROUGH, tiles.TORN]).any()
 
 
@@ -565,32 +587,50 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
     def noise(lon, lat):
         return rng.uniform(0, 10, lon.shape), rng.uniform(0, 10, lat.shape)
 
-    footprint = tiles.Footprint(lambda x, y: (x, y), (10, 10))
-    made = tiles.SkyTiles([noise], (10, 10), footprint, threads.Team(1))
+    made = tiles.SkyTiles([noise], (10, 10), FLAT, threads.Team(1))
     made.make(np.full(len(made.child), 10**6))
-    assert not np.isin(made.child, [tiles.LEAF, tiles.SHORT]).any()
+    assert not (made.child == tiles.LEAF).any()
     # It gives up soon.
     assert len(made.child) < 100_000
 
 
-@pytest.mark.parametrize("kind", ["LEAF", "SHORT"])
-def test_polynomials_are_within_their_tolerance_everywhere_in_their_tiles(kind):
+@pytest.fixture(scope="module")
+def all_sky():
     wcs = WCS({"CTYPE1": "GLON-AIT", "CTYPE2": "GLAT-AIT", "CDELT1": -0.5, "CDELT2": 0.5})
-    plane = plane_of_wcs(wcs, (300, 600))
     lon, lat = all_over(np.random.default_rng(7), 200_000)
     made = tiles_of(wcs, (300, 600), lon, lat)
-    leaves = np.flatnonzero(made.child == getattr(tiles, kind))
-    assert len(leaves) > 10
-    degree, count = (9, tiles.TERMS) if kind == "LEAF" else (6, tiles.FEW_TERMS)
+    leaves = np.flatnonzero(made.child == tiles.LEAF)
+    assert len(leaves) > 100
+    return plane_of_wcs(wcs, (300, 600)), made, leaves
+
+
+def values_of(coefficients, degree, u, v):
+    i, j = tiles._powers(degree)
+    return u[:, None] ** i * v[:, None] ** j @ coefficients.reshape(2, -1).T
+
+
+def test_polynomials_are_within_their_tolerance_everywhere_in_their_tiles(all_sky):
+    plane, made, leaves = all_sky
     rng = np.random.default_rng(8)
     frame = SkyCoord(0, 0, unit="deg").frame.replicate_without_data()
     for leaf in leaves[:: len(leaves) // 40 + 1]:
         u_, v = rng.uniform(-1, 1, (2, 500))
         box = made.boxes[leaf]
         x, y = project(plane, frame, box[0] + u_ / box[2], box[1] + v / box[3])
-        terms = tiles._terms(np.column_stack([u_, v]), degree)
-        fitted = terms @ made.coefficients[leaf, : 2 * count].reshape(2, -1).T
+        fitted = values_of(made.coefficients[leaf, : 2 * tiles.TERMS], tiles.DEGREE, u_, v)
         assert np.abs(fitted - np.column_stack([x + 0.5, y + 0.5])).max() < 2e-7
+
+
+def test_drafts_are_within_their_margins_everywhere_in_their_tiles(all_sky):
+    _, made, leaves = all_sky
+    # With the edges, where the terms that drafts have not are largest.
+    u_, v = (v.ravel() for v in np.meshgrid(*2 * (np.linspace(-1, 1, 41),)))
+    margins = made.coefficients[leaves, -1]
+    for c in made.coefficients[leaves]:
+        draft = values_of(c[2 * tiles.TERMS : -1], tiles.DRAFT_DEGREE, u_, v)
+        off = draft - values_of(c[: 2 * tiles.TERMS], tiles.DEGREE, u_, v)
+        assert np.abs(off).max() + tiles.EDGE <= c[-1] + 1e-9
+    assert np.median(margins) < 1e-3
 
 
 @pytest.mark.usefixtures("compiled")
@@ -721,13 +761,8 @@ def test_a_team_whose_threads_cannot_start_does_nothing_behind_ones_back(monkeyp
 
 
 def test_more_threads_than_there_are_tiles_for():
-    made = tiles.SkyTiles(
-        [lambda lon, lat: (lon, lat)] * 24,
-        (90, 180),
-        tiles.Footprint(lambda x, y: (x, y - 45), (90, 180)),
-        threads.Team(24),
-    )
-    for count in (1, 19, 22, 60, 300):
+    made = tiles.SkyTiles([lambda lon, lat: (lon, lat)] * 24, (90, 180), FLAT, threads.Team(24))
+    for count in (1, 19, 22, 60, 200):
         kind, coefficients = made._fitted(made.boxes[:count])
         assert len(kind) == len(coefficients) == count
 
