@@ -17,6 +17,7 @@ from mpl_skyheat.skyedge import (
     cell_corners,
     in_parts,
     inner_pixels,
+    marked,
     places_all_over,
     repeat_corners,
     sky_polygons,
@@ -147,7 +148,7 @@ def _nodes(
     Those that are known need none: they show sky.
     """
     on_sky, needed = at_corners(known), at_corners(~known)
-    rows, columns = np.nonzero(needed)
+    rows, columns = marked(needed)
     lon, lat = to_sky(grid.x.edges[columns], grid.y.edges[rows])
     finite = np.isfinite(lon) & np.isfinite(lat)
     on_sky[rows, columns] |= finite
@@ -173,7 +174,7 @@ def whole_pixels(
     """Tell which pixels the edge of the sky does not cut."""
     # What is cut at a corner may have sky all around.
     whole = inner_pixels(inner_pixels(on_sky))
-    rows, columns = np.nonzero(on_sky & ~whole)
+    rows, columns = marked(on_sky & ~whole)
     # A hair inside, so that nodes on a branch cut fall on the pixel's side of it.
     corners = (0.5 - 1e-3) * np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]])
     x = np.add.outer(grid.x.step * corners[0], grid.x.centres[columns])
@@ -191,7 +192,7 @@ def slopes(
     """
     steep = _at_steps(areas, whole)
     steep |= _at_steps(areas.T, whole.T).T
-    rows, columns = np.nonzero(steep)
+    rows, columns = marked(steep)
     if not len(rows):
         return steep, np.zeros(0), np.zeros(0)
     known = np.pad(np.where(whole, areas, np.nan), 1, constant_values=np.nan)

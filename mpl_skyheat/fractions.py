@@ -14,6 +14,7 @@ from mpl_skyheat.skyedge import (
     at_corners,
     cell_corners,
     in_parts,
+    marked,
     places_all_over,
     repeat_corners,
     sky_polygons,
@@ -46,7 +47,7 @@ def sky_fractions(sky: SkyTest) -> FloatArray:
     if known.all():
         return np.ones(grid.shape)
     nodes, unknown = at_corners(known), at_corners(~known & ~empty)
-    rows, columns = np.nonzero(unknown)
+    rows, columns = marked(unknown)
     nodes[rows, columns] |= sky(grid.x.edges[columns], grid.y.edges[rows])
     corners = nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, :-1], nodes[1:, 1:]
     whole = np.all(corners, axis=0)
