@@ -121,22 +121,32 @@ def _has_border(grid: SkyGrid, blocks: NDArray[np.intp], is_sky: IsSky) -> NDArr
     """
     if not len(blocks):
         return np.zeros(0, bool)
-    around_x, around_y = [], []
-    for low, high, first, last in blocks:
-        x, y = _halves(first, last), _halves(low, high)
-        around_x += [x, x, np.full(y.shape, x[0]), np.full(y.shape, x[-1])]
-        around_y += [np.full(x.shape, y[0]), np.full(x.shape, y[-1]), y, y]
-    starts = np.cumsum([0, *map(len, around_x)])[:-1:4]
-    places = grid.x.place(np.concatenate(around_x)), grid.y.place(np.concatenate(around_y))
-    return np.asarray(np.logical_and.reduceat(is_sky(*places), starts))
+    (x, number_x), (y, number_y) = _halves(*blocks.T[2:]), _halves(*blocks.T[:2])
+    ends_x, ends_y = (np.cumsum(number) for number in (number_x, number_y))
+    starts_x, starts_y = ends_x - number_x, ends_y - number_y
+    sides = [(x, np.repeat(y[at], number_x), starts_x) for at in (starts_y, ends_y - 1)]
+    sides += [(np.repeat(x[at], number_y), y, starts_y) for at in (starts_x, ends_x - 1)]
+    places_x, places_y = (np.concatenate([side[i] for side in sides]) for i in (0, 1))
+    found = is_sky(grid.x.place(places_x), grid.y.place(places_y))
+    parts = np.split(found, np.cumsum([len(side[0]) for side in sides])[:-1])
+    along = [
+        np.logical_and.reduceat(part, starts)
+        for part, (_, _, starts) in zip(parts, sides, strict=True)
+    ]
+    return np.asarray(np.all(along, axis=0))
 
 
-def _halves(start: int, stop: int) -> FloatArray:
-    """Return the edges and the middles of pixels, a hair inside at both ends."""
-    halves: FloatArray = 0.5 * np.arange(2 * start, 2 * stop + 1, dtype=float)
-    halves[0] += HAIR
-    halves[-1] -= HAIR
-    return halves
+def _halves(start: NDArray[np.intp], stop: NDArray[np.intp]) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Return the edges and the middles of pixels, a hair inside at both ends, of all blocks.
+
+    Also return how many there are of each block.
+    """
+    number = 2 * (stop - start) + 1
+    ends = np.cumsum(number)
+    halves: FloatArray = 0.5 * (np.arange(ends[-1]) + np.repeat(2 * start - ends + number, number))
+    halves[ends - number] += HAIR
+    halves[ends - 1] -= HAIR
+    return halves, number
 
 
 def _fitted(
