@@ -502,7 +502,10 @@ def _arctangent(y: float, x: float) -> Any:
 
 @_compile
 def turned(lon: Any, lat: Any, turn: Any, turned_lon: Any, turned_lat: Any) -> None:
-    """Write the longitudes and latitudes (rad) of positions (deg) that are turned by a matrix."""
+    """Write the longitudes and latitudes (rad) of positions (deg) that are turned by a matrix.
+
+    Both are NaN where either is not finite.
+    """
     t00, t01, t02 = turn[0, 0], turn[0, 1], turn[0, 2]
     t10, t11, t12 = turn[1, 0], turn[1, 1], turn[1, 2]
     t20, t21, t22 = turn[2, 0], turn[2, 1], turn[2, 2]
@@ -537,27 +540,53 @@ def spread(
 
     What is not finite is left out.
     """
-    turned_lon, turned_lat = np.empty(TURNED), np.empty(TURNED)
+    column, row, share = np.empty(TURNED), np.empty(TURNED), np.empty(TURNED)
+    left, across = np.empty(TURNED, np.int32), np.empty((4, TURNED))
+    bottom, up = np.empty(TURNED, np.int32), np.empty((4, TURNED))
     for start in range(0, len(lon), TURNED):
         stop = min(start + TURNED, len(lon))
-        turned(lon[start:stop], lat[start:stop], turn, turned_lon, turned_lat)
-        for k in range(start, stop):
-            weight = weights[k] if is_weighted else 1.0
-            if not (abs(lon[k]) < np.inf and abs(lat[k]) < np.inf and abs(weight) < np.inf):
-                continue
-            row, column = turned_lat[k - start] / lat_step, turned_lon[k - start] / lon_step
-            if not has_poles and not (abs(row) < 0.5 * rings and abs(column) < 0.5 * columns):
-                continue
-            top, row = _corner(row + 0.5 * (rings - 1), order, pad)
-            left, column = _corner(column + 0.5 * (columns - 1), order, pad)
-            up, across = _spline(row, order), _spline(column, order)
-            for i in range(order + 1):
-                share = up[i] * weight
-                sums[top + i, left] += share * across[0]
-                sums[top + i, left + 1] += share * across[1]
-                if order == 3:
-                    sums[top + i, left + 2] += share * across[2]
-                    sums[top + i, left + 3] += share * across[3]
+        number = stop - start
+        turned(lon[start:stop], lat[start:stop], turn, column, row)
+        for k in range(number):
+            weight = weights[start + k] if is_weighted else 1.0
+            x, y = column[k] / lon_step, row[k] / lat_step
+            is_on = (abs(x) < np.inf) & (abs(y) < np.inf) & (abs(weight) < np.inf)
+            is_on &= has_poles | ((abs(x) < 0.5 * columns) & (abs(y) < 0.5 * rings))
+            column[k] = (x if is_on else 0.0) + 0.5 * (columns - 1)
+            row[k] = (y if is_on else 0.0) + 0.5 * (rings - 1)
+            share[k] = weight if is_on else 0.0
+        _splines(column[:number], order, pad, left, across)
+        _splines(row[:number], order, pad, bottom, up)
+        _add_splines(share[:number], left, across, bottom, up, order, sums)
+
+
+@_compile
+def _splines(places: Any, order: int, pad: int, first: Any, weights: Any) -> None:
+    """Write the first bin that a B-spline at each place reaches, and its weights from there on."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    for k in range(len(places)):
+        below = np.floor(places[k])
+        first[k] = np.int32(below) + np.int32(pad - order // 2)
+        w0[k], w1[k], w2[k], w3[k] = _spline(places[k] - below, order)
+
+
+@_compile
+def _add_splines(
+    share: Any, left: Any, across: Any, bottom: Any, up: Any, order: int, sums: Any
+) -> None:
+    # (Numbers without a sign: no index is one from the end.)
+    flat, width = sums.reshape(-1), np.uint64(sums.shape[1])
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    for k in range(len(share)):
+        at = np.uint64(bottom[k]) * width + np.uint64(left[k])
+        for i in range(order + 1):
+            part = share[k] * up[i, k]
+            flat[at] += part * across[0, k]
+            flat[at + one] += part * across[1, k]
+            if order == 3:
+                flat[at + two] += part * across[2, k]
+                flat[at + three] += part * across[3, k]
+            at += width
 
 
 @_compile

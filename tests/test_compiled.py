@@ -429,7 +429,7 @@ def test_chunks_are_smoothed_on_the_sphere_in_the_same_pass(is_compiled):
     wcs.wcs.crpix = 41.5, 21
     lon, lat = all_over(np.random.default_rng(9), 60_000)
     weights = np.random.default_rng(10).random(len(lon))
-    lon[::17], weights[::19] = np.nan, np.inf
+    lon[::17], lon[1::17], lat[2::17], weights[::19] = np.nan, np.inf, np.nan, np.inf
     for kwargs in ({}, {"weights": weights}):
         judge = exact_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
         assert judge.meta["geometry"] == "sphere"
