@@ -131,7 +131,7 @@ class Tally:
                 others.add(chunk, is_compiled=is_compiled)
         if route is not None:
             route.finish(total)
-        if not is_weighted:
+        if not is_weighted and not in_core.all():
             self.rows["inside"] = int(total.image[core].sum())
         self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
         return total.image
@@ -153,8 +153,7 @@ class Tally:
         for x, y, weights in blocks:
             on_grid, pixels = grid.index(x, y)
             total.add(pixels, None if weights is None else weights[on_grid])
-            if weights is not None:
-                self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
+            self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
 
     def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
         """Warn of a map without a single point, as by swapped columns or positions in rad."""
@@ -244,13 +243,16 @@ class CompiledRoute:
     def add(
         self, chunk: Catalogue, in_core: NDArray[np.bool_], total: Accumulator
     ) -> tuple[int, int]:
-        """Add points; return how many are dropped, and how many of weighted ones are inside."""
+        """Add points; return how many are dropped, and how many of the others are on the grid.
+
+        Of weighted ones, how many are in its core.
+        """
         if chunk.is_in_memory:
             every = max(len(chunk) // SAMPLE, 1)
             some = np.s_[::every]
             self._plan(chunk.lon.array(some), chunk.lat.array(some), every)
         if chunk.weights is None:
-            return self._count(chunk, total.total), 0
+            return self._count(chunk, total.total)
         return self._sum(chunk, in_core, total.total)
 
     def finish(self, total: Accumulator) -> None:
@@ -263,43 +265,46 @@ class CompiledRoute:
         self,
         chunk: Catalogue,
         total: NDArray[np.int64],
-    ) -> int:
+    ) -> tuple[int, int]:
         if not self._others:
             # Each thread has counts of its own, if they are not too large; one has the total.
             own = max(min(self._team.size, MOST_OWN_COUNTS // total.nbytes), 1)
             self._counters = self._team if own == self._team.size else Team(own)
             self._others = [np.zeros(total.shape, np.int64) for _ in range(own - 1)]
         counts = [total, *self._others]
-        start = dropped = 0
+        start = dropped = found = 0
         asked: list[NDArray[np.intp]] = []
         for lon, lat, _ in self._batches(chunk):
-            asked.append(start + self._count_batch(lon, lat, counts))
+            rows, number = self._count_batch(lon, lat, counts)
+            asked.append(start + rows)
+            found += number
             start += len(lon)
             if sum(map(len, asked)) >= ASKED or start == len(chunk):
                 pixels, without = self._ask(chunk, np.concatenate(asked))
-                run("tally", pixels, counts[0])
+                found += run("tally", pixels, counts[0])
                 dropped += without
                 asked = []
-        return dropped
+        return dropped, found
 
     def _count_batch(
         self,
         lon: FloatArray,
         lat: FloatArray,
         totals: list[NDArray[np.int64]],
-    ) -> NDArray[np.intp]:
-        """Count points; return the rows to ask the exact route for."""
+    ) -> tuple[NDArray[np.intp], int]:
+        """Count points; return the rows to ask the exact route for, and how many were counted."""
         parts = np.empty((len(totals), PART), np.int32)
         asked: list[NDArray[np.intp]] = []
+        found = [0] * len(totals)
 
         def work(number: int, rows: slice) -> None:
             pixels = parts[number, : rows.stop - rows.start]
             if self._locate(lon[rows], lat[rows], pixels):
                 asked.append(rows.start + np.flatnonzero(pixels == ASK))
-            run("tally", pixels, totals[number])
+            found[number] += run("tally", pixels, totals[number])
 
         self._counters.share(_parts(len(lon), self._counters), work)
-        return np.concatenate([np.empty(0, np.intp), *asked])
+        return np.concatenate([np.empty(0, np.intp), *asked]), sum(found)
 
     def _sum(
         self,
