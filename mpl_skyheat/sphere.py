@@ -45,8 +45,13 @@ ACCURACY = 1e-5
 # A kernel with a core of so many pixels is smooth over a pixel: its value somewhere in it will do.
 WIDE = 1.9
 
-# On a map of the whole sky, sums over pixels are right to 0.1 % with a core of this many or more.
-FINE = 3.9
+# On a map of the whole sky, sums over pixels are right to 0.1 % with a core of this many or more;
+# or of so many, if its outline has notches.
+FINE, FINE_AT_NOTCHES = 3.9, 7.5
+
+# An outline has notches if it runs along the sides of so many times the root of the number of
+# pixels: those of pseudocylindrical maps do so 5 times, and that of HPX 7 times.
+RAGGED = 6
 
 # Values may be so much smaller or larger than they should be, for the sake of sums over pixels: by
 # less than 1 %.
@@ -237,7 +242,15 @@ class _Pixels:
         """
         if kernel.has_steps or not self._is_whole_sky:
             return False
-        return WIDE <= kernel.core / self._side_at_centre < FINE
+        fine = FINE_AT_NOTCHES if self._is_ragged else FINE
+        return WIDE <= kernel.core / self._side_at_centre < fine
+
+    @property
+    def _is_ragged(self) -> bool:
+        on_sky = np.pad(self._area > 0, 1)
+        sides = np.count_nonzero(on_sky[1:] != on_sky[:-1])
+        sides += np.count_nonzero(on_sky[:, 1:] != on_sky[:, :-1])
+        return bool(sides > RAGGED * np.sqrt(self.count))
 
     def places_and_areas(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
         """Yield the positions at which pixels have their values, and the solid angle of each."""
