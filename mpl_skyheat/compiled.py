@@ -295,7 +295,8 @@ def locate(
     """
     asked = 0
     is_ordered = True
-    # Those that are not in one tile with their neighbours, and where in which tile they are.
+    # Those that are not in one tile with their neighbours, or whose pixels a draft leaves open, and
+    # where in which tile they are.
     rows, nodes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     u, v = np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(lon), BLOCK):
