@@ -158,18 +158,18 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("sky", ["AIT", "CAR", "ZEA", "oblique"])
+@pytest.mark.parametrize("sky", ["AIT", "CAR", "HPX", "MOL", "ZEA", "oblique"])
 @pytest.mark.parametrize("place", PLACES)
 def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
+    if (sky, place) == ("MOL", "Galactic pole"):
+        pytest.skip("the pixels there are longer than the kernel is wide")
     source = SkyCoord(*PLACES[place], unit="deg")
     sigma = 4 * u.deg  # two map pixels
     skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
     assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
     rows, columns = np.nonzero(np.nan_to_num(skymap.data) > 0)
-    centres = skymap.wcs.pixel_to_world(columns, rows).icrs
-    known = np.isfinite(centres.ra.deg)
-    vectors = to_vectors(centres.ra.deg, centres.dec.deg)[known]
-    weights = skymap.data[rows, columns][known]
+    vectors = shown(skymap.wcs, columns, rows)
+    weights = skymap.data[rows, columns]
     mean = (weights[:, None] * vectors).sum(axis=0)
     middle = SkyCoord(*mean, representation_type="cartesian")
     assert middle.separation(source) < 0.05 * PIXEL
@@ -247,6 +247,18 @@ def test_a_source_has_its_flux_wherever_pixels_are_no_longer_than_the_kernel_is_
 
 def vectors_of(wcs, x, y):
     return to_vectors(*wcs.pixel_to_world_values(x, y))
+
+
+def shown(wcs, columns, rows):
+    """Return (ICRS) where pixels are on the sky: at their centres, or in the middle of what is."""
+    tenths = (np.arange(10) + 0.5) / 10 - 0.5
+    dx, dy = (np.append(0, v.ravel()) for v in np.meshgrid(tenths, tenths))
+    centres = wcs.pixel_to_world(columns[:, None] + dx, rows[:, None] + dy).icrs
+    vectors = to_vectors(centres.ra.deg.ravel(), centres.dec.deg.ravel()).reshape(-1, len(dx), 3)
+    lost = np.isnan(vectors[:, 0, 0])
+    number = np.isfinite(vectors[lost, :, :1]).sum(axis=1)  # none in a few slivers
+    vectors[lost, 0] = np.nansum(vectors[lost], axis=1) / np.maximum(number, 1)
+    return vectors[:, 0]
 
 
 @pytest.mark.parametrize("place", ["0h", "edge of the map", "Galactic pole"])
