@@ -25,14 +25,14 @@ VALUES = LEAF, OUTSIDE, DEGREE, DRAFT_DEGREE, ASK, EDGE = -1, -2, 13, 5, -2, 1e-
 if tuple(getattr(tiles, name) for name in NAMES) != VALUES:
     raise AssertionError("the compiled code and the tiles are of different versions")
 
-# What a point's pixel is, beside ASK, if it is none: off the map, or not known yet, as the point
-# is in another tile or too near to a pixel's edge for a draft.
+# What a point's pixel is, beside ASK, if it is none: off the map; or not known yet, in another tile
+# or within a draft's margin of an edge.
 OFF, _LATER = -1, -3
 
 # Where the polynomial for y, the drafts, and their margin are among the coefficients of a tile.
 Y = (DEGREE + 1) * (DEGREE + 2) // 2
-DRAFT_X, DRAFT_Y = 2 * Y, 2 * Y + (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
-MARGIN = 2 * DRAFT_Y - DRAFT_X
+DRAFT_TERMS = (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
+DRAFT_X, DRAFT_Y, MARGIN = 2 * Y, 2 * Y + DRAFT_TERMS, 2 * Y + 2 * DRAFT_TERMS
 
 # Points that are tried together, in vector registers, with the tile of the first of them; the most
 # of them if all are in that tile; and those that are sorted by tile where that fails.
@@ -55,7 +55,8 @@ ARCTANGENT = tuple(
     .coef.tolist()
 )
 
-# Reordering sums is safe here: rounding moves no point by more than 1e-10 pixels.
+# Reordering sums is safe here: where rounding is not far less than EDGE, no polynomial passes the
+# comparison.
 FAST = {"contract", "nsz", "arcp"}
 
 
@@ -85,7 +86,10 @@ def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
 
 @njit(inline="always")
 def _draft(c: Any, k: int, u: float, v: float) -> Any:
-    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 5; written out so that it runs in vector registers."""
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 5, which is DRAFT_DEGREE.
+
+    Written out, so that it runs in vector registers.
+    """
     # fmt: off
     u5 = c[k]
     u4 = c[k+1] * v + c[k+2]
@@ -167,6 +171,7 @@ def are_torn(x: Any, y: Any, size: int, leap: float) -> Any:
 
 @_compile
 def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
+    """Tell so of one lattice."""
     steps, count = np.empty(2 * size * (size - 1)), 0
     for k in range(size * size):
         if not (abs(x[k]) < np.inf and abs(y[k]) < np.inf):
@@ -175,7 +180,7 @@ def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
             if has_other:
                 steps[count] = abs(x[other] - x[k]) + abs(y[other] - y[k])
                 count += 1
-    # One step is so many times as long as half of them, and a pixel more.
+    # One step is so many times as long as half of them with a pixel added.
     return 2 * (leap * (steps + 1) < steps.max()).sum() > count
 
 
@@ -224,7 +229,7 @@ def _in_box(lon: float, lat: float, box: Any) -> Any:
     east = lon - box[0] + 180.0
     u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
     v = (lat - box[1]) * box[3]
-    return u, v, (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon) < FAR) & (abs(lat) <= 90.0)
+    return u, v, (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon) < FAR) & (abs(lat) < 90.0)
 
 
 @_compile
@@ -349,7 +354,11 @@ def locate(
 
 @njit(inline="always")
 def _is_position(lon: float, lat: float) -> Any:
-    return (abs(lon) < FAR) & (abs(lat) <= 90.0)
+    """Tell whether a position may be in a tile.
+
+    At a pole the exact route may go by the longitude, which polynomials do not know there.
+    """
+    return (abs(lon) < FAR) & (abs(lat) < 90.0)
 
 
 @_compile
@@ -575,6 +584,10 @@ def _splines(places: Any, order: int, pad: int, first: Any, weights: Any) -> Non
 def _add_splines(
     share: Any, left: Any, across: Any, bottom: Any, up: Any, order: int, sums: Any
 ) -> None:
+    """Add the products of splines along rows and columns to the bins that they reach.
+
+    All of these must be there: nothing is checked.
+    """
     # (Numbers without a sign: no index is one from the end.)
     flat, width = sums.reshape(-1), np.uint64(sums.shape[1])
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)

@@ -105,6 +105,7 @@ class Tally:
         """
         in_core = np.zeros(grid.shape, bool)
         in_core[core] = True
+        has_margin = not in_core.all()
         is_weighted = self._catalogue.weights is not None
         total = Accumulator(grid.shape, weighted=is_weighted)
         if self._kept is not None:
@@ -131,7 +132,8 @@ class Tally:
                 others.add(chunk, is_compiled=is_compiled)
         if route is not None:
             route.finish(total)
-        if not is_weighted and not in_core.all():
+        if not is_weighted and has_margin:
+            # (What was counted so far is on the grid, but not all of it in the core.)
             self.rows["inside"] = int(total.image[core].sum())
         self.rows["outside"] = self.rows["read"] - self.rows["dropped"] - self.rows["inside"]
         return total.image
@@ -153,7 +155,8 @@ class Tally:
         for x, y, weights in blocks:
             on_grid, pixels = grid.index(x, y)
             total.add(pixels, None if weights is None else weights[on_grid])
-            self.rows["inside"] += int(np.count_nonzero(in_core.ravel()[pixels]))
+            some = pixels if weights is None else pixels[in_core.ravel()[pixels]]
+            self.rows["inside"] += len(some)
 
     def warn_if_all_are_outside(self, centre: tuple[float, float]) -> None:
         """Warn of a map without a single point, as by swapped columns or positions in rad."""
@@ -215,7 +218,8 @@ class CompiledRoute:
         # What has no twins is asked by one thread.
         self._askers = team if plane.twin is not None else Team(1)
         frame, own_frame = catalogue.frame, plane.frame
-        rotation = frame_rotation(frame, own_frame)
+        is_same = frame.is_equivalent_frame(own_frame)
+        rotation = None if is_same else frame_rotation(frame, own_frame)
         # In the order of rows that compiled code is compiled for, there and back.
         there = None if rotation is None else np.ascontiguousarray(rotation)
 
@@ -243,9 +247,9 @@ class CompiledRoute:
     def add(
         self, chunk: Catalogue, in_core: NDArray[np.bool_], total: Accumulator
     ) -> tuple[int, int]:
-        """Add points; return how many are dropped, and how many of the others are on the grid.
+        """Add points; return how many are dropped, and how many are inside.
 
-        Of weighted ones, how many are in its core.
+        That is on the grid, or, if they have weights, in its core.
         """
         if chunk.is_in_memory:
             every = max(len(chunk) // SAMPLE, 1)
@@ -272,19 +276,19 @@ class CompiledRoute:
             self._counters = self._team if own == self._team.size else Team(own)
             self._others = [np.zeros(total.shape, np.int64) for _ in range(own - 1)]
         counts = [total, *self._others]
-        start = dropped = found = 0
+        start = dropped = counted = 0
         asked: list[NDArray[np.intp]] = []
         for lon, lat, _ in self._batches(chunk):
-            rows, number = self._count_batch(lon, lat, counts)
+            rows, in_batch = self._count_batch(lon, lat, counts)
             asked.append(start + rows)
-            found += number
+            counted += in_batch
             start += len(lon)
             if sum(map(len, asked)) >= ASKED or start == len(chunk):
                 pixels, without = self._ask(chunk, np.concatenate(asked))
-                found += run("tally", pixels, counts[0])
+                counted += run("tally", pixels, counts[0])
                 dropped += without
                 asked = []
-        return dropped, found
+        return dropped, counted
 
     def _count_batch(
         self,
@@ -295,16 +299,16 @@ class CompiledRoute:
         """Count points; return the rows to ask the exact route for, and how many were counted."""
         parts = np.empty((len(totals), PART), np.int32)
         asked: list[NDArray[np.intp]] = []
-        found = [0] * len(totals)
+        counted = [0] * len(totals)
 
         def work(number: int, rows: slice) -> None:
             pixels = parts[number, : rows.stop - rows.start]
             if self._locate(lon[rows], lat[rows], pixels):
                 asked.append(rows.start + np.flatnonzero(pixels == ASK))
-            found[number] += run("tally", pixels, totals[number])
+            counted[number] += run("tally", pixels, totals[number])
 
         self._counters.share(_parts(len(lon), self._counters), work)
-        return np.concatenate([np.empty(0, np.intp), *asked]), sum(found)
+        return np.concatenate([np.empty(0, np.intp), *asked]), sum(counted)
 
     def _sum(
         self,

@@ -6,6 +6,7 @@ lattice of `rings`: that of a field is then a small window.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -245,7 +246,7 @@ class _Pixels:
         fine = FINE_AT_NOTCHES if self._is_ragged else FINE
         return WIDE <= kernel.core / self._side_at_centre < fine
 
-    @property
+    @cached_property
     def _is_ragged(self) -> bool:
         on_sky = np.pad(self._area > 0, 1)
         sides = np.count_nonzero(on_sky[1:] != on_sky[:-1])

@@ -103,7 +103,7 @@ class SkyTiles:
     ``bottom``; row r has the nodes first[r] … first[r + 1], eastward from west[r], per_width[r] of
     them in a degree. ``boxes`` has, for each node, longitude and latitude of its centre and the
     factors that turn offsets from it into −1 … 1; ``child`` the first of its four parts, or what it
-    is; ``coefficients`` its polynomials for x and y.
+    is; ``coefficients`` its polynomials for x and y, their drafts, and the margin of these.
 
     ``to_pixels`` are the same function, once for each thread of a team that shares it.
     """
@@ -358,7 +358,8 @@ def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> F
 def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
     """Return what takes values at the nodes to a series, and terms to values at the checks.
 
-    The series is one in products of Chebyshev polynomials. (As others, by columns.)
+    The series is one in products of Chebyshev polynomials. Matrices have their columns first, as
+    `compiled` reads them.
     """
     pair = np.array([down]), np.array([up])
     u, v = _places(*pair, *_padua())[0].T

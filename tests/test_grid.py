@@ -611,3 +611,19 @@ def test_a_map_of_no_points_and_no_shape_is_one_pixel():
     skymap = sky_map([], [], wcs=make_wcs())
     assert skymap.data.shape == (1, 1)
     assert skymap.counts.sum() == 0
+
+
+@pytest.mark.parametrize("lost", [None, (3.0, 7.5), (40.0, 20.0), (12.5, 5.0), (22.0, 30.0)])
+def test_the_border_of_a_block_must_show_sky_on_all_sides(lost):
+    """One lost place on the left, the right, the bottom or the top is seen, in this block only."""
+    grid = native_grid(View(-0.5, 59.5, -0.5, 39.5))
+    blocks = np.array([[5, 30, 3, 40], [0, 3, 41, 60]])  # bottom, top, left and right
+
+    def is_sky(x, y):
+        number_x, number_y = grid.x.number(x), grid.y.number(y)
+        if lost is None:
+            return np.ones(x.shape, bool)
+        return np.hypot(number_x - lost[0], number_y - lost[1]) > 0.1
+
+    assert patches._has_border(grid, blocks, is_sky).tolist() == [lost is None, True]
+    assert patches._has_border(grid, blocks[:0], is_sky).tolist() == []

@@ -9,8 +9,10 @@ from astropy.wcs import WCS
 from scipy.ndimage import binary_erosion
 
 from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map, sphere
-from mpl_skyheat.grid import separation, to_vectors
-from mpl_skyheat.rings import Lattice
+from mpl_skyheat.grid import native_grid, separation, to_vectors
+from mpl_skyheat.planes import plane_of_wcs
+from mpl_skyheat.rings import Lattice, PointSpread
+from mpl_skyheat.threads import Team
 from mpl_skyheat.views import all_sky_wcs, field_wcs
 
 GALACTIC = SkyCoord(0, 0, unit="deg", frame="galactic").frame.replicate_without_data()
@@ -243,6 +245,35 @@ def test_a_source_has_its_flux_wherever_pixels_are_no_longer_than_the_kernel_is_
         )
         assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
     assert tried > 5
+
+
+@pytest.mark.parametrize("pixel", [0.7, 2])
+@pytest.mark.parametrize("code", ["AIT", "MOL", "SFL", "PAR", "CAR", "ZEA", "HPX"])
+def test_which_outlines_have_notches(code, pixel):
+    wcs = all_sky_wcs(GALACTIC, pixel * u.deg, code)
+    plane = plane_of_wcs(wcs)
+    area = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape).solid_angle.value
+    grid, middle = native_grid(plane.view), tuple(wcs.wcs.crpix - 1)
+    pixels = sphere._Pixels(plane, grid, area, middle, np.eye(3), 1e-3)
+    assert pixels._is_ragged == (code == "HPX")
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("weights", [None, np.arange(20_000.0)], ids=["counts", "weights"])
+def test_points_beyond_a_lattice_are_left_out_of_it_by_compiled_code_too(order, weights):
+    rng = np.random.default_rng(2)
+    lon = rng.uniform(-180, 180, 20_000)
+    lat = np.degrees(np.arcsin(rng.uniform(-1, 1, 20_000)))
+    # Some of them above and below it, some to its sides.
+    lon[:5000] /= 20
+    lattice = Lattice.covering(0.2, 0.3, 0.1, 0.02)
+    assert not lattice.has_poles
+    ours, judge = PointSpread(lattice, order), PointSpread(lattice, order)
+    ours.add_turned(lon, lat, weights, np.eye(3), Team(2))
+    judge.add(np.radians(lon), np.radians(lat), weights)
+    assert judge.bins.sum() > 100
+    np.testing.assert_allclose(ours.bins, judge.bins, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours._parts.sum(axis=0), judge._total.image, rtol=1e-9, atol=1e-9)
 
 
 def vectors_of(wcs, x, y):
