@@ -160,11 +160,17 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("sky", ["AIT", "CAR", "HPX", "MOL", "ZEA", "oblique"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("sky", "place"),
+    [
+        (sky, place)
+        for sky in ("AIT", "CAR", "HPX", "MOL", "ZEA", "oblique")
+        for place in PLACES
+        # The pixels there are longer than the kernel is wide.
+        if (sky, place) != ("MOL", "Galactic pole")
+    ],
+)
 def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
-    if (sky, place) == ("MOL", "Galactic pole"):
-        pytest.skip("the pixels there are longer than the kernel is wide")
     source = SkyCoord(*PLACES[place], unit="deg")
     sigma = 4 * u.deg  # two map pixels
     skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
