@@ -257,16 +257,28 @@ class _Pixels:
         """Yield the positions at which pixels have their values, and the solid angle of each."""
         lon, lat = self._centres
         lost = ~np.isfinite(lon)
-        area = self._area.ravel()[self._flat]
+        parts = [places for _, _, places in self._split(SPLIT, lost)] if lost.any() else []
+        number = np.zeros(np.count_nonzero(lost), int)
+        for places_lon, _ in parts:
+            number += np.isfinite(places_lon).sum(axis=0)
+        area = self._with_slivers(self._flat[lost][number == 0]).ravel()[self._flat]
         yield lon[~lost], lat[~lost], area[~lost]
-        if not lost.any():
-            return
-        parts = [places for _, _, places in self._split(SPLIT, lost)]
-        number = np.sum([np.isfinite(lon).sum(axis=0) for lon, _ in parts], axis=0)
         share = area[lost] / np.maximum(number, 1)
         for lon, lat in parts:
             found = np.isfinite(lon)
             yield lon[found], lat[found], np.broadcast_to(share, lon.shape)[found]
+
+    def _with_slivers(self, slivers: NDArray[np.intp]) -> FloatArray:
+        """Return solid angles in which pixels have those of the slivers that `_fill` fills."""
+        area = self._area.copy()
+        known = area > 0
+        known.ravel()[slivers] = False
+        rows, columns, is_there = _around(slivers, area.shape)
+        known_near = known[rows, columns] & is_there
+        share = self._area.ravel()[slivers] / np.maximum(known_near.sum(axis=0), 1)
+        np.add.at(area, (rows, columns), np.where(known_near, share, 0.0))
+        area.ravel()[slivers] = 0.0
+        return area
 
     def values(self, smooth: Callable[[Positions], FloatArray], kernel: RadialKernel) -> FloatArray:
         """Return the values of a smooth map in the pixels; NaN in those without sky.
@@ -362,13 +374,23 @@ def _fill(image: FloatArray, wanted: NDArray[np.intp]) -> None:
     """
     if not len(wanted):
         return
-    rows, columns = np.divmod(wanted, image.shape[1])
-    steps = np.arange(-1, 2)[:, np.newaxis]
-    (rows_near, is_row), (columns_near, is_column) = (
-        (np.clip(middle + steps, 0, size - 1), (middle + steps >= 0) & (middle + steps < size))
-        for middle, size in zip((rows, columns), image.shape, strict=True)
-    )
-    near = image[rows_near[:, np.newaxis], columns_near].reshape(9, -1)
-    known = np.isfinite(near) & (is_row[:, np.newaxis] & is_column).reshape(9, -1)
+    rows, columns, is_there = _around(wanted, image.shape)
+    near = image[rows, columns]
+    known = np.isfinite(near) & is_there
     total = np.where(known, near, 0.0).sum(axis=0)
-    image[rows, columns] = total / np.maximum(known.sum(axis=0), 1)
+    image.ravel()[wanted] = total / np.maximum(known.sum(axis=0), 1)
+
+
+def _around(
+    wanted: NDArray[np.intp], shape: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Return rows and columns (9, n) of pixels (flat indices) and of those around them.
+
+    The third array tells which of these are on the image.
+    """
+    rows, columns = np.divmod(wanted, shape[1])
+    steps = np.arange(-1, 2)
+    rows = (rows + steps[:, None, None] + 0 * steps[:, None]).reshape(9, -1)
+    columns = (columns + 0 * steps[:, None, None] + steps[:, None]).reshape(9, -1)
+    is_there = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    return np.clip(rows, 0, shape[0] - 1), np.clip(columns, 0, shape[1] - 1), is_there

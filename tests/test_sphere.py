@@ -253,6 +253,20 @@ def test_a_source_has_its_flux_wherever_pixels_are_no_longer_than_the_kernel_is_
     assert tried > 5
 
 
+@pytest.mark.parametrize("lat", [90, 89, 88, 87, -90])
+@pytest.mark.parametrize("sigma", [2, 3])
+def test_a_source_beside_slivers_of_sky_has_its_flux(lat, sigma):
+    """On this grid, the very tips of an AIT are a sixteenth of a pixel high."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-AIT", "GLAT-AIT"], [-0.5, 0.5]
+    wcs.wcs.crpix, wcs.pixel_shape = [325.5, 163.5], (650, 326)
+    skymap = sky_map(
+        [40.0], [lat], frame="galactic", wcs=wcs, kernel=sigma * u.deg / 2, statistic="count"
+    )
+    assert skymap.meta["geometry"] == "sphere"
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
+
+
 @pytest.mark.parametrize("pixel", [0.7, 2])
 @pytest.mark.parametrize("code", ["AIT", "MOL", "SFL", "PAR", "CAR", "ZEA", "HPX"])
 def test_which_outlines_have_notches(code, pixel):
