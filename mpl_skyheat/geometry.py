@@ -29,7 +29,7 @@ PIXEL_KERNEL_TOLERANCE = 0.1
 POINTLIKE = 0.2
 
 # One that is narrower than this is rather a mistake.
-INVISIBLE = 0.02
+INVISIBLE = 0.1
 
 
 class GridKernels:

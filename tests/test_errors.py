@@ -432,10 +432,14 @@ def test_rows_without_weights_are_warned_of():
     assert (skymap.counts == 0).all()
 
 
-@pytest.mark.parametrize("kernel", ["0.01 arcsec", 0.004 * u.pix], ids=str)
+@pytest.mark.parametrize("kernel", ["0.01 arcsec", 0.004 * u.pix, 0.09 * u.pix], ids=str)
 def test_a_kernel_that_is_lost_in_a_pixel_is_warned_of(kernel):
     with pytest.warns(AstropyUserWarning, match="pixels wide, and so smooths nothing: is its unit"):
         sky_map(RA, DEC, wcs=SKY_WCS, kernel=kernel)
+
+
+def test_a_kernel_of_a_tenth_of_a_pixel_is_not_warned_of():
+    assert sky_map(RA, DEC, wcs=SKY_WCS, kernel=0.11 * u.pix).counts.sum() == len(RA)
 
 
 @pytest.mark.parametrize("form", NO_FINITE_POINTS)
