@@ -388,9 +388,8 @@ def _around(
 
     The third array tells which of these are on the image.
     """
+    up, across = np.indices((3, 3)).reshape(2, 9, 1) - 1
     rows, columns = np.divmod(wanted, shape[1])
-    steps = np.arange(-1, 2)
-    rows = (rows + steps[:, None, None] + 0 * steps[:, None]).reshape(9, -1)
-    columns = (columns + 0 * steps[:, None, None] + steps[:, None]).reshape(9, -1)
+    rows, columns = rows + up, columns + across
     is_there = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
     return np.clip(rows, 0, shape[0] - 1), np.clip(columns, 0, shape[1] - 1), is_there
