@@ -18,7 +18,7 @@ from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import View, local_areas
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project, turned
-from mpl_skyheat.threads import Team, thread_count
+from mpl_skyheat.threads import Team, shared, thread_count
 from mpl_skyheat.tiles import ASK, Footprint, SkyTiles
 
 if TYPE_CHECKING:
@@ -211,12 +211,9 @@ class CompiledRoute:
         assert catalogue.frame is not None
         assert plane.frame is not None
         self._grid, self._team = grid, team
-        # One for every thread.
-        self._planes = [plane]
-        if plane.twin is not None:
-            self._planes += [plane.twin() for _ in range(team.size - 1)]
-        # What has no twins is asked by one thread.
-        self._askers = team if plane.twin is not None else Team(1)
+        # One for every thread; what has no twins is asked by one.
+        self._planes = plane.twins(team.size)
+        self._askers = team if len(self._planes) == team.size else Team(1)
         frame, own_frame = catalogue.frame, plane.frame
         is_same = frame.is_equivalent_frame(own_frame)
         rotation = None if is_same else frame_rotation(frame, own_frame)
@@ -240,7 +237,7 @@ class CompiledRoute:
 
         each = [partial(to_pixels, plane) for plane in self._planes]
         footprint = Footprint(to_sky, grid.shape)
-        self._tiles = SkyTiles(each, grid.shape, footprint, self._askers)
+        self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint, self._askers)
         self._others: list[NDArray[np.int64]] = []
         self._counters = team
 

@@ -37,6 +37,9 @@ PAD = 3
 # bins the spline prefilter forgets the edge, to 0.27¹⁰ ~ 2e-6.
 MARGIN = 10
 
+# The prefilter of splines reaches so many bins, to 0.27²⁰ ~ 4e-12.
+FAR = 20
+
 # Bins are never wider (rad): weights spread along a ring pull a point towards its pole.
 WIDEST_BIN = np.radians(1.5)
 
@@ -104,6 +107,11 @@ class Lattice:
     @property
     def latitudes(self) -> FloatArray:
         return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
+
+    def between(self, lowest: float, highest: float) -> NDArray[np.bool_]:
+        """Tell which rings are between two latitudes, in the north or in the south."""
+        lat = np.abs(self.latitudes)
+        return np.asarray((lat >= lowest) & (lat <= highest))
 
     def centres(self) -> tuple[FloatArray, FloatArray]:
         """Return longitude and latitude (rad) of all bins, ring by ring."""
@@ -215,10 +223,18 @@ class SmoothSphere:
             phase = 2 * np.pi * np.arange(waves.shape[1]) / lattice.columns
             waves *= (3 / (2 + np.cos(phase))) ** 2
         waves = self._prefiltered(waves)
+        # (So far from points, the filter is below rounding errors.)
+        has_points = np.convolve(bins.any(axis=1), np.ones(2 * FAR + 1), "same") > 0
+        waves[~has_points] = 0.0
         waves = self._prefiltered(_convolve_rings(lattice, waves, kernel, self._team))
         smooth = fft.irfft(waves, lattice.columns, axis=1)
         self._noise = NOISE * float(np.abs(smooth).max())
         self._coefficients = self._framed(smooth)
+
+    @property
+    def coefficients(self) -> FloatArray:
+        """The coefficients (rings × columns) of the splines that the density is the sum of."""
+        return self._coefficients[PAD:-PAD, PAD:-PAD]
 
     def _prefiltered(self, waves: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Turn samples along the meridians into the coefficients of a spline."""
@@ -300,9 +316,10 @@ def _convolve_rings(
     offsets = range(farthest + 1)
     # Two sums, however many threads there are: the result does not depend on that.
     sums = np.zeros((2, *waves.shape), complex)
+    has_points = np.asarray(waves.any(axis=1) | waves[::-1].any(axis=1))
 
     def work(_: int, half: int) -> None:
-        for i, offset, transfer in _transfers(lattice, kernel, offsets[half::2]):
+        for i, offset, transfer in _transfers(lattice, kernel, offsets[half::2], has_points):
             transfer /= kernel.integral
             _add_rings(sums[half], waves, i, offset, transfer)
 
@@ -339,9 +356,12 @@ def _add_rings(
 
 
 def _transfers(
-    lattice: Lattice, kernel: RadialKernel, offsets: Iterable[int]
+    lattice: Lattice, kernel: RadialKernel, offsets: Iterable[int], has_points: NDArray[np.bool_]
 ) -> Iterator[tuple[slice, int, FloatArray]]:
-    """Yield K̂ₘ(φᵢ, φᵢ₊ₒ) for blocks of rings i of the southern half and every offset o."""
+    """Yield K̂ₘ(φᵢ, φᵢ₊ₒ) for blocks of rings i of the southern half and every offset o.
+
+    But where neither has points.
+    """
     from scipy.fft import dct
 
     latitudes = lattice.latitudes
@@ -356,6 +376,8 @@ def _transfers(
         for start in range(0, pairs, BLOCK):
             i = slice(start, min(start + BLOCK, pairs))
             j = slice(i.start + offset, i.stop + offset)
+            if not (has_points[i].any() or has_points[j].any()):
+                continue
             cosines = np.cos(latitudes[i]) * np.cos(latitudes[j])
             limit = (haversine_reach - haversine_lat) / cosines.min()
             near = min(int(np.searchsorted(haversine_lon, limit)) + 2, half + 1)

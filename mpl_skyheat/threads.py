@@ -8,8 +8,19 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    # Takes pairs of numbers to pairs.
+    Function = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+
+# Fewer places than these are not worth a second thread.
+ALONE = 4000
 
 VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -65,3 +76,23 @@ class Team:
             wait(running)
         for result in running:
             result.result()
+
+
+def shared(functions: Sequence[Function], team: Team) -> Function:
+    """Return one function for equal ones, of which each thread of a team has its own."""
+
+    def of_all(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        a, b = np.broadcast_arrays(a, b)
+        if team.size == 1 or a.size < 2 * ALONE:
+            return functions[0](a, b)
+        u, v = np.empty(a.shape), np.empty(a.shape)
+        flat = a.ravel(), b.ravel()
+
+        def work(thread: int, part: slice) -> None:
+            u.ravel()[part], v.ravel()[part] = functions[thread](flat[0][part], flat[1][part])
+
+        size = max(-(-a.size // team.size), ALONE)
+        team.share((slice(i, i + size) for i in range(0, a.size, size)), work)
+        return u, v
+
+    return of_all

@@ -25,7 +25,7 @@ from mpl_skyheat.compiling import run
 from mpl_skyheat.grid import to_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -89,9 +89,6 @@ LATTICE, FINE_LATTICE = 65, 257
 # Tiles that a thread fits at a time.
 TOGETHER = 32
 
-# Fewer places than these are not worth a second thread.
-ALONE = 4000
-
 # No more tiles are made once so many have been, of which fewer than this fraction could be.
 ENOUGH, FEW = 2000, 0.1
 
@@ -104,13 +101,11 @@ class SkyTiles:
     them in a degree. ``boxes`` has, for each node, longitude and latitude of its centre and the
     factors that turn offsets from it into −1 … 1; ``child`` the first of its four parts, or what it
     is; ``coefficients`` its polynomials for x and y, their drafts, and the margin of these.
-
-    ``to_pixels`` are the same function, once for each thread of a team that shares it.
     """
 
     def __init__(
         self,
-        to_pixels: Sequence[ToPixels],
+        to_pixels: ToPixels,
         shape: tuple[int, int],
         footprint: Footprint,
         team: Team,
@@ -221,15 +216,8 @@ class SkyTiles:
         """Return x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
         lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
         lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
-        x, y = np.empty(lon.shape), np.empty(lon.shape)
-
-        def evaluate(thread: int, part: slice) -> None:
-            xy = self._to_pixels[thread](lon.ravel()[part], lat.ravel()[part])
-            x.ravel()[part], y.ravel()[part] = xy
-
-        size = max(-(-lon.size // self._team.size), ALONE)
-        self._team.share((slice(i, i + size) for i in range(0, lon.size, size)), evaluate)
-        return x, y
+        x, y = self._to_pixels(lon.ravel(), lat.ravel())
+        return x.reshape(lon.shape), y.reshape(lon.shape)
 
 
 def _alike(pairs: NDArray[np.complex128]) -> list[tuple[complex, IntArray]]:

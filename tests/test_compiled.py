@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -362,7 +363,7 @@ def test_a_tile_with_an_unknown_value_or_a_leap_has_no_polynomial(call, axis, va
         done.append(len(lon))
         return xy
 
-    made = tiles.SkyTiles([to_pixels], (90, 180), FLAT, threads.Team(1))
+    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, threads.Team(1))
     middle = np.hypot(made.boxes[:, 0] - 90, made.boxes[:, 1] - 20).argmin()
     assert made._fitted(made.boxes[[middle]])[0] == (tiles.LEAF if call is None else tiles.TORN)
     assert done == calls
@@ -623,7 +624,7 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
     def noise(lon, lat):
         return rng.uniform(0, 10, lon.shape), rng.uniform(0, 10, lat.shape)
 
-    made = tiles.SkyTiles([noise], (10, 10), FLAT, threads.Team(1))
+    made = tiles.SkyTiles(noise, (10, 10), FLAT, threads.Team(1))
     made.make(np.full(len(made.child), 10**6))
     assert not (made.child == tiles.LEAF).any()
     # It gives up soon.
@@ -800,10 +801,32 @@ def test_a_team_whose_threads_cannot_start_does_nothing_behind_ones_back(monkeyp
 
 
 def test_more_threads_than_there_are_tiles_for():
-    made = tiles.SkyTiles([lambda lon, lat: (lon, lat)] * 24, (90, 180), FLAT, threads.Team(24))
+    team = threads.Team(24)
+    to_pixels = threads.shared([lambda lon, lat: (lon, lat)] * 24, team)
+    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, team)
     for count in (1, 19, 22, 60, 200):
         kind, coefficients = made._fitted(made.boxes[:count])
         assert len(kind) == len(coefficients) == count
+
+
+def test_threads_share_the_places_of_a_function_each_with_one_of_its_own():
+    team, used = threads.Team(3), [0, 0, 0]
+
+    def swapped(number, a, b):
+        used[number] += a.size
+        return 2 * b, a
+
+    functions = [partial(swapped, number) for number in range(3)]
+    function = threads.shared(functions, team)
+    a, b = np.arange(30_000.0).reshape(100, 300), np.linspace(0, 1, 300)
+    u, v = function(a, b)
+    np.testing.assert_array_equal(u, 2 * np.broadcast_to(b, a.shape))
+    np.testing.assert_array_equal(v, a)
+    assert sum(used) == a.size
+    # A few are not worth it.
+    used[:] = 0, 0, 0
+    np.testing.assert_array_equal(function(a[0], b), [2 * b, a[0]])
+    assert used == [300, 0, 0]
 
 
 def test_every_thread_has_a_wcs_of_its_own():
