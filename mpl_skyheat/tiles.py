@@ -216,6 +216,8 @@ class SkyTiles:
         """Return x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
         lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
         lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
+        if not lon.size:
+            return lon, lat
         x, y = self._to_pixels(lon.ravel(), lat.ravel())
         return x.reshape(lon.shape), y.reshape(lon.shape)
 
