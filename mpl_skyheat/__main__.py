@@ -21,7 +21,7 @@ from mpl_skyheat.subplots import (
     ALL_SKY_SIZE,
     FIELD_SIZE,
     add_sky_axes,
-    is_ellipse,
+    has_outline,
     position_of_text,
 )
 from mpl_skyheat.views import all_sky_wcs, field_wcs
@@ -217,8 +217,8 @@ def _picture(options: argparse.Namespace) -> Figure:
         projection=options.projection,
     )
     wcs = region.wcs(map_frame)
-    if is_ellipse(wcs):
-        # An ellipse has its labels where a layout engine would take long to find room for them.
+    if has_outline(wcs) and not wcs.wcs.ctype[0].endswith("HPX"):
+        # A bent outline has its labels where a layout engine would take long to find room for them.
         figure, place = Figure(ALL_SKY_SIZE), ELLIPSE
     else:
         size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from astropy import units as u
@@ -15,11 +16,11 @@ from matplotlib.patheffects import withStroke
 from mpl_skyheat.kernels import parse_width
 from mpl_skyheat.points import find_frame, read_catalogue
 from mpl_skyheat.regions import PROJECTIONS, find_region
-from mpl_skyheat.views import ELLIPTICAL
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
     from astropy.visualization.wcsaxes import WCSAxes
+    from astropy.visualization.wcsaxes.frame import BaseFrame
     from astropy.wcs import WCS
 
     from mpl_skyheat.regions import Region
@@ -27,6 +28,27 @@ if TYPE_CHECKING:
 # Sizes (inches) of a new figure with a field and with the whole sky, and room for a colorbar.
 FIELD_SIZE = (6.4, 5.2)
 ALL_SKY_SIZE = (8, 5)
+
+# The outline of the whole sky around its middle, where it is no rectangle; None for an ellipse.
+_LAT = np.radians(np.linspace(-90, 90, 181))
+_RIGHT_HALF = np.column_stack([np.cos(_LAT), _LAT / _LAT[-1]])
+_TEETH = [(1, 0.5), (0.75, 1), (0.5, 0.5), (0.25, 1), (0, 0.5)]
+_TEETH += [(-0.25, 1), (-0.5, 0.5), (-0.75, 1), (-1, 0.5)]
+OUTLINES = {
+    "AIT": None,
+    "MOL": None,
+    "ZEA": None,
+    "ARC": None,
+    "SFL": np.concatenate([_RIGHT_HALF, -_RIGHT_HALF]),
+    "HPX": np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]]),
+}
+
+# Those whose rim is one point of the sky: no parallel goes to it.
+ZENITHAL = ("ZEA", "ARC")
+
+# How wide (deg) the whole sky is at least; and another map, at most.
+WHOLE = {"ZEA": 229.0, "ARC": 359.0}
+WHOLE_OTHER = 300.0
 
 AXIS_NAMES = {
     "RA--": ("RA", "Dec"),
@@ -195,9 +217,33 @@ def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
     return SkyCoord(" ".join(words), unit=unit, frame=frame)
 
 
-def is_ellipse(wcs: WCS) -> bool:
-    """Tell whether a WCS shows the whole sky as an ellipse."""
-    return wcs.wcs.ctype[0][-3:] in ELLIPTICAL and bool(_width(wcs) > 300 * u.deg)
+def has_outline(wcs: WCS) -> bool:
+    """Tell whether a WCS shows the whole sky, in a shape that is no rectangle."""
+    code = wcs.wcs.ctype[0][-3:]
+    return code in OUTLINES and bool(_width(wcs) > WHOLE.get(code, WHOLE_OTHER) * u.deg)
+
+
+@cache
+def _frame_class(code: str) -> type[BaseFrame]:
+    """Return a frame around the whole sky, with its horizontal and its vertical middle."""
+    from astropy.visualization.wcsaxes.frame import EllipticalFrame
+
+    outline = OUTLINES[code]
+    if outline is None:
+        return cast("type[BaseFrame]", EllipticalFrame)
+    # Ticks are found from point to point.
+    corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
+    dense = np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
+
+    class OutlineFrame(EllipticalFrame):  # type: ignore[misc]
+        """The same, with an outline of its own."""
+
+        def update_spines(self) -> None:
+            super().update_spines()
+            view = np.array([self.parent_axes.get_xlim(), self.parent_axes.get_ylim()])
+            self["c"].data = view.mean(axis=1) + 0.5 * np.diff(view, axis=1).ravel() * dense
+
+    return OutlineFrame
 
 
 def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
@@ -205,11 +251,10 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
 
     ``position`` is one of `~matplotlib.figure.Figure.add_subplot`, or left, bottom, width, height.
     """
-    from astropy.visualization.wcsaxes.frame import EllipticalFrame
-
     options: dict[str, Any] = {"projection": wcs}
-    if is_ellipse(wcs):
-        options["frame_class"] = EllipticalFrame
+    code = wcs.wcs.ctype[0][-3:]
+    if has_outline(wcs):
+        options["frame_class"] = _frame_class(code)
     if isinstance(position, tuple) and len(position) == 4:
         ax: Any = figure.add_axes(position, **options)
     elif isinstance(position, tuple):
@@ -217,8 +262,8 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     else:
         ax = figure.add_subplot(position, **options)
     ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
-    if is_ellipse(wcs):
-        _label_inside(ax)
+    if has_outline(wcs):
+        _label_inside(ax, code)
     else:
         _label_sides(ax, AXIS_NAMES[wcs.wcs.ctype[0][:4]])
     return ax
@@ -233,18 +278,24 @@ def _label_sides(ax: Any, names: tuple[str, str]) -> None:
         helper.set_ticklabel(exclude_overlapping=True)  # 0h and 24h on an all-sky map
 
 
-def _label_inside(ax: Any) -> None:
+def _label_inside(ax: Any, code: str) -> None:
     """Take a graticule of 60° by 30°, with its longitudes along the equator."""
     for helper, spacing in zip(ax.coords, (60, 30), strict=True):
         helper.set_axislabel("")
         helper.set_ticks(spacing=spacing * u.deg)
-    ax.coords[0].set_ticks_visible(False)
-    ax.coords[0].set_ticklabel(
-        color="white",
-        size="small",
-        exclude_overlapping=True,
-        path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
-    )
+    ax.coords[1].set_ticks_position("c")
+    ax.coords[1].set_ticklabel_position("c")
+    ax.coords[1].set_ticklabel(exclude_overlapping=True)  # in the notches of a HPX
+    inside = ax.coords if code in ZENITHAL else [ax.coords[0]]
+    for helper, spine in zip(inside, "hv", strict=False):
+        helper.set_ticks_visible(False)
+        helper.set_ticklabel_position(spine)
+        helper.set_ticklabel(
+            color="white",
+            size="small",
+            exclude_overlapping=True,
+            path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
+        )
 
 
 def _width(wcs: WCS) -> u.Quantity:

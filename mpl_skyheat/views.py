@@ -12,9 +12,6 @@ from astropy.wcs import WCS
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
-# Projections whose whole sky fills an ellipse.
-ELLIPTICAL = ("AIT", "MOL")
-
 # How far (deg) a map of the whole sky goes: a hair inside the edges, where a projection may not be
 # defined, and to less than one of 10⁷ sources.
 LON, LAT = 179.99999, 89.99999

@@ -58,13 +58,52 @@ def test_a_field_fits_its_points(place):
     assert heat.sky_map.meta["inside"] == 500
 
 
-@pytest.mark.parametrize("code", ["AIT", "MOL", "CAR", "HPX"])
+@pytest.mark.parametrize("code", ["AIT", "MOL", "CAR", "HPX", "SFL", "ZEA", "ARC"])
 def test_a_catalogue_that_is_everywhere_is_shown_all_sky(code):
     ax = subplot(*sky(), projection=code.lower())
     assert ax.wcs.wcs.ctype[0] == f"RA---{code}"
-    assert (ax.coords.frame.__class__ is EllipticalFrame) == (code in ("AIT", "MOL"))
     area = sky_map(*sky(), wcs=ax.wcs).solid_angle.sum()
     assert area.to_value(u.sr) == pytest.approx(4 * np.pi, rel=2e-3)
+
+
+@pytest.mark.parametrize("code", ["AIT", "MOL", "HPX", "SFL", "ZEA", "ARC"])
+def test_the_frame_of_the_whole_sky_is_its_outline(code):
+    ax = subplot(*sky(), projection=code, map_frame="galactic", center=(40, 0))
+    assert isinstance(ax.coords.frame, EllipticalFrame)
+    ax.sky_heatmap(*sky(), bins=10)
+    ax.coords.frame.update_spines()
+    middle = np.array([np.mean(ax.get_xlim()), np.mean(ax.get_ylim())])
+    outline = ax.coords.frame["c"].data - middle
+    if code == "HPX":  # up and down its teeth, not along its sides
+        outline = outline[np.abs(outline[:, 0]) < 0.999 * outline[:, 0].max()]
+    for scale, is_sky in ((0.99, True), (1.01, False)):
+        places = middle + outline * ((1, scale) if code == "HPX" else scale)
+        x, y = ax.wcs.world_to_pixel_values(*ax.wcs.pixel_to_world_values(*places.T))
+        back = np.hypot(*(np.array([x, y]).T - places).T) < 1e-3
+        assert (back == is_sky).mean() > 0.97  # but at the tips
+
+
+@pytest.mark.parametrize("code", ["AIT", "MOL", "HPX", "SFL", "ZEA", "ARC"])
+def test_the_whole_sky_has_its_longitudes_along_the_equator(code):
+    ax = subplot(*sky(), projection=code)
+    ax.sky_heatmap(*sky(), bins=10)
+    ax.figure.canvas.draw()
+    pixels = np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3]
+    is_white = (pixels > 180).all(axis=-1)
+    box = ax.get_window_extent()
+    middle_x, middle_y = int(box.x0 + box.width / 2), int(box.y0 + box.height / 2)
+    half = int(0.4 * box.width)
+    below = is_white[middle_y - 20 : middle_y - 1, middle_x - half : middle_x + half]
+    assert below.sum() > 50
+    # The rim of zenithal maps is one point: parallels have labels where they cross the middle.
+    upper = is_white[middle_y + 5 : middle_y + int(0.2 * box.height), middle_x - 30 : middle_x + 30]
+    assert (upper.sum() > 20) == (code in ("ZEA", "ARC"))
+
+
+@pytest.mark.parametrize("code", ["AIT", "MOL", "HPX", "SFL", "ZEA", "ARC"])
+def test_a_part_of_the_sky_has_a_rectangular_frame(code):
+    ax = subplot(center=(40, 10), radius="20 deg", projection=code)
+    assert not isinstance(ax.coords.frame, EllipticalFrame)
 
 
 @pytest.mark.parametrize(
