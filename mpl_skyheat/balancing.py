@@ -8,6 +8,7 @@ import numpy as np
 
 from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.rings import Lattice, PointSpread, SmoothSphere
+from mpl_skyheat.skypixels import LEEWAY, WIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,18 +21,16 @@ if TYPE_CHECKING:
     # The lowest and the highest, both in the north and in the south (rad).
     Latitudes = tuple[float, float]
 
-# Bins are scaled by less than 1 %, if the values of a source then add up to what it is but for so
-# much: what the pixels show is then right to 1 % whatever the sources.
-LEEWAY, LOSS = (0.9902, 1.0098), 8e-4
-
-# That must do for kernels of fewer pixels (σ).
-NARROW = 1.9
+# Bins are scaled within `LEEWAY`, by less than 1 %, if the values of a source then add up to what
+# it is but for so much: what pixels show is then right to 1 % whatever the sources. And that must
+# do for narrow kernels, and maps with a hole.
+LOSS = 8e-4
 
 # Else factors of bins and pixels are found in at most so many rounds, until a uniform sky is flat
-# to so much. Values are right to 1 % where they are of many sources.
+# to so much. Values are then right to about 1 % for many sources that are spread over the kernel.
 ROUNDS, FLAT = 12, 0.008
 
-# No factor is beyond these limits: what no pixel shows cannot be made up for.
+# No factor is beyond these limits: what hardly any pixel shows is not made up for.
 LIMITS = 0.5, 2.0
 
 
@@ -58,7 +57,8 @@ def balanced(
     of_bins = 1 / np.clip(shown, *LEEWAY)
     lossy = (np.abs(_at_centres(of_bins * shown - 1)) > LOSS).any(axis=1)
     of_pixels = np.ones(pixels.count)
-    if not lossy.any() or kernel.spread < NARROW * pixels.side_at_centre:
+    is_narrow = kernel.spread < WIDE * pixels.side_at_centre
+    if not lossy.any() or is_narrow or not pixels.have_no_hole(kernel):
         return Factors(of_bins, of_pixels)
     lat = np.abs(lattice.latitudes[lossy])
     latitudes = sums.grown((float(lat.min()), float(lat.max())))
@@ -70,6 +70,8 @@ def balanced(
             break
         of_pixels[at] = 1 / np.clip(flat, *LIMITS)
         shown = sums.shown(latitudes, of_pixels)
+    else:
+        of_bins[rings] = 1 / np.clip(shown[rings], *LIMITS)
     return Factors(of_bins, of_pixels)
 
 
@@ -113,10 +115,9 @@ class _Sums:
 
     def uniform_sky(self, of_bins: FloatArray, latitudes: Latitudes) -> SmoothSphere:
         """Return the map of bins of the same density, times factors, between latitudes."""
-        lattice = self._lattice
-        area = np.cos(lattice.latitudes) * lattice.lat_step * lattice.lon_step
-        area = np.where(lattice.between(*latitudes), area, 0.0)
-        return self._smooth(area[:, np.newaxis] * of_bins)
+        rings = self._lattice.uniform(self._kernel.spline_order)
+        rings[~self._lattice.between(*latitudes)] = 0.0
+        return self._smooth(rings[:, np.newaxis] * of_bins)
 
     def _smooth(self, bins: FloatArray) -> SmoothSphere:
         return SmoothSphere(self._lattice, bins, self._kernel, self._team)

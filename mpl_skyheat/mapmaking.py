@@ -155,14 +155,13 @@ def make_map(
     margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
-    many = plane.in_threads(team)
-    area = _areas(many, wide)
+    area = _areas(plane, wide)
     sphere = None
     if choice.geometry == "sphere" and catalogue.frame is not None:
         from mpl_skyheat.sphere import SphereSum
 
         terms = kernels.angular_terms
-        sphere = SphereSum(catalogue.frame, many, centre, wide, area, terms, team)
+        sphere = SphereSum(catalogue.frame, plane, centre, wide, area, terms, team)
     counts = tally.counts(wide, core, sphere)
     tally.warn_if_all_are_outside(centre)
     _add_slivers(area, counts)

@@ -7,7 +7,7 @@ view. The rest of the package sees planes only.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,6 @@ from astropy.wcs.wcsapi import (
 )
 
 from mpl_skyheat.grid import UNKNOWN, Axis, Projection, SkyGrid, View
-from mpl_skyheat.threads import Team, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,17 +80,6 @@ class Plane:
         if self.twin is None:
             return [self]
         return [self, *(self.twin() for _ in range(number - 1))]
-
-    def in_threads(self, team: Team) -> Plane:
-        """Return an equal plane, whose positions a team works out where they are many."""
-        planes = self.twins(team.size)
-        if len(planes) == 1:
-            return self
-        to_plane, to_sky = (
-            shared([getattr(plane, name) for plane in planes], team)
-            for name in ("to_plane", "to_sky")
-        )
-        return replace(self, to_plane=to_plane, to_sky=to_sky)
 
 
 def _same(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:

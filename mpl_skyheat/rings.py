@@ -37,8 +37,11 @@ PAD = 3
 # bins the spline prefilter forgets the edge, to 0.27¹⁰ ~ 2e-6.
 MARGIN = 10
 
-# The prefilter of splines reaches so many bins, to 0.27²⁰ ~ 4e-12.
+# What the prefilter of splines takes so many bins away is 0.27²⁰ ~ 4e-12 of what it was: `NOISE`.
 FAR = 20
+
+# Integrals over a bin are sums of so many parts.
+PARTS_OF_A_BIN = 8
 
 # Bins are never wider (rad): weights spread along a ring pull a point towards its pole.
 WIDEST_BIN = np.radians(1.5)
@@ -113,10 +116,23 @@ class Lattice:
         lat = np.abs(self.latitudes)
         return np.asarray((lat >= lowest) & (lat <= highest))
 
-    def centres(self) -> tuple[FloatArray, FloatArray]:
-        """Return longitude and latitude (rad) of all bins, ring by ring."""
-        lon = (np.arange(self.columns) - 0.5 * (self.columns - 1)) * self.lon_step
-        return np.tile(lon, self.rings), np.repeat(self.latitudes, self.columns)
+    def uniform(self, order: int) -> FloatArray:
+        """Return what a bin of each ring has of points of one per sr, spread over a whole lattice.
+
+        That is ∫ B(φ) cos φ dφ with the B-spline of the ring, which goes on beyond the pole.
+        """
+        count = PARTS_OF_A_BIN * self.rings
+        lat = np.asarray(np.pi * ((np.arange(count) + 0.5) / count - 0.5), float)
+        row, _ = self.position(np.zeros(1), lat)
+        first, weights = _spline_weights(row, order)
+        area = np.cos(lat) * (self.lat_step / PARTS_OF_A_BIN) * self.lon_step
+        total = np.zeros(self.rings)
+        for step, weight in enumerate(weights):
+            ring = first + step
+            ring = np.where(ring < 0, -1 - ring, ring)
+            ring = np.where(ring >= self.rings, 2 * self.rings - 1 - ring, ring)
+            np.add.at(total, ring, weight * area)
+        return total
 
     def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return row and column (0 at the centre of the first bin) of positions (rad)."""
@@ -215,6 +231,7 @@ class SmoothSphere:
         self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel, team: Team | None = None
     ) -> None:
         from scipy import fft
+        from scipy.ndimage import maximum_filter1d
 
         self._lattice, self._order, self._team = lattice, kernel.spline_order, team or Team(1)
         waves = fft.rfft(bins, axis=1)
@@ -223,9 +240,9 @@ class SmoothSphere:
             phase = 2 * np.pi * np.arange(waves.shape[1]) / lattice.columns
             waves *= (3 / (2 + np.cos(phase))) ** 2
         waves = self._prefiltered(waves)
-        # (So far from points, the filter is below rounding errors.)
-        has_points = np.convolve(bins.any(axis=1), np.ones(2 * FAR + 1), "same") > 0
-        waves[~has_points] = 0.0
+        # (Rings so far from points have nothing that would not be set to zero.)
+        has_points = bins.any(axis=1).astype(float)
+        waves[maximum_filter1d(has_points, 2 * FAR + 1, mode="constant") == 0] = 0.0
         waves = self._prefiltered(_convolve_rings(lattice, waves, kernel, self._team))
         smooth = fft.irfft(waves, lattice.columns, axis=1)
         self._noise = NOISE * float(np.abs(smooth).max())

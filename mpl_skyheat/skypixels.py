@@ -10,6 +10,7 @@ import numpy as np
 from mpl_skyheat.areas import slopes, whole_pixels
 from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.fractions import SPLIT
+from mpl_skyheat.grid import to_vectors
 from mpl_skyheat.kernels import NARROW
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.projection import turned
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 # The pixels of a map of the whole sky add up to it but for this fraction.
 WHOLE = 1e-3
 
+# One that has no hole but for so much, or for this part of the square of a kernel's core: pixels at
+# its edge add up to that little less.
+CLOSED, CLOSED_TO_KERNEL = 3e-5, 0.02
+
 # A kernel with a core of so many pixels is smooth over a pixel: its value somewhere in it will do.
 WIDE = 1.9
 
@@ -46,15 +51,16 @@ FINE, FINE_AT_CUTS, FINE_AT_NOTCHES = 3.9, 4.3, 7.5
 # pixels: those of pseudocylindrical maps do so 5 times, and that of HPX 7 times.
 RAGGED = 6
 
-# Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
-LEEWAY = 0.9902, 1.0098
-
 # And unless pixels are so many times as long as the core, from corner to corner, and of many a
 # length, so that the errors of sums over them do not cancel.
 LONG = 0.65
 
-# Pixels are about as long as one in so many along each side, but at the edge of the sky.
-EVERY = 8
+# Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
+LEEWAY = 0.9902, 1.0098
+
+# Pixels are about as long as one in so many along each side, but at the edge of the sky. There they
+# may be so many times as long as the next ones are far away.
+EVERY, AT_EDGE = 8, 1.5
 
 
 class SkyPixels:
@@ -79,7 +85,8 @@ class SkyPixels:
         )
         # Of a pixel (rad).
         self.side_at_centre = float(np.sqrt(area[row, column][0]))
-        self._is_whole_sky = abs(float(area.sum()) / (4 * np.pi) - 1) < WHOLE
+        self._missing = 1 - float(area.sum()) / (4 * np.pi)
+        self._is_whole_sky = abs(self._missing) < WHOLE
         self._area = area
         # Along straight sides; those of equal-area projections are bent.
         self._has_cuts = False
@@ -149,7 +156,8 @@ class SkyPixels:
         From how far away on the sphere those beside them are; that is their latitude.
         """
         on_sky = self._area > 0
-        chosen = on_sky & ~inner_pixels(on_sky)
+        is_edge = on_sky & ~inner_pixels(on_sky)
+        chosen = is_edge.copy()
         chosen[::EVERY, ::EVERY] = on_sky[::EVERY, ::EVERY]
         rows, columns = marked(chosen)
         lon, lat = images[:, rows, columns]
@@ -163,7 +171,19 @@ class SkyPixels:
             haversine = np.sin(0.5 * (other_lat - lat)) ** 2
             haversine += np.cos(lat) * np.cos(other_lat) * np.sin(0.5 * (other_lon - lon)) ** 2
             squares[across] = np.fmax(squares[across], np.where(on_sky[beside], 4 * haversine, 0))
-        return np.sqrt(squares.sum(axis=0)), lat
+        lengths = np.sqrt(squares.sum(axis=0)) * np.where(is_edge[rows, columns], AT_EDGE, 1.0)
+        lost_lengths, lost_lat = self._lengths_of_lost()
+        return np.append(lengths, lost_lengths), np.append(lat, lost_lat)
+
+    def _lengths_of_lost(self) -> tuple[FloatArray, FloatArray]:
+        """Return how long the shown part of pixels is whose centres are off the sky, and where."""
+        if not self._lost.any():
+            return np.zeros(0), np.zeros(0)
+        rows = [self._split_lost[row][2] for row in (0, SPLIT // 2, SPLIT - 1)]
+        lon, lat = (np.concatenate([row[i] for row in rows]) for i in (0, 1))
+        vectors = to_vectors(np.degrees(lon), np.degrees(lat))
+        size = np.fmax.reduce(vectors) - np.fmin.reduce(vectors)
+        return np.nan_to_num(np.linalg.norm(size, axis=-1)), np.fmax.reduce(lat)
 
     def between(self, lowest: float, highest: float) -> NDArray[np.intp]:
         """Return the pixels between two latitudes, in the north and in the south."""
@@ -194,8 +214,12 @@ class SkyPixels:
         if not self._plane.is_equal_area:
             return 0.0, 0.5 * np.pi
         lat = np.abs(self._their_lat[is_long])
-        around = EVERY * self._side
+        around = max(EVERY * self._side, float(self._lengths[is_long].max()))
         return float(lat.min()) - around, float(lat.max()) + around
+
+    def have_no_hole(self, kernel: RadialKernel) -> bool:
+        """Tell whether all sources are shown: what is of one in a hole must not be made up for."""
+        return self._missing < max(CLOSED, CLOSED_TO_KERNEL * kernel.core**2)
 
     @cached_property
     def _is_ragged(self) -> bool:
