@@ -10,7 +10,6 @@ import numpy as np
 from mpl_skyheat.areas import slopes, whole_pixels
 from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.fractions import SPLIT
-from mpl_skyheat.grid import to_vectors
 from mpl_skyheat.kernels import NARROW
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.projection import turned
@@ -172,18 +171,7 @@ class SkyPixels:
             haversine += np.cos(lat) * np.cos(other_lat) * np.sin(0.5 * (other_lon - lon)) ** 2
             squares[across] = np.fmax(squares[across], np.where(on_sky[beside], 4 * haversine, 0))
         lengths = np.sqrt(squares.sum(axis=0)) * np.where(is_edge[rows, columns], AT_EDGE, 1.0)
-        lost_lengths, lost_lat = self._lengths_of_lost()
-        return np.append(lengths, lost_lengths), np.append(lat, lost_lat)
-
-    def _lengths_of_lost(self) -> tuple[FloatArray, FloatArray]:
-        """Return how long the shown part of pixels is whose centres are off the sky, and where."""
-        if not self._lost.any():
-            return np.zeros(0), np.zeros(0)
-        rows = [self._split_lost[row][2] for row in (0, SPLIT // 2, SPLIT - 1)]
-        lon, lat = (np.concatenate([row[i] for row in rows]) for i in (0, 1))
-        vectors = to_vectors(np.degrees(lon), np.degrees(lat))
-        size = np.fmax.reduce(vectors) - np.fmin.reduce(vectors)
-        return np.nan_to_num(np.linalg.norm(size, axis=-1)), np.fmax.reduce(lat)
+        return lengths, lat
 
     def between(self, lowest: float, highest: float) -> NDArray[np.intp]:
         """Return the pixels between two latitudes, in the north and in the south."""

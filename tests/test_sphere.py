@@ -319,6 +319,14 @@ def test_a_source_has_its_flux_wherever_the_pixels_of_a_map_lie(code, pixel, shi
     assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
 
 
+def test_a_source_beside_a_straight_side_that_cuts_pixels_has_its_flux():
+    wcs = shifted("CAR", 0.849, (0, 0))
+    wcs.wcs.crpix, wcs.pixel_shape = [215.14046202, 109.31547367], (432, 220)
+    options = {"frame": "galactic", "bins": wcs.pixel_shape, "statistic": "count"}
+    skymap = sky_map([182.39], [-30.79], wcs=wcs, kernel=3.95 * 0.849 * u.deg, **options)
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=8e-4)
+
+
 @pytest.mark.parametrize("size", [1, 3, 8])
 def test_the_smallest_fields_are_smoothed_on_the_sphere_where_that_is_asked_for(size):
     wcs = field_wcs(SkyCoord(20, 60, unit="deg"), size / 200 * u.deg, 0.01 * u.deg, "TAN")
