@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -20,7 +20,6 @@ from mpl_skyheat.regions import PROJECTIONS, find_region
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
     from astropy.visualization.wcsaxes import WCSAxes
-    from astropy.visualization.wcsaxes.frame import BaseFrame
     from astropy.wcs import WCS
 
     from mpl_skyheat.regions import Region
@@ -46,7 +45,7 @@ OUTLINES = {
 # Those whose rim is one point of the sky: no parallel goes to it.
 ZENITHAL = ("ZEA", "ARC")
 
-# How wide (deg) the whole sky is at least; and another map, at most.
+# A map that is wider (deg) shows the whole sky.
 WHOLE = {"ZEA": 229.0, "ARC": 359.0}
 WHOLE_OTHER = 300.0
 
@@ -224,18 +223,18 @@ def has_outline(wcs: WCS) -> bool:
 
 
 @cache
-def _frame_class(code: str) -> type[BaseFrame]:
+def _frame_class(code: str) -> Any:
     """Return a frame around the whole sky, with its horizontal and its vertical middle."""
     from astropy.visualization.wcsaxes.frame import EllipticalFrame
 
     outline = OUTLINES[code]
     if outline is None:
-        return cast("type[BaseFrame]", EllipticalFrame)
+        return EllipticalFrame
     # Ticks are found from point to point.
     corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
     dense = np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
 
-    class OutlineFrame(EllipticalFrame):  # type: ignore[misc]
+    class OutlineFrame(EllipticalFrame):  # type: ignore[misc]  # (astropy has no types)
         """The same, with an outline of its own."""
 
         def update_spines(self) -> None:
