@@ -50,8 +50,8 @@ FINE, FINE_AT_CUTS, FINE_AT_NOTCHES = 3.9, 4.3, 7.5
 # pixels: those of pseudocylindrical maps do so 5 times, and that of HPX 7 times.
 RAGGED = 6
 
-# Nor are they right where pixels are so many times as long as the core, from corner to corner: their
-# lengths then differ, and the errors of sums over them do not cancel.
+# Nor are they right where pixels are so many times as long as the core, from corner to corner:
+# their lengths then differ, and the errors of sums over them do not cancel.
 LONG = 0.65
 
 # Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
