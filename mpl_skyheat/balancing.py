@@ -1,4 +1,4 @@
-"""Factors that make sums over the pixels of an all-sky map right, where these are few or long."""
+"""Factors that make sums over the pixels of a map right, where the sky ends or pixels are long."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mpl_skyheat.compiling import is_worth
-from mpl_skyheat.rings import Lattice, PointSpread, SmoothSphere
+from mpl_skyheat.rings import PointSpread, Smoothing, SmoothSphere
+from mpl_skyheat.skyedge import around, marked
 from mpl_skyheat.skypixels import LEEWAY, WIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mpl_skyheat.kernels import RadialKernel
     from mpl_skyheat.skypixels import SkyPixels
-    from mpl_skyheat.threads import Team
 
     FloatArray = NDArray[np.float64]
     # The lowest and the highest, both in the north and in the south (rad).
     Latitudes = tuple[float, float]
 
 # Bins are scaled within `LEEWAY`, by less than 1 %, if the values of a source then add up to what
-# it is but for so much: what pixels show is then right to 1 % whatever the sources. And that must
-# do for narrow kernels, and maps with a hole.
+# the map shows of it but for so much: what pixels show is then right to 1 % whatever the sources.
+# And that must do for narrow kernels, and where the map ends: at the limb of a SIN, say, most of
+# the solid angle of its longest pixels is beyond their centres, and what brings sums right there
+# takes from what is shown elsewhere.
 LOSS = 8e-4
 
 # Else factors of bins and pixels are found in at most so many rounds, until a uniform sky is flat
@@ -33,6 +34,13 @@ ROUNDS, FLAT = 12, 0.008
 # No factor is beyond these limits: what hardly any pixel shows is not made up for.
 LIMITS = 0.5, 2.0
 
+# Where the map shows less than the first part of a kernel, its edge cuts the sum anyway; more than
+# the second is all.
+ALL = 0.99, 0.999
+
+# Bins at the edge of what a map shows are cut in so many parts along each side.
+CUT = 8
+
 
 class Factors(NamedTuple):
     """What the bins of a lattice (rings × columns) are multiplied with, and the pixels' values."""
@@ -41,21 +49,17 @@ class Factors(NamedTuple):
     of_pixels: FloatArray
 
 
-def balanced(
-    pixels: SkyPixels, lattice: Lattice, kernel: RadialKernel, team: Team
-) -> Factors | None:
-    """Return factors with which every source adds up to what it is, and a uniform sky is flat.
+def balanced(pixels: SkyPixels, smoothing: Smoothing, latitudes: Latitudes) -> Factors:
+    """Return factors with which every source adds up to what the map shows of it.
 
-    As rows and columns of a matrix are made to have given sums (Sinkhorn & Knopp 1967, Pacific J.
-    Math. 21, 343). None if none are needed.
+    That is so between some latitudes. A uniform sky stays flat: as rows and columns of a matrix are
+    made to have given sums (Sinkhorn & Knopp 1967, Pacific J. Math. 21, 343).
     """
-    latitudes = pixels.uneven_latitudes(kernel)
-    if latitudes is None:
-        return None
-    sums = _Sums(pixels, lattice, kernel, team)
-    shown = sums.shown(sums.grown(latitudes))
-    of_bins = 1 / np.clip(shown, *LEEWAY)
-    lossy = (np.abs(_at_centres(of_bins * shown - 1)) > LOSS).any(axis=1)
+    lattice, kernel = smoothing.lattice, smoothing.kernel
+    sums = _Sums(pixels, smoothing)
+    shown, wanted = sums.shown(sums.grown(latitudes)), sums.wanted(sums.grown(latitudes))
+    of_bins = _ratio(wanted, shown)
+    lossy = (np.abs(_at_centres(of_bins * shown - wanted)) > LOSS).any(axis=1)
     of_pixels = np.ones(pixels.count)
     is_narrow = kernel.spread < WIDE * pixels.side_at_centre
     if not lossy.any() or is_narrow or not pixels.have_no_hole(kernel):
@@ -75,6 +79,13 @@ def balanced(
     return Factors(of_bins, of_pixels)
 
 
+def _ratio(wanted: FloatArray, shown: FloatArray) -> FloatArray:
+    """Return wanted / shown within `LEEWAY`; nearer to 1 where the map does not show all."""
+    part = np.clip((wanted - ALL[0]) / (ALL[1] - ALL[0]), 0, 1)
+    ratio = np.divide(wanted, shown, out=np.ones(shown.shape), where=part > 0)
+    return np.asarray(np.clip(ratio, *LEEWAY) ** part)
+
+
 def _at_centres(coefficients: FloatArray) -> FloatArray:
     """Return the values of cubic splines in the middles of bins, but for those at the edges."""
     rows = np.pad(coefficients, ((1, 1), (0, 0)), mode="edge")
@@ -86,10 +97,9 @@ def _at_centres(coefficients: FloatArray) -> FloatArray:
 class _Sums:
     """Sums over pixels and over bins, of the kernel between them."""
 
-    def __init__(
-        self, pixels: SkyPixels, lattice: Lattice, kernel: RadialKernel, team: Team
-    ) -> None:
-        self._pixels, self._lattice, self._kernel, self._team = pixels, lattice, kernel, team
+    def __init__(self, pixels: SkyPixels, smoothing: Smoothing) -> None:
+        self._pixels, self._smooth = pixels, smoothing
+        self._lattice, self._kernel = smoothing.lattice, smoothing.kernel
 
     def grown(self, latitudes: Latitudes) -> Latitudes:
         """Return the latitudes within the kernel's reach of others."""
@@ -107,17 +117,38 @@ class _Sums:
         for lon, lat, area in self._pixels.places_and_areas(*self.grown(latitudes), of_pixels):
             if is_worth(len(lon)):
                 turn, place = np.eye(3), (np.degrees(lon), np.degrees(lat))
-                spread.add_turned(*place, area, turn, self._team)
+                spread.add_turned(*place, area, turn, self._smooth.team)
             else:
                 spread.add(lon, lat, area)
         shown = self._smooth(spread.bins).coefficients
         return np.where(lattice.between(*latitudes)[:, np.newaxis], shown, 1.0)
+
+    def wanted(self, latitudes: Latitudes) -> FloatArray:
+        """Return what they should add up to: the part of the kernel that is on the map.
+
+        That is what smoothing gives of a uniform sky where the map shows it.
+        """
+        lattice = self._lattice
+        if self._pixels.have_no_hole(self._kernel):
+            return np.ones((lattice.rings, lattice.columns))
+        return self.uniform_sky(self._parts_shown(), self.grown(latitudes)).coefficients
+
+    def _parts_shown(self) -> FloatArray:
+        """Return the parts of the bins that the map shows."""
+        pixels, lattice = self._pixels, self._lattice
+        is_shown = pixels.show(*lattice.places(*np.indices((lattice.rings, lattice.columns))))
+        near = around(is_shown, mode="wrap")
+        rows, columns = marked(np.any(near, axis=0) & ~np.all(near, axis=0))
+        offsets = (np.arange(CUT) + 0.5) / CUT - 0.5
+        up, across = (v.reshape(-1, 1) for v in np.meshgrid(offsets, offsets))
+        parts = is_shown.astype(float)
+        parts[rows, columns] = pixels.show(*lattice.places(rows + up, columns + across)).mean(
+            axis=0
+        )
+        return parts
 
     def uniform_sky(self, of_bins: FloatArray, latitudes: Latitudes) -> SmoothSphere:
         """Return the map of bins of the same density, times factors, between latitudes."""
         rings = self._lattice.uniform(self._kernel.spline_order)
         rings[~self._lattice.between(*latitudes)] = 0.0
         return self._smooth(rings[:, np.newaxis] * of_bins)
-
-    def _smooth(self, bins: FloatArray) -> SmoothSphere:
-        return SmoothSphere(self._lattice, bins, self._kernel, self._team)

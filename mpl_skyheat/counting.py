@@ -15,7 +15,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.compiling import is_worth, run
-from mpl_skyheat.grid import View, local_areas
+from mpl_skyheat.grid import Projection, View, local_areas
+from mpl_skyheat.mollweide import quick_mollweide
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project, turned
 from mpl_skyheat.threads import Team, shared, thread_count
@@ -220,12 +221,13 @@ class CompiledRoute:
         # In the order of rows that compiled code is compiled for, there and back.
         there = None if rotation is None else np.ascontiguousarray(rotation)
 
-        def to_pixels(plane: Plane, lon: FloatArray, lat: FloatArray) -> Positions:
+        def to_pixels(to_plane: Projection, lon: FloatArray, lat: FloatArray) -> Positions:
             if there is None:
-                x, y = project(plane, frame, lon, lat)
+                lon, lat = change_frame(lon, lat, frame, own_frame)
             else:
                 lon, lat = (np.degrees(v) for v in turned(lon, lat, there, is_compiled=True))
-                x, y = plane.to_plane(np.where(lon < 0, lon + 360, lon), lat)
+                lon = np.where(lon < 0, lon + 360, lon)
+            x, y = to_plane(lon, lat)
             return grid.x.number(x), grid.y.number(y)
 
         def to_sky(x: FloatArray, y: FloatArray) -> Positions:
@@ -235,7 +237,8 @@ class CompiledRoute:
             lon, lat = turned(lon, lat, np.ascontiguousarray(there.T), is_compiled=True)
             return np.degrees(lon), np.degrees(lat)
 
-        each = [partial(to_pixels, plane) for plane in self._planes]
+        quick = (quick_mollweide(plane.wcs) or plane.to_plane for plane in self._planes)
+        each = [partial(to_pixels, to_plane) for to_plane in quick]
         footprint = Footprint(to_sky, grid.shape)
         self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint, self._askers)
         self._others: list[NDArray[np.int64]] = []

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 # large maps, where the edge is that much straighter within a pixel.
 SPLIT = 8
 
-# The edge is found on the side of a cell by so many bisections.
-EDGE_STEPS = 7
+# The edge is found on the side of a cell by so many bisections: to 1/128 of it, on either side.
+EDGE_STEPS = 6
 
 # The shape of pixels is that at so many places a side.
 SOME = 8

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from mpl_skyheat.threads import product
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,10 +43,6 @@ REACH = 0.1
 
 # Places on the border of a pixel are a hair inside, on its own side of what tears the sky.
 HAIR = 1e-6
-
-# BLAS libraries share products of matrices with more terms than this among threads of their own,
-# which then keep ours from the cores for some time.
-PRODUCT = 2**17
 
 # Blocks that are evaluated together.
 TOGETHER = 32
@@ -231,9 +229,8 @@ def _evaluated(grid: SkyGrid, block: NDArray[np.intp], terms: FloatArray) -> Flo
         first, last = _range(axis, start, stop)
         vanders.append(_vander(int(stop - start), float(first - start), float(last - start)))
     rows = vanders[0] @ terms
-    size = max(PRODUCT // (DEGREE + 1) // len(vanders[1]), 1)
-    parts = (rows[:, i : i + size] @ vanders[1].T for i in range(0, rows.shape[1], size))
-    return np.concatenate(list(parts), axis=1)
+    values = product(rows.reshape(-1, DEGREE + 1), np.ascontiguousarray(vanders[1].T))
+    return values.reshape(*rows.shape[:2], -1)
 
 
 @lru_cache(maxsize=64)

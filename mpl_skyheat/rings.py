@@ -13,16 +13,18 @@ Nothing here knows of frames: the lattice has its own poles, and the map's centr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.compiling import is_worth, run
-from mpl_skyheat.threads import Team
+from mpl_skyheat.threads import Team, product
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -52,11 +54,19 @@ NOISE = 1e-10
 # Points are shared among sums of so many parts, which do not depend on the number of threads.
 PARTS = 4
 
+# The pole of the recursions that give a cubic spline's coefficients.
+POLE = np.sqrt(3) - 2
+
+# Functions of up to so many values are transformed by a matrix: then that is faster than an FFT.
+MANY = 60
+
 # Values that a thread reads off at a time.
 READ = 2**16
 
 # Rings for which kernel values are found together: not all, as the kernel reaches the farther along
-# a ring, the nearer that is to a pole; and not so few that threads wait for the interpreter.
+# a ring, the nearer that is to a pole, where they are fewer; nor so few that threads wait for the
+# interpreter.
+FIRST_BLOCK = 12
 BLOCK = 96
 
 
@@ -122,7 +132,8 @@ class Lattice:
         That is ∫ B(φ) cos φ dφ with the B-spline of the ring, which goes on beyond the pole.
         """
         count = PARTS_OF_A_BIN * self.rings
-        lat = np.asarray(np.pi * ((np.arange(count) + 0.5) / count - 0.5), float)
+        height = self.rings * self.lat_step
+        lat = np.asarray(height * ((np.arange(count) + 0.5) / count - 0.5), float)
         row, _ = self.position(np.zeros(1), lat)
         first, weights = _spline_weights(row, order)
         area = np.cos(lat) * (self.lat_step / PARTS_OF_A_BIN) * self.lon_step
@@ -133,6 +144,11 @@ class Lattice:
             ring = np.where(ring >= self.rings, 2 * self.rings - 1 - ring, ring)
             np.add.at(total, ring, weight * area)
         return total
+
+    def places(self, row: NDArray[Any], column: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+        """Return the positions (rad) that have rows and columns."""
+        lon = (column - 0.5 * (self.columns - 1)) * self.lon_step
+        return lon, (row - 0.5 * (self.rings - 1)) * self.lat_step
 
     def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return row and column (0 at the centre of the first bin) of positions (rad)."""
@@ -224,27 +240,104 @@ def _spline_weights(position: FloatArray, order: int) -> tuple[NDArray[np.intp],
     ]
 
 
-class SmoothSphere:
-    """The sum of a kernel over spread points, per steradian, anywhere on a lattice."""
+class Smoothing:
+    """Smooths what bins of a lattice hold with a kernel."""
 
     def __init__(
-        self, lattice: Lattice, bins: FloatArray, kernel: RadialKernel, team: Team | None = None
+        self,
+        lattice: Lattice,
+        kernel: RadialKernel,
+        team: Team | None = None,
+        *,
+        keeps: bool = False,
     ) -> None:
+        """Make it ready; with ``keeps``, it holds what takes time for the next map."""
+        self.lattice, self.kernel, self.team = lattice, kernel, team or Team(1)
+        self._kept: dict[tuple[int, int], FloatArray] | None = {} if keeps else None
+
+    def __call__(self, bins: FloatArray) -> SmoothSphere:
+        """Return the sum of the kernel over points that are spread over bins."""
         from scipy import fft
         from scipy.ndimage import maximum_filter1d
 
-        self._lattice, self._order, self._team = lattice, kernel.spline_order, team or Team(1)
-        waves = fft.rfft(bins, axis=1)
-        if self._order == 3:
+        lattice, order = self.lattice, self.kernel.spline_order
+        transforms = np.asarray(fft.rfft(bins, axis=1))
+        # Of shape (rings, 2, orders): arithmetic with real numbers is faster.
+        waves = np.stack([transforms.real, transforms.imag], axis=1)
+        number = np.arange(waves.shape[2])
+        turn = np.where(number % 2, -1.0, 1.0)
+        if order == 3:
             # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
-            phase = 2 * np.pi * np.arange(waves.shape[1]) / lattice.columns
-            waves *= (3 / (2 + np.cos(phase))) ** 2
-        waves = self._prefiltered(waves)
+            waves *= (3 / (2 + np.cos(2 * np.pi * number / lattice.columns))) ** 2
+            _prefilter(waves, turn)
         # (Rings so far from points have nothing that would not be set to zero.)
         has_points = bins.any(axis=1).astype(float)
         waves[maximum_filter1d(has_points, 2 * FAR + 1, mode="constant") == 0] = 0.0
-        waves = self._prefiltered(_convolve_rings(lattice, waves, kernel, self._team))
-        smooth = fft.irfft(waves, lattice.columns, axis=1)
+        waves = self._convolved(waves)
+        if order == 3:
+            _prefilter(waves, turn)
+        transforms.real, transforms.imag = waves[:, 0], waves[:, 1]
+        smooth = np.asarray(fft.irfft(transforms, lattice.columns, axis=1))
+        return SmoothSphere(lattice, smooth, order, self.team)
+
+    def _convolved(self, waves: FloatArray) -> FloatArray:
+        """Return Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
+
+        K̂ₘ is real, depends on the two latitudes only, is symmetric in them, and the same in both
+        hemispheres.
+        """
+        lattice, kernel = self.lattice, self.kernel
+        farthest = min(int(_reach(lattice, kernel) / lattice.lat_step) + 1, lattice.rings - 1)
+        offsets = range(farthest + 1)
+        # Two sums, however many threads there are: the result does not depend on that.
+        sums = np.zeros((2, *waves.shape))
+        has_points = np.asarray(waves.any(axis=(1, 2)))
+        has_points |= has_points[::-1]
+
+        def work(_: int, half: int) -> None:
+            add = _RingSum(waves, sums[half])
+            for offset in offsets[half::2]:
+                for i in _blocks(lattice, offset, has_points):
+                    add(i, offset, self._transfer(i, offset))
+
+        self.team.share(range(2), work)
+        return np.asarray(sums[0] + sums[1])
+
+    def _transfer(self, i: slice, offset: int) -> FloatArray:
+        """Return K̂ₘ(φᵢ, φᵢ₊ₒ) for rings i and an offset o."""
+        at = i.start, offset
+        if self._kept is not None and at in self._kept:
+            return self._kept[at]
+        transfer = _transfer(self.lattice, self.kernel, i, offset)
+        if self._kept is not None:
+            self._kept[at] = transfer
+        return transfer
+
+
+def _prefilter(waves: FloatArray, turn: FloatArray) -> None:
+    """Turn samples along the meridians into the coefficients of a cubic spline, in place.
+
+    By the two recursions of Unser (1999, IEEE Signal Process. Mag. 16(6), 22). Beyond a pole, the
+    meridian goes on half a turn away: sample −1 − k is sample k times ``turn``. (At the edges of a
+    lattice without poles, that has no effect on what is kept.)
+    """
+    waves *= 6.0
+    near = waves[:FAR]
+    waves[0] += turn * np.tensordot(POLE ** np.arange(1, len(near) + 1), near, axes=1)
+    part = np.empty(waves.shape[1:])
+    for i in range(1, len(waves)):
+        waves[i] += np.multiply(waves[i - 1], POLE, out=part)
+    waves[-1] *= -POLE / (1 - POLE * turn)
+    for i in range(len(waves) - 2, -1, -1):
+        np.subtract(waves[i + 1], waves[i], out=part)
+        np.multiply(part, POLE, out=waves[i])
+
+
+class SmoothSphere:
+    """A smooth density per steradian, anywhere on a lattice."""
+
+    def __init__(self, lattice: Lattice, smooth: FloatArray, order: int, team: Team) -> None:
+        self._lattice, self._order, self._team = lattice, order, team
         self._noise = NOISE * float(np.abs(smooth).max())
         self._coefficients = self._framed(smooth)
 
@@ -252,30 +345,6 @@ class SmoothSphere:
     def coefficients(self) -> FloatArray:
         """The coefficients (rings × columns) of the splines that the density is the sum of."""
         return self._coefficients[PAD:-PAD, PAD:-PAD]
-
-    def _prefiltered(self, waves: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Turn samples along the meridians into the coefficients of a spline."""
-        if self._order == 1:
-            return waves
-        turn = np.where(np.arange(waves.shape[1]) % 2, -1.0, 1.0)
-        filtered = np.empty_like(waves)
-
-        def work(_: int, part: slice) -> None:
-            filtered[:, part] = self._filtered(waves[:, part], turn[part])
-
-        half = waves.shape[1] // 2
-        self._team.share([slice(half), slice(half, None)], work)
-        return filtered
-
-    def _filtered(self, waves: NDArray[np.complex128], turn: FloatArray) -> NDArray[np.complex128]:
-        """Do so for some orders; beyond a pole, the meridian goes on half a turn away."""
-        from scipy.ndimage import spline_filter1d
-
-        if not self._lattice.has_poles:
-            return np.asarray(spline_filter1d(waves, 3, axis=0, output=complex, mode="mirror"))
-        circle = np.concatenate([waves, turn * waves[::-1]])
-        filtered = spline_filter1d(circle, 3, axis=0, output=complex, mode="grid-wrap")
-        return np.asarray(filtered[: self._lattice.rings])
 
     def _framed(self, smooth: FloatArray) -> FloatArray:
         """Return the lattice with ``PAD`` more rings and columns of the sky beyond its edges."""
@@ -286,7 +355,7 @@ class SmoothSphere:
             smooth = np.concatenate([south, smooth, north])
         else:
             smooth = np.pad(smooth, ((PAD, PAD), (0, 0)))
-        return np.pad(smooth, ((0, 0), (PAD, PAD)), mode="wrap")
+        return np.concatenate([smooth[:, -PAD:], smooth, smooth[:, :PAD]], axis=1)
 
     def __call__(self, places: tuple[FloatArray, FloatArray]) -> FloatArray:
         """Return the density (per sr) at positions (rad); exactly zero out of reach of all."""
@@ -322,85 +391,80 @@ class SmoothSphere:
         return values
 
 
-def _convolve_rings(
-    lattice: Lattice, waves: NDArray[np.complex128], kernel: RadialKernel, team: Team
-) -> NDArray[np.complex128]:
-    """Return Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
-
-    K̂ₘ depends on the two latitudes only, is symmetric in them, and the same in both hemispheres.
-    """
-    farthest = min(int(_reach(lattice, kernel) / lattice.lat_step) + 1, lattice.rings - 1)
-    offsets = range(farthest + 1)
-    # Two sums, however many threads there are: the result does not depend on that.
-    sums = np.zeros((2, *waves.shape), complex)
-    has_points = np.asarray(waves.any(axis=1) | waves[::-1].any(axis=1))
-
-    def work(_: int, half: int) -> None:
-        for i, offset, transfer in _transfers(lattice, kernel, offsets[half::2], has_points):
-            transfer /= kernel.integral
-            _add_rings(sums[half], waves, i, offset, transfer)
-
-    team.share(range(2), work)
-    return np.asarray(sums[0] + sums[1])
-
-
 def _reach(lattice: Lattice, kernel: RadialKernel) -> float:
     """Return how far (rad) a kernel reaches with its steps as wide as a bin."""
     return kernel.reach + (0.5 * lattice.lat_step if kernel.has_steps else 0.0)
 
 
-def _add_rings(
-    result: NDArray[np.complex128],
-    waves: NDArray[np.complex128],
-    i: slice,
-    offset: int,
-    transfer: FloatArray,
-) -> None:
-    """Add what rings i and those at an offset give each other, in both hemispheres."""
-    j = slice(i.start + offset, i.stop + offset)
-    result[i] += transfer * waves[j]
-    if offset:
-        result[j] += transfer * waves[i]
-    # The same two rings in the other hemisphere, unless they are these two.
-    last = len(waves) - 1
-    count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
-    k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
-    n = slice(k.start + offset, k.stop + offset)
-    mirrored = transfer[:count][::-1]
-    result[k] += mirrored * waves[n]
-    if offset:
-        result[n] += mirrored * waves[k]
+class _RingSum:
+    """The sum of what rings give each other."""
+
+    def __init__(self, waves: FloatArray, result: FloatArray) -> None:
+        self._waves, self._result = waves, result
+        # What is made anew for every product takes longer than the product.
+        self._products = np.empty((BLOCK, *waves.shape[1:]))
+
+    def __call__(self, i: slice, offset: int, transfer: FloatArray) -> None:
+        """Add what rings i and those at an offset give each other, in both hemispheres."""
+        self._add(i, offset, transfer)
+        # The same two rings in the other hemisphere, unless they are these two.
+        last = len(self._waves) - 1
+        count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
+        k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
+        self._add(k, offset, transfer[:count][::-1])
+
+    def _add(self, i: slice, offset: int, transfer: FloatArray) -> None:
+        j = slice(i.start + offset, i.stop + offset)
+        products = self._products[: len(transfer)]
+        factors = transfer[:, np.newaxis]
+        for to, of in ((i, j), (j, i)) if offset else ((i, i),):
+            self._result[to] += np.multiply(factors, self._waves[of], out=products)
 
 
-def _transfers(
-    lattice: Lattice, kernel: RadialKernel, offsets: Iterable[int], has_points: NDArray[np.bool_]
-) -> Iterator[tuple[slice, int, FloatArray]]:
-    """Yield K̂ₘ(φᵢ, φᵢ₊ₒ) for blocks of rings i of the southern half and every offset o.
+def _blocks(lattice: Lattice, offset: int, has_points: NDArray[np.bool_]) -> Iterator[slice]:
+    """Yield blocks of rings i of the southern half where these, or i + offset, have points."""
+    pairs, stop = (lattice.rings - offset + 1) // 2, 0
+    while stop < pairs:
+        start = stop
+        stop = min(max(2 * start, FIRST_BLOCK), start + BLOCK, pairs)
+        if has_points[start:stop].any() or has_points[start + offset : stop + offset].any():
+            yield slice(start, stop)
 
-    But where neither has points.
-    """
-    from scipy.fft import dct
 
-    latitudes = lattice.latitudes
+def _transfer(lattice: Lattice, kernel: RadialKernel, i: slice, offset: int) -> FloatArray:
+    """Return K̂ₘ(φᵢ, φᵢ₊ₒ) for rings i and an offset o."""
     half = lattice.columns // 2
-    lon = np.arange(half + 1) * lattice.lon_step
-    haversine_lon = np.sin(0.5 * lon) ** 2
+    haversine_lat = np.sin(0.5 * offset * lattice.lat_step) ** 2
+    haversine_lon = np.sin(0.5 * np.arange(half + 1) * lattice.lon_step) ** 2
     haversine_reach = np.sin(0.5 * min(_reach(lattice, kernel), np.pi)) ** 2
+    cosines = np.cos(lattice.latitudes)
+    cosines = cosines[i] * cosines[i.start + offset : i.stop + offset]
+    limit = (haversine_reach - haversine_lat) / cosines.min()
+    near = min(int(np.searchsorted(haversine_lon, limit)) + 2, half + 1)
+    haversine = haversine_lat + cosines[:, None] * haversine_lon[:near]
+    separation = 2 * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
     smeared = lattice.lat_step if kernel.has_steps else 0.0
-    for offset in offsets:
-        haversine_lat = np.sin(0.5 * offset * lattice.lat_step) ** 2
-        pairs = (lattice.rings - offset + 1) // 2
-        for start in range(0, pairs, BLOCK):
-            i = slice(start, min(start + BLOCK, pairs))
-            j = slice(i.start + offset, i.stop + offset)
-            if not (has_points[i].any() or has_points[j].any()):
-                continue
-            cosines = np.cos(latitudes[i]) * np.cos(latitudes[j])
-            limit = (haversine_reach - haversine_lat) / cosines.min()
-            near = min(int(np.searchsorted(haversine_lon, limit)) + 2, half + 1)
-            haversine = haversine_lat + cosines[:, None] * haversine_lon[:near]
-            values = np.zeros((len(cosines), half + 1))
-            separation = 2 * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
-            values[:, :near] = kernel.smeared_profile(separation, smeared)
-            # The transform of a real, even function: of one half of it.
-            yield i, offset, dct(values, type=1, axis=1, overwrite_x=True)
+    values = kernel.smeared_profile(separation, smeared) / kernel.integral
+    return _cosine_transform(values, half)
+
+
+def _cosine_transform(values: FloatArray, half: int) -> FloatArray:
+    """Return the transforms of real, even functions on 2 × half places, from those of one half.
+
+    What is not given is zero.
+    """
+    if values.shape[1] > MANY:
+        from scipy.fft import dct
+
+        return np.asarray(dct(values, type=1, n=half + 1, axis=1))
+    return product(values, _cosines(half)[: values.shape[1]])
+
+
+@lru_cache(maxsize=4)
+def _cosines(half: int) -> FloatArray:
+    """Return the matrix (places, orders) of the transform, of the first places."""
+    # (Whole numbers below 2 × half keep the argument exact.)
+    turns = np.outer(np.arange(min(MANY, half + 1)), np.arange(half + 1)) % (2 * half)
+    cosines = np.cos(turns * (np.pi / half))
+    cosines[1:half] *= 2
+    return np.asarray(cosines)

@@ -12,7 +12,7 @@ from mpl_skyheat.patches import HAIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Literal
 
     from numpy.typing import NDArray
 
@@ -105,13 +105,17 @@ def at_corners(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def inner_pixels(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which of the marked pixels have marked ones all around."""
-    return np.asarray(np.all(around(pixels), axis=0))
-
-
-def around(pixels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Return the pixels shifted to all sides; False beyond the edges."""
-    ny, nx = pixels.shape
     padded = np.pad(pixels, 1)
+    rows = padded[:-2] & padded[1:-1] & padded[2:]
+    return np.asarray(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])
+
+
+def around(
+    pixels: NDArray[np.bool_], mode: Literal["constant", "wrap"] = "constant"
+) -> list[NDArray[np.bool_]]:
+    """Return the pixels shifted to all sides; what `numpy.pad` gives, False, beyond the edges."""
+    ny, nx = pixels.shape
+    padded = np.pad(pixels, 1, mode=mode)
     return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
 
 
@@ -148,12 +152,13 @@ def split_pixels(
 
 
 def sky_polygons(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int = EDGE_STEPS
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int | None = None
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Return the x and y (8, n) of polygons around what is on the sky of cells (4, n).
 
     They have corners at those of the cells that are on the sky and where its edge crosses the
-    sides; the third array tells where they have one.
+    sides; the third array tells where they have one. Crossings are on the sky, or, after so few
+    ``steps``, as likely off it.
     """
     crossing_x, crossing_y, crossed = _edge_crossings(x, y, on_sky, sky, steps)
     polygon_x, polygon_y = (
@@ -171,19 +176,21 @@ def repeat_corners(values: NDArray[Any], present: NDArray[np.bool_]) -> None:
 
 
 def _edge_crossings(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int
+    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int | None
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Return points just on the sky where its edge crosses sides of cells, and which it crosses."""
+    """Return points where the sky's edge crosses sides of cells, and which it crosses."""
     x_next, y_next, on_next = (np.roll(v, -1, axis=0) for v in (x, y, on_sky))
     crossed = on_sky != on_next
     begins_on = on_sky[crossed]
     x_on, x_off = np.where(begins_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
     y_on, y_off = np.where(begins_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
-    for _ in range(steps):
+    for _ in range(steps or EDGE_STEPS):
         x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
         is_on = sky(x_mid, y_mid)
         x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
         y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
+    if steps is not None:
+        x_on, y_on = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
     crossing_x, crossing_y = x.copy(), y.copy()
     crossing_x[crossed], crossing_y[crossed] = x_on, y_on
     return crossing_x, crossing_y, crossed

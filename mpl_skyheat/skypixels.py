@@ -57,6 +57,9 @@ LONG = 0.65
 # Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
 LEEWAY = 0.9902, 1.0098
 
+# A map of a part of the sky is looked at where they are so many times as long as in its middle.
+UNEVEN = 1.25
+
 # Pixels are about as long as one in so many along each side, but at the edge of the sky. There they
 # may be so many times as long as the next ones are far away.
 EVERY, AT_EDGE = 8, 1.5
@@ -86,6 +89,8 @@ class SkyPixels:
         self.side_at_centre = float(np.sqrt(area[row, column][0]))
         self._missing = 1 - float(area.sum()) / (4 * np.pi)
         self._is_whole_sky = abs(self._missing) < WHOLE
+        # A field in the midst of the sky.
+        self._is_full = not self._is_whole_sky and bool((area > 0).all())
         self._area = area
         # Along straight sides; those of equal-area projections are bent.
         self._has_cuts = False
@@ -155,7 +160,7 @@ class SkyPixels:
         From how far away on the sphere those beside them are; that is their latitude.
         """
         on_sky = self._area > 0
-        is_edge = on_sky & ~inner_pixels(on_sky)
+        is_edge = on_sky & ~inner_pixels(on_sky) & (not self._is_full)
         chosen = is_edge.copy()
         chosen[::EVERY, ::EVERY] = on_sky[::EVERY, ::EVERY]
         rows, columns = marked(chosen)
@@ -185,17 +190,16 @@ class SkyPixels:
         """Return between which latitudes, north and south, sums over the pixels may be off.
 
         That is so where the sky ends or is stretched, for kernels of few of the pixels there; None
-        if nowhere. What the edge of the map cuts goes on elsewhere only if that shows the whole
-        sky; and of a kernel with steps, so few pixels show more or less everywhere.
+        if nowhere. Of a kernel with steps, so few pixels show more or less everywhere.
         """
-        if kernel.has_steps or not self._is_whole_sky:
-            return None
         pixels = kernel.core / self.side_at_centre
-        if pixels < WIDE:
+        if kernel.has_steps or pixels < WIDE or self._missing < -WHOLE:
             return None
         is_long = self._lengths > LONG * kernel.core
+        if self._is_full:
+            is_long &= self._lengths > UNEVEN * np.sqrt(2) * self.side_at_centre
         fine = FINE_AT_CUTS if self._has_cuts else FINE
-        if pixels < (FINE_AT_NOTCHES if self._is_ragged else fine):
+        if not self._is_full and pixels < (FINE_AT_NOTCHES if self._is_ragged else fine):
             return 0.0, 0.5 * np.pi
         if not is_long.any():
             return None
@@ -205,8 +209,15 @@ class SkyPixels:
         around = max(EVERY * self._side, float(self._lengths[is_long].max()))
         return float(lat.min()) - around, float(lat.max()) + around
 
+    def show(self, lon: FloatArray, lat: FloatArray) -> NDArray[np.bool_]:
+        """Tell which positions on the lattice (rad) are in one of them."""
+        back = turned(np.degrees(lon), np.degrees(lat), self._turn.T, is_compiled=self._is_compiled)
+        inside, flat = self._grid.index(*self._plane.to_plane(*np.degrees(back)))
+        inside[inside] = self._area.ravel()[flat] > 0
+        return inside
+
     def have_no_hole(self, kernel: RadialKernel) -> bool:
-        """Tell whether all sources are shown: what is of one in a hole must not be made up for."""
+        """Tell whether all sources are shown: what is of one elsewhere is not to be made up for."""
         return self._missing < max(CLOSED, CLOSED_TO_KERNEL * kernel.core**2)
 
     @cached_property
@@ -239,6 +250,8 @@ class SkyPixels:
 
     def _with_slivers(self, slivers: NDArray[np.intp]) -> FloatArray:
         """Return solid angles in which pixels have those of the slivers that `fill` fills."""
+        if not len(slivers):
+            return self._area
         area = self._area.copy()
         known = area > 0
         known.ravel()[slivers] = False

@@ -14,7 +14,7 @@ from mpl_skyheat.balancing import balanced
 from mpl_skyheat.grid import SkyGrid, to_vectors
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.projection import change_frame, frame_rotation, turned
-from mpl_skyheat.rings import Lattice, PointSpread, SmoothSphere
+from mpl_skyheat.rings import Lattice, PointSpread, Smoothing
 from mpl_skyheat.skypixels import SkyPixels
 
 if TYPE_CHECKING:
@@ -97,11 +97,14 @@ class SphereSum:
         density = np.zeros(self._grid.shape)
         for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
             bins = spread.bins
-            factors = balanced(pixels, spread.lattice, kernel, self._team)
+            latitudes = pixels.uneven_latitudes(kernel)
+            smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=latitudes is not None)
+            factors = None if latitudes is None else balanced(pixels, smoothing, latitudes)
             if factors is not None:
                 bins *= factors.of_bins
-            smooth = SmoothSphere(spread.lattice, bins, kernel, self._team)
-            density += factor * pixels.values(smooth, kernel, factors and factors.of_pixels)
+            density += factor * pixels.values(
+                smoothing(bins), kernel, factors and factors.of_pixels
+            )
         return density
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # Fewer places than these are not worth a second thread.
 ALONE = 4000
 
+# BLAS libraries share products of matrices with more terms than this among threads of their own,
+# which then keep ours from the cores for some time.
+PRODUCT = 2**17
+
 VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -96,3 +100,9 @@ def shared(functions: Sequence[Function], team: Team) -> Function:
         return u, v
 
     return of_all
+
+
+def product(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the product of two matrices, found by this thread alone."""
+    rows = max(PRODUCT // b.size, 1)
+    return np.concatenate([a[i : i + rows] @ b for i in range(0, len(a), rows)])

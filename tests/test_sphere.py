@@ -108,7 +108,7 @@ def test_a_gaussian_is_right_everywhere_on_the_sky(stars, sky, sigma):
     few = {"HPX": 7.5, "ZEA": 7.5}.get(sky, 4)
     is_changed = sky in ("CAR", "SIN") or (sigma < few * PIXEL and sky != "TAN 60 deg")
     assert error.max() < (0.01 if is_changed else 1e-3)
-    assert np.median(error) < 3e-4
+    assert np.median(error) < (1e-3 if sky == "SIN" else 3e-4)
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_a_uniform_sky_is_flat_to_the_rim_and_the_poles(sky):
     lon, lat = healpy.pix2ang(64, np.arange(12 * 64**2), lonlat=True)
     skymap = sky_map(lon, lat, wcs=SKIES[sky], kernel="5 deg")
     flat = (skymap.data * skymap.unit).to_value(u.sr**-1) / (12 * 64**2 / (4 * np.pi))
-    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.006)
+    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.01 if sky == "SIN" else 0.006)
     assert np.median(np.abs(flat[~skymap.mask] - 1)) < 1e-3
 
 
