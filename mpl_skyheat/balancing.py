@@ -29,7 +29,7 @@ LOSS = 8e-4
 
 # Else factors of bins and pixels are found in at most so many rounds, until a uniform sky is flat
 # to so much. Values are then right to about 1 % for many sources that are spread over the kernel.
-ROUNDS, FLAT = 12, 0.008
+ROUNDS, FLAT = 12, 0.004
 
 # No factor is beyond these limits: what hardly any pixel shows is not made up for.
 LIMITS = 0.5, 2.0
@@ -120,18 +120,22 @@ class _Sums:
                 spread.add_turned(*place, area, turn, self._smooth.team)
             else:
                 spread.add(lon, lat, area)
-        shown = self._smooth(spread.bins).coefficients
-        return np.where(lattice.between(*latitudes)[:, np.newaxis], shown, 1.0)
+        return self._between(latitudes, self._smooth(spread.bins))
 
     def wanted(self, latitudes: Latitudes) -> FloatArray:
-        """Return what they should add up to: the part of the kernel that is on the map.
+        """Return what they should add up to, 1 beyond latitudes: the part of the kernel on the map.
 
         That is what smoothing gives of a uniform sky where the map shows it.
         """
         lattice = self._lattice
         if self._pixels.have_no_hole(self._kernel):
             return np.ones((lattice.rings, lattice.columns))
-        return self.uniform_sky(self._parts_shown(), self.grown(latitudes)).coefficients
+        everywhere = self.uniform_sky(self._parts_shown(), self.grown(latitudes))
+        return self._between(latitudes, everywhere)
+
+    def _between(self, latitudes: Latitudes, smooth: SmoothSphere) -> FloatArray:
+        is_between = self._lattice.between(*latitudes)[:, np.newaxis]
+        return np.where(is_between, smooth.coefficients, 1.0)
 
     def _parts_shown(self) -> FloatArray:
         """Return the parts of the bins that the map shows."""

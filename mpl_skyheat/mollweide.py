@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The solution z of z − sin z = q is a series in s = (6 q)^⅓, exact to rounding for s up to `NEAR`;
 # elsewhere it is where Newton's method begins, which then needs so many steps.
 SERIES = 1, 1 / 60, 1 / 1400, 1 / 25200, 43 / 17248000
-NEAR, STEPS = 0.3, 3
+NEAR, STEPS = 0.15, 3
 
 # It must agree with wcslib to so many pixels.
 AGREEMENT = 1e-8

@@ -57,8 +57,12 @@ LONG = 0.65
 # Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
 LEEWAY = 0.9902, 1.0098
 
-# A map of a part of the sky is looked at where they are so many times as long as in its middle.
+# Those of a field in the midst of the sky are looked at where they are so many times as long as in
+# its middle.
 UNEVEN = 1.25
+
+# The solid angles of pixels that narrow to a pole are less than this part of that of the largest.
+NARROWED = 0.25
 
 # Pixels are about as long as one in so many along each side, but at the edge of the sky. There they
 # may be so many times as long as the next ones are far away.
@@ -89,8 +93,8 @@ class SkyPixels:
         self.side_at_centre = float(np.sqrt(area[row, column][0]))
         self._missing = 1 - float(area.sum()) / (4 * np.pi)
         self._is_whole_sky = abs(self._missing) < WHOLE
-        # A field in the midst of the sky.
-        self._is_full = not self._is_whole_sky and bool((area > 0).all())
+        # A field in the midst of the sky, without a pole at which pixels narrow.
+        self._is_field = not self._is_whole_sky and bool(area.min() > NARROWED * area.max())
         self._area = area
         # Along straight sides; those of equal-area projections are bent.
         self._has_cuts = False
@@ -160,7 +164,7 @@ class SkyPixels:
         From how far away on the sphere those beside them are; that is their latitude.
         """
         on_sky = self._area > 0
-        is_edge = on_sky & ~inner_pixels(on_sky) & (not self._is_full)
+        is_edge = on_sky & ~inner_pixels(on_sky) & (not self._is_field)
         chosen = is_edge.copy()
         chosen[::EVERY, ::EVERY] = on_sky[::EVERY, ::EVERY]
         rows, columns = marked(chosen)
@@ -196,10 +200,10 @@ class SkyPixels:
         if kernel.has_steps or pixels < WIDE or self._missing < -WHOLE:
             return None
         is_long = self._lengths > LONG * kernel.core
-        if self._is_full:
+        if self._is_field:
             is_long &= self._lengths > UNEVEN * np.sqrt(2) * self.side_at_centre
         fine = FINE_AT_CUTS if self._has_cuts else FINE
-        if not self._is_full and pixels < (FINE_AT_NOTCHES if self._is_ragged else fine):
+        if not self._is_field and pixels < (FINE_AT_NOTCHES if self._is_ragged else fine):
             return 0.0, 0.5 * np.pi
         if not is_long.any():
             return None

@@ -6,7 +6,7 @@ from astropy import units as u
 from astropy.convolution import Gaussian2DKernel
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, spline_filter1d
 
 from mpl_skyheat import (
     Annulus,
@@ -15,8 +15,10 @@ from mpl_skyheat import (
     Moffat,
     TopHat,
     balancing,
+    rings,
     sky_map,
     skypixels,
+    sphere,
 )
 from mpl_skyheat.grid import native_grid, separation, to_vectors
 from mpl_skyheat.planes import plane_of_wcs
@@ -245,6 +247,58 @@ def test_a_source_where_pixels_are_longer_than_the_kernel_has_its_flux(sky, dist
     assert np.nansum(skymap.data) == pytest.approx(1, abs=3e-4)
 
 
+@pytest.mark.parametrize(("pixel", "sigma", "nearest"), [(2, 2, 6), (1, 2, 10), (0.5, 4, 6)])
+@pytest.mark.parametrize("angle", [0, 3, 40, 90])
+def test_a_source_not_far_from_the_limb_of_a_sin_has_its_flux(pixel, sigma, nearest, angle):
+    """Closer to it, pixels are longer than the kernel is wide, and values are right, not sums."""
+    wcs, size = WCS(naxis=2), int(115 / pixel) + 4
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---SIN", "DEC--SIN"], [-pixel, pixel]
+    wcs.wcs.crpix, wcs.pixel_shape = [0.5 * size + 0.8, 0.5 * size + 0.3], (size, size)
+    origin = SkyCoord(0, 0, unit="deg")
+    for away in (nearest, nearest + 1, nearest + 4):
+        distance = 90 - away * sigma * pixel
+        source = origin.directional_offset_by(angle * u.deg, distance * u.deg).reshape(1)
+        skymap = sky_map(source, wcs=wcs, kernel=sigma * pixel * u.deg, statistic="count")
+        assert skymap.meta["geometry"] == "sphere"
+        assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
+
+
+PARTS = {
+    # CRPIX, shape and a place far from the edges of the map.
+    "MOL": ((70.9, 75.8), (129, 124), (31.1, 16.98)),
+    "MOL with a pole": ((60.5, 20.5), (120, 130), (20, 80)),
+    "CEA": ((124.3, 38.7), (137, 73), (43.3, -15.9)),
+    "SFL with a pole": ((50.2, 100.4), (100, 130), (10, -82)),
+    "CAR with a pole": ((180.5, 20.5), (360, 110), (70, 89)),
+    "PAR": ((3.4, 88.4), (43, 93), (-15.1, -18.3)),
+    "STG": ((52.6, 30.3), (91, 98), (5, 40)),
+}
+
+
+@pytest.mark.parametrize("sigma", [2, 3])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_source_has_its_flux_on_a_map_of_a_part_of_the_sky(part, sigma):
+    wcs, (crpix, shape, place) = WCS(naxis=2), PARTS[part]
+    wcs.wcs.ctype, wcs.wcs.cdelt = [f"GLON-{part[:3]}", f"GLAT-{part[:3]}"], [-1, 1]
+    wcs.wcs.crpix, wcs.pixel_shape = crpix, shape
+    options = {"frame": "galactic", "statistic": "count", "geometry": "sphere"}
+    skymap = sky_map(*([v] for v in place), wcs=wcs, kernel=sigma * u.deg, **options)
+    assert 0.03 < skymap.solid_angle.value.sum() / (4 * np.pi) < 0.7
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("sky", ["TAN 60 deg", "SIN"])
+def test_only_what_is_uneven_is_evened_out(sky, monkeypatch):
+    """It takes as long as smoothing does."""
+    calls = []
+    monkeypatch.setattr(
+        sphere, "balanced", lambda *args: calls.append(1) or balancing.balanced(*args)
+    )
+    pixel = 1 * u.deg if sky == "TAN 60 deg" else PIXEL
+    sky_map([50.0], [70.0], wcs=SKIES[sky], kernel=2 * pixel, geometry="sphere")
+    assert len(calls) == (sky == "SIN")
+
+
 def test_long_pixels_are_right_for_many_sources_that_are_spread_over_the_kernel():
     """What keeps the flux of each does not show in what they are together, a wave of them here."""
     wcs, rng = LONG["MOL"], np.random.default_rng(8)
@@ -405,6 +459,53 @@ def test_points_beyond_a_lattice_are_left_out_of_it_by_compiled_code_too(order, 
     assert judge.bins.sum() > 100
     np.testing.assert_allclose(ours.bins, judge.bins, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(ours._parts.sum(axis=0), judge._total.image, rtol=1e-9, atol=1e-9)
+
+
+def sample_bins(lattice):
+    return np.random.default_rng(1).poisson(3, (lattice.rings, lattice.columns)).astype(float)
+
+
+@pytest.mark.parametrize("kernel", [Gaussian("5 deg"), TopHat("10 deg")], ids=repr)
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_is_kept_for_the_next_map_changes_nothing(kernel, is_whole):
+    size = 2 * kernel.bin_size
+    lattice = Lattice.whole(size) if is_whole else Lattice.covering(0.2, 0.3, kernel.reach, size)
+    bins = sample_bins(lattice)
+    keeping = rings.Smoothing(lattice, kernel, keeps=True)
+    # With fewer rings at first, fewer transforms are kept.
+    some = np.where(np.arange(lattice.rings)[:, None] < 3, bins, 0)
+    for part in (some, bins, bins):
+        once = rings.Smoothing(lattice, kernel)(part).coefficients
+        np.testing.assert_array_equal(keeping(part).coefficients, once)
+
+
+@pytest.mark.parametrize("near", [1, 2, 17, 20, 59, 60, 61, 90, 120])
+@pytest.mark.parametrize("half", [20, 60, 120])
+def test_the_transform_of_an_even_function_is_the_same_by_a_matrix_and_by_fft(near, half):
+    if near > half + 1:
+        pytest.skip("as many places as there are")
+    values = np.random.default_rng(0).normal(size=(7, near))
+    padded = np.pad(values, ((0, 0), (0, half + 1 - near)))
+    even = np.concatenate([padded, padded[:, -2:0:-1]], axis=1)
+    ours = rings._cosine_transform(values, half)
+    np.testing.assert_allclose(ours, np.fft.rfft(even, axis=1).real, rtol=0, atol=1e-12)
+
+
+def test_the_prefilter_along_the_meridians_goes_on_beyond_the_poles():
+    waves = np.random.default_rng(3).normal(size=(120, 2, 7))
+    turn = np.where(np.arange(7) % 2, -1.0, 1.0)
+    circle = np.concatenate([waves, turn * waves[::-1]])
+    expected = spline_filter1d(circle, 3, axis=0, mode="grid-wrap")[:120]
+    rings._prefilter(waves, turn)
+    np.testing.assert_allclose(waves, expected, rtol=0, atol=1e-11)
+
+
+def test_positions_of_bins_are_in_their_middle():
+    lattice = Lattice.covering(0.2, 0.3, 0.1, 0.02)
+    rows, columns = np.indices((lattice.rings, lattice.columns))
+    places = lattice.places(rows, columns)
+    np.testing.assert_allclose(lattice.position(*places), (rows, columns), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(places[1][:, 0], lattice.latitudes, rtol=0, atol=1e-15)
 
 
 def vectors_of(wcs, x, y):
