@@ -20,7 +20,7 @@ import numpy as np
 
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.compiling import is_worth, run
-from mpl_skyheat.threads import Team, product
+from mpl_skyheat.threads import PRODUCT, Team, product
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,12 @@ PARTS = 4
 # The pole of the recursions that give a cubic spline's coefficients.
 POLE = np.sqrt(3) - 2
 
-# Functions of up to so many values are transformed by a matrix: then that is faster than an FFT.
+# Functions of up to so many values are transformed by a matrix, if two fit in a `PRODUCT`: that is
+# faster than an FFT.
 MANY = 60
+
+# Transforms of kernels that reach fewer rings than these are kept where they are needed again.
+MOST_KEPT = 20
 
 # Values that a thread reads off at a time.
 READ = 2**16
@@ -115,7 +119,7 @@ class Lattice:
     @property
     def bytes(self) -> float:
         """What smoothing on the lattice takes."""
-        return (136.0 + 8 * PARTS) * self.rings * self.columns
+        return (136.0 + 2 * MOST_KEPT + 8 * PARTS) * self.rings * self.columns
 
     @property
     def latitudes(self) -> FloatArray:
@@ -251,9 +255,12 @@ class Smoothing:
         *,
         keeps: bool = False,
     ) -> None:
-        """Make it ready; with ``keeps``, it holds what takes time for the next map."""
+        """Make it ready; with ``keeps``, it holds what takes time for the next bins."""
         self.lattice, self.kernel, self.team = lattice, kernel, team or Team(1)
-        self._kept: dict[tuple[int, int], FloatArray] | None = {} if keeps else None
+        farthest = int(_reach(lattice, kernel) / lattice.lat_step) + 1
+        self._offsets = range(min(farthest + 1, lattice.rings))
+        self._keeps = keeps and len(self._offsets) <= MOST_KEPT
+        self._kept: dict[tuple[int, int], FloatArray] = {}
 
     def __call__(self, bins: FloatArray) -> SmoothSphere:
         """Return the sum of the kernel over points that are spread over bins."""
@@ -286,9 +293,6 @@ class Smoothing:
         K̂ₘ is real, depends on the two latitudes only, is symmetric in them, and the same in both
         hemispheres.
         """
-        lattice, kernel = self.lattice, self.kernel
-        farthest = min(int(_reach(lattice, kernel) / lattice.lat_step) + 1, lattice.rings - 1)
-        offsets = range(farthest + 1)
         # Two sums, however many threads there are: the result does not depend on that.
         sums = np.zeros((2, *waves.shape))
         has_points = np.asarray(waves.any(axis=(1, 2)))
@@ -296,8 +300,8 @@ class Smoothing:
 
         def work(_: int, half: int) -> None:
             add = _RingSum(waves, sums[half])
-            for offset in offsets[half::2]:
-                for i in _blocks(lattice, offset, has_points):
+            for offset in self._offsets[half::2]:
+                for i in _blocks(self.lattice, offset, has_points):
                     add(i, offset, self._transfer(i, offset))
 
         self.team.share(range(2), work)
@@ -306,10 +310,10 @@ class Smoothing:
     def _transfer(self, i: slice, offset: int) -> FloatArray:
         """Return K̂ₘ(φᵢ, φᵢ₊ₒ) for rings i and an offset o."""
         at = i.start, offset
-        if self._kept is not None and at in self._kept:
-            return self._kept[at]
-        transfer = _transfer(self.lattice, self.kernel, i, offset)
-        if self._kept is not None:
+        transfer = self._kept.get(at)
+        if transfer is None:
+            transfer = _transfer(self.lattice, self.kernel, i, offset)
+        if self._keeps:
             self._kept[at] = transfer
         return transfer
 
@@ -453,11 +457,12 @@ def _cosine_transform(values: FloatArray, half: int) -> FloatArray:
 
     What is not given is zero.
     """
-    if values.shape[1] > MANY:
+    near = values.shape[1]
+    if near > MANY or 2 * near * (half + 1) > PRODUCT:
         from scipy.fft import dct
 
         return np.asarray(dct(values, type=1, n=half + 1, axis=1))
-    return product(values, _cosines(half)[: values.shape[1]])
+    return product(values, _cosines(half)[:near])
 
 
 @lru_cache(maxsize=4)
