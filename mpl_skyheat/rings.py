@@ -298,11 +298,17 @@ class Smoothing:
         has_points = np.asarray(waves.any(axis=(1, 2)))
         has_points |= has_points[::-1]
 
+        is_compiled = is_worth(waves.size)
+
         def work(_: int, half: int) -> None:
-            add = _RingSum(waves, sums[half])
+            add = None if is_compiled else _RingSum(waves, sums[half])
             for offset in self._offsets[half::2]:
                 for i in _blocks(self.lattice, offset, has_points):
-                    add(i, offset, self._transfer(i, offset))
+                    transfer = self._transfer(i, offset)
+                    if add is None:
+                        run("add_rings", waves, transfer, i.start, offset, sums[half])
+                    else:
+                        add(i, offset, transfer)
 
         self.team.share(range(2), work)
         return np.asarray(sums[0] + sums[1])

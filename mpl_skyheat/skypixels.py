@@ -66,7 +66,7 @@ NARROWED = 0.25
 
 # Pixels are about as long as one in so many along each side, but at the edge of the sky. There they
 # may be so many times as long as the next ones are far away.
-EVERY, AT_EDGE = 8, 1.5
+EVERY, AT_EDGE = 8, 1.2
 
 
 class SkyPixels:
