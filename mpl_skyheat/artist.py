@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, PowerNorm
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
@@ -85,6 +85,8 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
+        if norm == "sqrt":  # matplotlib has a name for those norms only that are scales of an axis
+            norm = PowerNorm(0.5)
         if norm == "log" and sky_map.meta["kernel"] is not None:
             # What the kernel does not reach has the colour of its farthest wings, not none.
             norm = LogNorm(clip=True)

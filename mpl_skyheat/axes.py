@@ -101,7 +101,8 @@ def sky_heatmap(
         of the environment, else as many as there are cores. The map does not depend on it.
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
-        ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities.
+        ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities, and ``norm`` may be
+        "sqrt", too.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import numpy as np
 
 from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.rings import PointSpread, Smoothing, SmoothSphere
-from mpl_skyheat.skyedge import around, marked
+from mpl_skyheat.skyedge import marked
 from mpl_skyheat.skypixels import LEEWAY, WIDE
 
 if TYPE_CHECKING:
@@ -94,6 +94,14 @@ def _at_centres(coefficients: FloatArray) -> FloatArray:
     return np.asarray((columns[:, :-2] + 4 * columns[:, 1:-1] + columns[:, 2:]) / 6)
 
 
+def _is_at_edge(is_shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which bins differ from one beside them; rings close on themselves."""
+    ny, nx = is_shown.shape
+    padded = np.pad(np.pad(is_shown, ((1, 1), (0, 0)), mode="edge"), ((0, 0), (1, 1)), mode="wrap")
+    around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+    return np.asarray(np.any(around, axis=0) & ~np.all(around, axis=0))
+
+
 class _Sums:
     """Sums over pixels and over bins, of the kernel between them."""
 
@@ -130,25 +138,30 @@ class _Sums:
         lattice = self._lattice
         if self._pixels.have_no_hole(self._kernel):
             return np.ones((lattice.rings, lattice.columns))
-        everywhere = self.uniform_sky(self._parts_shown(), self.grown(latitudes))
+        wide = self.grown(latitudes)
+        everywhere = self.uniform_sky(self._parts_shown(wide), wide)
         return self._between(latitudes, everywhere)
 
     def _between(self, latitudes: Latitudes, smooth: SmoothSphere) -> FloatArray:
         is_between = self._lattice.between(*latitudes)[:, np.newaxis]
         return np.where(is_between, smooth.coefficients, 1.0)
 
-    def _parts_shown(self) -> FloatArray:
-        """Return the parts of the bins that the map shows."""
+    def _parts_shown(self, latitudes: Latitudes) -> FloatArray:
+        """Return the parts of the bins between latitudes that the map shows."""
         pixels, lattice = self._pixels, self._lattice
-        is_shown = pixels.show(*lattice.places(*np.indices((lattice.rings, lattice.columns))))
-        near = around(is_shown, mode="wrap")
-        rows, columns = marked(np.any(near, axis=0) & ~np.all(near, axis=0))
+        rows, columns = np.indices((lattice.rings, lattice.columns))
+        lon, lat = lattice.places(rows, columns)
+        # (Far from a map, distortions cannot be inverted.)
+        near = np.cos(lon) * np.cos(lat) > np.cos(min(pixels.farthest, np.pi))
+        near &= lattice.between(*latitudes)[:, np.newaxis]
+        is_shown = np.zeros(near.shape, bool)
+        is_shown[near] = pixels.show(lon[near], lat[near])
+        rows, columns = marked(_is_at_edge(is_shown) & near)
         offsets = (np.arange(CUT) + 0.5) / CUT - 0.5
         up, across = (v.reshape(-1, 1) for v in np.meshgrid(offsets, offsets))
+        finer = pixels.show(*lattice.places(rows + up, columns + across))
         parts = is_shown.astype(float)
-        parts[rows, columns] = pixels.show(*lattice.places(rows + up, columns + across)).mean(
-            axis=0
-        )
+        parts[rows, columns] = finer.mean(axis=0)
         return parts
 
     def uniform_sky(self, of_bins: FloatArray, latitudes: Latitudes) -> SmoothSphere:

@@ -105,7 +105,12 @@ def _split_fractions(left: FloatArray, bottom: FloatArray, sky: SkyTest, split: 
     cut = nodes.any(axis=0) & (fractions == 0)
     if cut.any():
         polygon_x, polygon_y, present = sky_polygons(
-            cell_corners(x)[:, cut], cell_corners(y)[:, cut], nodes[:, cut], sky, EDGE_STEPS
+            cell_corners(x)[:, cut],
+            cell_corners(y)[:, cut],
+            nodes[:, cut],
+            sky,
+            EDGE_STEPS,
+            midway=True,
         )
         repeat_corners(polygon_x, present)
         repeat_corners(polygon_y, present)

@@ -24,7 +24,7 @@ SERIES = 1, 1 / 60, 1 / 1400, 1 / 25200, 43 / 17248000
 NEAR, STEPS = 0.15, 3
 
 # It must agree with wcslib to so many pixels.
-AGREEMENT = 1e-8
+AGREEMENT = 1e-7
 
 
 def quick_mollweide(wcs: Any) -> Projection | None:

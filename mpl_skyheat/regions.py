@@ -57,11 +57,10 @@ class Region:
 
     def __post_init__(self) -> None:
         widest = WIDEST.get(self.projection, 180) * u.deg
-        if self.radius > 180 * u.deg or (self.radius >= widest and widest < 180 * u.deg):
+        if self.radius > widest:
             raise ValueError(
-                f"radius must be {'below' if widest < 180 * u.deg else 'at most'} {widest:g} in "
-                f"the projection {self.projection}; got {self.radius:.4g}: give a smaller radius, "
-                "or take the projection ZEA, AIT or MOL"
+                f"radius must be at most {widest:g} in the projection {self.projection}; got "
+                f"{self.radius:.4g}: give a smaller radius, or take the projection ZEA, AIT or MOL"
             )
         pixels = float(2 * self.radius / self.pixel_size)
         if pixels > MOST_PIXELS:

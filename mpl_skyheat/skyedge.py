@@ -12,7 +12,7 @@ from mpl_skyheat.patches import HAIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Literal
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -110,12 +110,10 @@ def inner_pixels(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])
 
 
-def around(
-    pixels: NDArray[np.bool_], mode: Literal["constant", "wrap"] = "constant"
-) -> list[NDArray[np.bool_]]:
-    """Return the pixels shifted to all sides; what `numpy.pad` gives, False, beyond the edges."""
+def around(pixels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return the pixels shifted to all sides; False beyond the edges."""
     ny, nx = pixels.shape
-    padded = np.pad(pixels, 1, mode=mode)
+    padded = np.pad(pixels, 1)
     return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
 
 
@@ -152,15 +150,21 @@ def split_pixels(
 
 
 def sky_polygons(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int | None = None
+    x: FloatArray,
+    y: FloatArray,
+    on_sky: NDArray[np.bool_],
+    sky: SkyTest,
+    steps: int = EDGE_STEPS,
+    *,
+    midway: bool = False,
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Return the x and y (8, n) of polygons around what is on the sky of cells (4, n).
 
     They have corners at those of the cells that are on the sky and where its edge crosses the
-    sides; the third array tells where they have one. Crossings are on the sky, or, after so few
-    ``steps``, as likely off it.
+    sides; the third array tells where they have one. Crossings are on the sky, or, ``midway``
+    between what is and what is not, as likely off it.
     """
-    crossing_x, crossing_y, crossed = _edge_crossings(x, y, on_sky, sky, steps)
+    crossing_x, crossing_y, crossed = _edge_crossings(x, y, on_sky, sky, steps, midway=midway)
     polygon_x, polygon_y = (
         np.stack(pair, axis=1).reshape(8, -1) for pair in ((x, crossing_x), (y, crossing_y))
     )
@@ -176,7 +180,13 @@ def repeat_corners(values: NDArray[Any], present: NDArray[np.bool_]) -> None:
 
 
 def _edge_crossings(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest, steps: int | None
+    x: FloatArray,
+    y: FloatArray,
+    on_sky: NDArray[np.bool_],
+    sky: SkyTest,
+    steps: int,
+    *,
+    midway: bool,
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Return points where the sky's edge crosses sides of cells, and which it crosses."""
     x_next, y_next, on_next = (np.roll(v, -1, axis=0) for v in (x, y, on_sky))
@@ -184,12 +194,12 @@ def _edge_crossings(
     begins_on = on_sky[crossed]
     x_on, x_off = np.where(begins_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
     y_on, y_off = np.where(begins_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
-    for _ in range(steps or EDGE_STEPS):
+    for _ in range(steps):
         x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
         is_on = sky(x_mid, y_mid)
         x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
         y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
-    if steps is not None:
+    if midway:
         x_on, y_on = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
     crossing_x, crossing_y = x.copy(), y.copy()
     crossing_x[crossed], crossing_y[crossed] = x_on, y_on

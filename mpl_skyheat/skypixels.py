@@ -55,14 +55,15 @@ RAGGED = 6
 LONG = 0.65
 
 # Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
-LEEWAY = 0.9902, 1.0098
+LEEWAY = 0.9905, 1.0095
 
 # Those of a field in the midst of the sky are looked at where they are so many times as long as in
 # its middle.
 UNEVEN = 1.25
 
-# The solid angles of pixels that narrow to a pole are less than this part of that of the largest.
-NARROWED = 0.25
+# The solid angles of pixels that narrow to a pole are less than this part of that of the largest;
+# so are those of a TAN farther from its centre than 62°.
+NARROWED = 0.1
 
 # Pixels are about as long as one in so many along each side, but at the edge of the sky. There they
 # may be so many times as long as the next ones are far away.
@@ -90,10 +91,11 @@ class SkyPixels:
             a.index(np.array([v])) for a, v in zip((grid.x, grid.y), centre, strict=True)
         )
         # Of a pixel (rad).
-        self.side_at_centre = float(np.sqrt(area[row, column][0]))
+        at_centre = float(area[row, column][0])
+        self.side_at_centre = float(np.sqrt(at_centre or np.median(area[area > 0])))
         self._missing = 1 - float(area.sum()) / (4 * np.pi)
         self._is_whole_sky = abs(self._missing) < WHOLE
-        # A field in the midst of the sky, without a pole at which pixels narrow.
+        # A field in the midst of the sky: all pixels show some, and none narrows to nothing.
         self._is_field = not self._is_whole_sky and bool(area.min() > NARROWED * area.max())
         self._area = area
         # Along straight sides; those of equal-area projections are bent.
@@ -215,14 +217,24 @@ class SkyPixels:
 
     def show(self, lon: FloatArray, lat: FloatArray) -> NDArray[np.bool_]:
         """Tell which positions on the lattice (rad) are in one of them."""
-        back = turned(np.degrees(lon), np.degrees(lat), self._turn.T, is_compiled=self._is_compiled)
-        inside, flat = self._grid.index(*self._plane.to_plane(*np.degrees(back)))
+        there = np.degrees(lon).ravel(), np.degrees(lat).ravel()
+        back = turned(*there, np.ascontiguousarray(self._turn.T), is_compiled=self._is_compiled)
+        x, y = self._plane.to_plane(np.degrees(back[0]) % 360, np.degrees(back[1]))
+        inside, flat = self._grid.index(x, y)
         inside[inside] = self._area.ravel()[flat] > 0
-        return inside
+        return inside.reshape(lon.shape)
+
+    @property
+    def farthest(self) -> float:
+        """How far (rad) from the lattice's origin they may reach."""
+        lon, lat = self.centres
+        nearest = np.nanmin(np.cos(lon) * np.cos(lat))
+        return float(np.arccos(np.clip(nearest, -1, 1)) + max(self._lengths.max(), 2 * self._side))
 
     def have_no_hole(self, kernel: RadialKernel) -> bool:
         """Tell whether all sources are shown: what is of one elsewhere is not to be made up for."""
-        return self._missing < max(CLOSED, CLOSED_TO_KERNEL * kernel.core**2)
+        closed = max(CLOSED, CLOSED_TO_KERNEL * kernel.core**2)
+        return self._is_whole_sky and self._missing < closed
 
     @cached_property
     def _is_ragged(self) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIELD_SIZE = (6.4, 5.2)
 ALL_SKY_SIZE = (8, 5)
 
-# The outline of the whole sky around its middle, where it is no rectangle; None for an ellipse.
+# The outline of all that is shown around its middle, where it is no rectangle; None for an ellipse.
 _LAT = np.radians(np.linspace(-90, 90, 181))
 _RIGHT_HALF = np.column_stack([np.cos(_LAT), _LAT / _LAT[-1]])
 _TEETH = [(1, 0.5), (0.75, 1), (0.5, 0.5), (0.25, 1), (0, 0.5)]
@@ -38,15 +38,16 @@ OUTLINES = {
     "MOL": None,
     "ZEA": None,
     "ARC": None,
+    "SIN": None,
     "SFL": np.concatenate([_RIGHT_HALF, -_RIGHT_HALF]),
     "HPX": np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]]),
 }
 
-# Those whose rim is one point of the sky: no parallel goes to it.
-ZENITHAL = ("ZEA", "ARC")
+# Round ones: their rim is one point of the sky, or a great circle.
+ZENITHAL = ("ZEA", "ARC", "SIN")
 
-# A map that is wider (deg) shows the whole sky.
-WHOLE = {"ZEA": 229.0, "ARC": 359.0}
+# A map that is wider (deg) shows the whole sky, or of a SIN the half that there is.
+WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5}
 WHOLE_OTHER = 300.0
 
 AXIS_NAMES = {
@@ -122,7 +123,9 @@ optional
             "points must be arrays or a table, which can be read again to be drawn; got an "
             "iterator: give center and radius, with points=[], [] in its place"
         )
-    if not points and data is None and center is not None and radius is not None:
+    if not points and data is None and center is not None:
+        if radius is None:
+            raise TypeError("radius must be given with a center where there are no points")
         points = [], []
     catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
     own = _sky_frame("frame", catalogue.frame if frame is None else frame)
@@ -217,7 +220,7 @@ def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
 
 
 def has_outline(wcs: WCS) -> bool:
-    """Tell whether a WCS shows the whole sky, in a shape that is no rectangle."""
+    """Tell whether a WCS shows the whole sky, or all it can, in a shape that is no rectangle."""
     code = wcs.wcs.ctype[0][-3:]
     return code in OUTLINES and bool(_width(wcs) > WHOLE.get(code, WHOLE_OTHER) * u.deg)
 

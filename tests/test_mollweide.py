@@ -18,6 +18,7 @@ WCSS = {
     "oblique": {"CRVAL1": 30, "CRVAL2": 50},
     "turned": {"PC1_1": 0.8, "PC1_2": -0.6, "PC2_1": 0.6, "PC2_2": 0.8, "CRVAL1": 200},
     "native pole": {"CRVAL1": 200, "LONPOLE": 77},
+    "southern pole": {"CRVAL1": 30, "CRVAL2": 20, "LONPOLE": 30, "LATPOLE": -90},
     "CD": {"CD1_1": -0.2, "CD1_2": 0.05, "CD2_1": 0.05, "CD2_2": 0.2},
     "latitude first": {"CTYPE1": "DEC--MOL", "CTYPE2": "RA---MOL", "CRVAL1": 20},
     "arcmin": {"CUNIT1": "arcmin", "CUNIT2": "arcmin", "CDELT1": -15, "CDELT2": 15},

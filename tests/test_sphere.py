@@ -287,6 +287,39 @@ def test_a_source_has_its_flux_on_a_map_of_a_part_of_the_sky(part, sigma):
     assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
 
 
+def test_a_source_has_its_flux_on_a_wide_field_with_distortions():
+    """Which cannot be inverted far from it."""
+    wcs = WCS(
+        {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "CRVAL1": 20, "CRVAL2": 60}
+        | {"CRPIX1": 70.5, "CRPIX2": 70.5, "CDELT1": -1, "CDELT2": 1, "A_ORDER": 2, "B_ORDER": 2}
+        | {"A_2_0": 1e-4, "B_0_2": 1e-4, "NAXIS1": 140, "NAXIS2": 140}
+    )
+    skymap = sky_map([20.0], [60.0], wcs=wcs, kernel=2.5 * u.deg, statistic="count")
+    assert skymap.meta["geometry"] == "sphere"
+    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
+
+
+def test_parts_of_bins_add_up_to_what_a_map_shows():
+    for code, size in (("ARC", 40), ("SIN", 59)):
+        wcs = zenithal(code, size=size, center=(10, 40))
+        skymap = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape)
+        plane, middle = plane_of_wcs(wcs), tuple(wcs.wcs.crpix - 1)
+        turn = sphere._rotation_to_origin(10, 40)
+        area = skymap.solid_angle.value
+        pixels = skypixels.SkyPixels(plane, native_grid(plane.view), area, middle, turn, 1e-3)
+        for kernel in (Gaussian("8 deg"), Gaussian("4 deg")):
+            lattice = pixels.lattice(kernel)
+            sums = balancing._Sums(pixels, rings.Smoothing(lattice, kernel))
+            latitudes = (-0.1, 2.0)
+            parts = sums._parts_shown(latitudes)
+            bins = lattice.uniform(3)[:, None] * parts
+            assert bins.sum() == pytest.approx(area.sum(), rel=2e-3)
+            # All of the kernel is on the map in its middle, and half at its edge.
+            wanted = sums.wanted(latitudes)
+            assert wanted[lattice.rings // 2, lattice.columns // 2] == pytest.approx(1, abs=1e-4)
+            assert wanted.min() > -1e-3
+
+
 @pytest.mark.parametrize("sky", ["TAN 60 deg", "SIN"])
 def test_only_what_is_uneven_is_evened_out(sky, monkeypatch):
     """It takes as long as smoothing does."""
@@ -401,6 +434,19 @@ def test_a_uniform_sky_has_the_same_in_every_bin_of_a_ring(order):
     spread.add((np.radians(lon) + np.pi) % (2 * np.pi) - np.pi, np.radians(lat), None)
     rings = spread.bins.mean(axis=1) * (4 * np.pi / (12 * nside**2))
     np.testing.assert_allclose(lattice.uniform(order), rings, rtol=0.005)
+
+
+@pytest.mark.parametrize("lat", [86, 80])
+def test_what_a_map_does_not_show_is_not_made_up_for_with_a_wide_kernel(lat):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-CAR", "GLAT-CAR"], [-6, 6]
+    wcs.wcs.crpix, wcs.pixel_shape = [30.5, 15], (60, 29)
+    source = SkyCoord([0], [lat], unit="deg", frame="galactic").icrs
+    skymap = sky_map(source, wcs=wcs, kernel="15.5 deg")
+    rows, columns = np.nonzero(skymap.data > 0.01 * np.nanmax(skymap.data))
+    expected = exact(Gaussian("15.5 deg"), source, skymap.wcs.pixel_to_world(columns, rows))
+    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
+    np.testing.assert_allclose(found, expected, rtol=0.01)
 
 
 @pytest.mark.parametrize("height", [174, 178.2])

@@ -12,6 +12,7 @@ from astropy.table import Table
 from astropy.visualization.wcsaxes import WCSAxes
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
 from astropy.wcs.utils import wcs_to_celestial_frame
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_map, subplot
@@ -81,6 +82,22 @@ def test_the_frame_of_the_whole_sky_is_its_outline(code):
         x, y = ax.wcs.world_to_pixel_values(*ax.wcs.pixel_to_world_values(*places.T))
         back = np.hypot(*(np.array([x, y]).T - places).T) < 1e-3
         assert (back == is_sky).mean() > 0.97  # but at the tips
+
+
+def test_half_of_the_sky_has_a_round_frame():
+    ax = subplot(center=(10, 20), radius="90 deg", projection="SIN")
+    assert isinstance(ax.coords.frame, EllipticalFrame)
+    heat = ax.sky_heatmap(*sky(), kernel="5 deg", norm="sqrt")
+    assert heat.sky_map.solid_angle.value.sum() == pytest.approx(2 * np.pi, rel=2e-4)
+    assert isinstance(heat.norm, PowerNorm)
+    assert not isinstance(
+        subplot(center=(10, 20), radius="80 deg", projection="SIN").coords.frame, EllipticalFrame
+    )
+
+
+def test_a_centre_alone_is_no_field():
+    with pytest.raises(TypeError, match="radius must be given with a center where there are no"):
+        subplot(center=(10, 20))
 
 
 @pytest.mark.parametrize("code", ["AIT", "MOL", "HPX", "SFL", "ZEA", "ARC"])
@@ -213,7 +230,7 @@ def test_what_is_no_figure_or_catalogue_is_refused():
     [
         ({"projection": "XYZ"}, r"projection must be one of TAN, .*; got 'XYZ'"),
         ({"projection": 3}, r"projection must be one of TAN, .*; got 3"),
-        ({"projection": "TAN"}, r"radius must be below 80.* in the projection TAN; got 180 deg"),
+        ({"projection": "TAN"}, r"radius must be at most 80.* in the projection TAN; got 180 deg"),
         ({"center": "nowhere"}, r"center must be one position, such as .*; got 'nowhere'"),
         ({"center": 3}, r"center must be one position, such as .*; got 3"),
         ({"center": (3, 95)}, r"center must be one position, such as .*; got \(3, 95\)"),
