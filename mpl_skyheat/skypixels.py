@@ -14,7 +14,7 @@ from mpl_skyheat.kernels import NARROW
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.projection import turned
 from mpl_skyheat.rings import Lattice
-from mpl_skyheat.skyedge import LARGE_MAP, inner_pixels, marked
+from mpl_skyheat.skyedge import inner_pixels, marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,7 +55,7 @@ RAGGED = 6
 LONG = 0.65
 
 # Values at centres may be changed so much, for the sake of sums over pixels: by less than 1 %.
-LEEWAY = 0.9902, 1.0098
+LEEWAY = 0.9905, 1.0095
 
 # Those of a field in the midst of the sky are looked at where they are so many times as long as in
 # its middle.
@@ -363,10 +363,7 @@ class SkyPixels:
     @cached_property
     def _split_lost(self) -> list[Places]:
         """Places in the pixels whose centres are off the sky, as its edge runs through them."""
-        if not self._lost.any():
-            return []
-        split = SPLIT if max(self._grid.shape) < LARGE_MAP else SPLIT // 2
-        return list(self._split(split, self._lost))
+        return list(self._split(SPLIT, self._lost)) if self._lost.any() else []
 
     def _split(self, split: int, wanted: NDArray[np.bool_]) -> Iterator[Places]:
         """Yield split × split places in wanted pixels.
