@@ -237,7 +237,7 @@ def _frame_class(code: str) -> Any:
     corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
     dense = np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
 
-    class OutlineFrame(EllipticalFrame):  # type: ignore[misc]  # (astropy has no types)
+    class OutlineFrame(EllipticalFrame):
         """The same, with an outline of its own."""
 
         def update_spines(self) -> None:
