@@ -217,7 +217,8 @@ def _picture(options: argparse.Namespace) -> Figure:
         projection=options.projection,
     )
     wcs = region.wcs(map_frame)
-    if has_outline(wcs) and not wcs.wcs.ctype[0].endswith("HPX"):
+    is_bent = not region.is_field and has_outline(wcs) and not wcs.wcs.ctype[0].endswith("HPX")
+    if is_bent:
         # A bent outline has its labels where a layout engine would take long to find room for them.
         figure, place = Figure(ALL_SKY_SIZE), ELLIPSE
     else:

@@ -767,3 +767,10 @@ def test_a_call_from_python_leaves_no_traces(tmp_path, monkeypatch, arguments):
         after = state()
     changed = [name for name in before if after[name] != before[name]]
     assert not changed
+
+
+def test_half_of_the_sky_fills_a_figure_for_fields(command):
+    options = ("--projection", "SIN", "--radius", "90deg", "--center", "10 20")
+    figure = command(write("sky.csv", whole_sky()), *options, "--pixel-size", "6deg").figure
+    figure.canvas.draw()
+    assert figure.axes[0].get_position().height > 0.9
