@@ -1,7 +1,7 @@
 """The Mollweide projection of FITS WCSs, without the bisections by which wcslib solves for it.
 
-These take ten times as long as other projections. What is found here is the same to rounding, but
-not to the bit: good for polynomials that are to go through it, not for points that are counted.
+These take several times as long as other projections. What is found here is the same to rounding,
+but not to the bit: good for polynomials that are to go through it, not for points that are counted.
 """
 
 from __future__ import annotations

@@ -314,7 +314,7 @@ def test_parts_of_bins_add_up_to_what_a_map_shows():
             parts = sums._parts_shown(latitudes)
             bins = lattice.uniform(3)[:, None] * parts
             assert bins.sum() == pytest.approx(area.sum(), rel=2e-3)
-            # All of the kernel is on the map in its middle, and half at its edge.
+            # All of the kernel is on the map in its middle.
             wanted = sums.wanted(latitudes)
             assert wanted[lattice.rings // 2, lattice.columns // 2] == pytest.approx(1, abs=1e-4)
             assert wanted.min() > -1e-3
