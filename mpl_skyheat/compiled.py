@@ -193,7 +193,9 @@ def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwis
     """
     column, row = np.floor(x), np.floor(y)
     dx, dy = x - column, y - row
-    on_map = (x > -margin) & (x < across + margin) & (y > -margin) & (y < up + margin)
+    # Not quite as far off the map, where rounding may say of some of these that they are not near.
+    off = margin - 0.5 * EDGE
+    on_map = (x > -off) & (x < across + off) & (y > -off) & (y < up + off)
     near = (dx < margin) | (dx > 1 - margin) | (dy < margin) | (dy > 1 - margin)
     found = np.int32(row * across + column)
     found = np.int32(otherwise) if near else found

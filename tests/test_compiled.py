@@ -296,6 +296,19 @@ def test_the_result_does_not_depend_on_threads_and_batches(monkeypatch, is_weigh
         assert other.meta == maps[0].meta
 
 
+@pytest.mark.parametrize("margin", [tiles.EDGE, 0.01, 0.3])
+@pytest.mark.parametrize(("edge", "side", "nearest"), [(0, -1, 48), (16, 1, 63)])
+def test_points_off_the_map_by_the_margin_are_not_on_it(edge, side, nearest, margin):
+    """Where rounding decides whether they are so near to its edge that the exact route is asked."""
+    compiled = pytest.importorskip("mpl_skyheat.compiled")
+    for step in range(-40, 40):
+        at = edge + side * margin + step * 1e-17
+        for x, y in ((at, 3.7), (3.7, at)):
+            pixel = compiled._pixel(x, y, 16.0, 16.0, margin, tiles.ASK)
+            assert pixel in (compiled.OFF, tiles.ASK)
+    assert compiled._pixel(edge - 0.5 * side, 3.5, 16.0, 16.0, margin, tiles.ASK) == nearest
+
+
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("odd", [0, 50])
 def test_counts_are_exact_where_all_points_are_in_one_tile(monkeypatch, odd):
