@@ -19,6 +19,7 @@ from mpl_skyheat.grid import Projection, View, local_areas
 from mpl_skyheat.mollweide import quick_mollweide
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project, turned
+from mpl_skyheat.skyedge import pulled_in
 from mpl_skyheat.threads import Team, shared, thread_count
 from mpl_skyheat.tiles import ASK, Footprint, SkyTiles
 
@@ -106,11 +107,12 @@ class Tally:
         """
         in_core = np.zeros(grid.shape, bool)
         in_core[core] = True
+        inner = grid.part(core)
         has_margin = not in_core.all()
         is_weighted = self._catalogue.weights is not None
         total = Accumulator(grid.shape, weighted=is_weighted)
         if self._kept is not None:
-            self._add(iter(self._kept), grid, in_core, total)
+            self._add(iter(self._kept), grid, inner, in_core, total)
         route = None
         # What the bounds were taken from can be read again, or it would not have got so far.
         for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
@@ -122,13 +124,15 @@ class Tally:
             if self._kept is not None:
                 pass
             elif is_compiled and can_tile:
-                route = route or CompiledRoute(self._catalogue, self._plane, grid, self._team)
+                route = route or CompiledRoute(
+                    self._catalogue, self._plane, grid, inner, self._team
+                )
                 dropped, inside = route.add(chunk, in_core, total)
                 self.rows["read"] += len(chunk)
                 self.rows["dropped"] += dropped
                 self.rows["inside"] += inside
             else:
-                self._add(self._projected(chunk), grid, in_core, total)
+                self._add(self._projected(chunk), grid, inner, in_core, total)
             if others is not None:
                 others.add(chunk, is_compiled=is_compiled)
         if route is not None:
@@ -150,11 +154,12 @@ class Tally:
         self,
         blocks: Iterator[Projected],
         grid: SkyGrid,
+        inner: SkyGrid,
         in_core: NDArray[np.bool_],
         total: Accumulator,
     ) -> None:
         for x, y, weights in blocks:
-            on_grid, pixels = grid.index(x, y)
+            on_grid, pixels = grid.index(*_pulled_in(inner, self._plane, x, y))
             total.add(pixels, None if weights is None else weights[on_grid])
             some = pixels if weights is None else pixels[in_core.ravel()[pixels]]
             self.rows["inside"] += len(some)
@@ -207,11 +212,16 @@ class CompiledRoute:
     """Counting on the polynomials of `tiles`, batch by batch and in threads."""
 
     def __init__(
-        self, catalogue: Catalogue | Stream, plane: Plane, grid: SkyGrid, team: Team
+        self,
+        catalogue: Catalogue | Stream,
+        plane: Plane,
+        grid: SkyGrid,
+        inner: SkyGrid,
+        team: Team,
     ) -> None:
         assert catalogue.frame is not None
         assert plane.frame is not None
-        self._grid, self._team = grid, team
+        self._grid, self._inner, self._team = grid, inner, team
         # One for every thread; what has no twins is asked by one.
         self._planes = plane.twins(team.size)
         self._askers = team if len(self._planes) == team.size else Team(1)
@@ -383,14 +393,22 @@ class CompiledRoute:
 
         def work(number: int, part: slice) -> None:
             block = chunk.rows(rows[part])
-            x, y = project(self._planes[number], chunk.frame, block.lon, block.lat)
-            on_grid, found = self._grid.index(x, y)
+            plane = self._planes[number]
+            x, y = project(plane, chunk.frame, block.lon, block.lat)
+            on_grid, found = self._grid.index(*_pulled_in(self._inner, plane, x, y))
             at = np.arange(len(rows[part])) if block.kept is None else np.flatnonzero(block.kept)
             pixels[part][at[on_grid]] = found
             dropped[number] += block.dropped
 
         self._askers.share(_parts(len(rows), self._askers), work)
         return pixels, sum(dropped)
+
+
+def _pulled_in(grid: SkyGrid, plane: Plane, x: FloatArray, y: FloatArray) -> Positions:
+    """Return points on the map, though rounding may put them beyond where it and the sky end."""
+    if plane.frame is None:
+        return x, y
+    return pulled_in(grid, plane.to_sky, plane.to_plane, x, y)
 
 
 def _parts(count: int, team: Team) -> list[slice]:

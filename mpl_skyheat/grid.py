@@ -95,6 +95,23 @@ class Axis:
         below = (x < high) if self.closed_at is None else (x <= high)
         return np.asarray((x >= low) & below)
 
+    def part(self, bins: slice) -> Axis:
+        """Return some of the bins."""
+        count = bins.stop - bins.start
+        closed_at = self.closed_at if bins.stop == self.count else None
+        return Axis(self.origin, self.step, count, self.first + bins.start, closed_at)
+
+    def is_just_beyond(self, x: FloatArray, slack: float) -> NDArray[np.bool_]:
+        """Tell which x lie beyond the bins, but by not more than a part of one."""
+        low, high = self.bounds
+        slack = slack * self.step
+        return np.asarray((x < low) & (x >= low - slack) | (x >= high) & (x <= high + slack))
+
+    def nearest(self, x: FloatArray) -> FloatArray:
+        """Return the nearest x that lies in a bin."""
+        low, high = self.bounds
+        return np.asarray(np.clip(x, low, np.nextafter(high, low)))
+
     def number(self, x: FloatArray) -> FloatArray:
         """Return x in bins, whose edges are at whole numbers."""
         return np.asarray((x - self.origin) / self.step - self.first)
@@ -137,6 +154,11 @@ class SkyGrid:
     def grown(self, margin_x: int, margin_y: int) -> SkyGrid:
         """Return the grid with more pixels on all sides."""
         return SkyGrid(self.x.grown(margin_x), self.y.grown(margin_y))
+
+    def part(self, rows_and_columns: tuple[slice, slice]) -> SkyGrid:
+        """Return some of the pixels."""
+        rows, columns = rows_and_columns
+        return SkyGrid(self.x.part(columns), self.y.part(rows))
 
     def index(self, x: FloatArray, y: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Return which points lie on the grid, and the flat pixel indices of those."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
+# So many pixels beyond the edge of a grid are rounding.
+SLACK = 1e-6
+
 # Pixels along each side of a large grid that tell whether it shows any sky twice.
 SAMPLE = 65
 
@@ -63,6 +66,30 @@ class SkyTest:
         x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
         on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
         return np.asarray(on_sky)
+
+
+def pulled_in(
+    grid: SkyGrid, to_sky: Projection, to_plane: Projection, x: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return points, moved onto a grid where that ends with the sky and only rounding parts them.
+
+    What is at the very edge of the sky (where longitudes are cut, at a pole, at the rim) is in some
+    pixel of a map of all of it, though bins hold but their lower edges.
+    """
+    sky = SkyTest(grid, to_sky, to_plane)
+    places, axes = [x, y], (grid.x, grid.y)
+    for k, axis in enumerate(axes):
+        rows = np.flatnonzero(axis.is_just_beyond(places[k], SLACK))
+        if not len(rows):
+            continue
+        here = [v[rows] for v in places]
+        inner = [axis.nearest(v) for axis, v in zip(axes, here, strict=True)]
+        beyond = list(inner)
+        beyond[k] = inner[k] + 0.25 * axis.step * np.sign(here[k] - inner[k])
+        ends = ~sky(*beyond)
+        places[k] = places[k].copy()
+        places[k][rows[ends]] = inner[k][ends]
+    return places[0], places[1]
 
 
 def sky_test(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> SkyTest:

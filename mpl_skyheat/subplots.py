@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
+    from numpy.typing import NDArray
 
     from mpl_skyheat.regions import Region
 
@@ -49,6 +50,9 @@ ZENITHAL = ("ZEA", "ARC", "SIN")
 # A map that is wider (deg) shows the whole sky, or of a SIN the half that there is.
 WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5}
 WHOLE_OTHER = 300.0
+
+# By so much of its size a frame around the whole sky is inside the edge of it.
+INSET = 1e-7
 
 AXIS_NAMES = {
     "RA--": ("RA", "Dec"),
@@ -221,31 +225,41 @@ def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
 
 def has_outline(wcs: WCS) -> bool:
     """Tell whether a WCS shows the whole sky, or all it can, in a shape that is no rectangle."""
-    code = wcs.wcs.ctype[0][-3:]
-    return code in OUTLINES and bool(_width(wcs) > WHOLE.get(code, WHOLE_OTHER) * u.deg)
+    return wcs.wcs.ctype[0][-3:] in OUTLINES and _is_whole(wcs)
+
+
+def _is_whole(wcs: WCS) -> bool:
+    """Tell whether a WCS shows the whole sky, or all it can."""
+    return bool(_width(wcs) > WHOLE.get(wcs.wcs.ctype[0][-3:], WHOLE_OTHER) * u.deg)
 
 
 @cache
 def _frame_class(code: str) -> Any:
-    """Return a frame around the whole sky, with its horizontal and its vertical middle."""
-    from astropy.visualization.wcsaxes.frame import EllipticalFrame
+    """Return a frame around the whole sky; one that is bent has a middle, too."""
+    from astropy.visualization.wcsaxes.frame import EllipticalFrame, RectangularFrame
 
-    outline = OUTLINES[code]
-    if outline is None:
-        return EllipticalFrame
-    # Ticks are found from point to point.
-    corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
-    dense = np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
+    outline = OUTLINES.get(code)
+    base: Any = EllipticalFrame if code in OUTLINES else RectangularFrame
 
-    class OutlineFrame(EllipticalFrame):
-        """The same, with an outline of its own."""
+    class WholeFrame(base):
+        """A frame a hair inside the edge of the sky, where there are positions for ticks."""
 
         def update_spines(self) -> None:
             super().update_spines()
             view = np.array([self.parent_axes.get_xlim(), self.parent_axes.get_ylim()])
-            self["c"].data = view.mean(axis=1) + 0.5 * np.diff(view, axis=1).ravel() * dense
+            middle, half = view.mean(axis=1), 0.5 * np.diff(view, axis=1).ravel()
+            if outline is not None:
+                self["c"].data = middle + half * _dense(outline)
+            for name in set(self) - set("hv"):
+                self[name].data = middle + (1 - INSET) * (self[name].data - middle)
 
-    return OutlineFrame
+    return WholeFrame
+
+
+def _dense(outline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points along an outline, as ticks are found from one to the next."""
+    corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
+    return np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
 
 
 def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
@@ -255,7 +269,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     """
     options: dict[str, Any] = {"projection": wcs}
     code = wcs.wcs.ctype[0][-3:]
-    if has_outline(wcs):
+    if _is_whole(wcs):
         options["frame_class"] = _frame_class(code)
     if isinstance(position, tuple) and len(position) == 4:
         ax: Any = figure.add_axes(position, **options)

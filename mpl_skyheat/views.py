@@ -12,9 +12,9 @@ from astropy.wcs import WCS
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
-# How far (deg) a map of the whole sky goes: a hair inside the edges, where a projection may not be
-# defined, and to less than one of 10⁷ sources.
-LON, LAT = 179.99999, 89.99999
+# How near (deg) a map of the whole sky, or of half of it, comes to its edges, where a projection may
+# not be defined. What is beyond it by so little is counted on it.
+HAIR = 1e-9
 
 # CTYPE, and RADESYS, of the frames that a FITS WCS can say.
 AXES = {
@@ -34,6 +34,8 @@ def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code
     if center.frame.name not in AXES:
         center = center.icrs
     wcs = _blank_wcs(center.frame, center, pixel_size, code)
+    if code == "SIN":  # it shows no more
+        radius = min(radius, (90 - HAIR) * u.deg)
     around = center.directional_offset_by(np.arange(0, 360, 1) * u.deg, radius)
     return _framed(wcs, around.spherical.lon.deg, around.spherical.lat.deg)
 
@@ -47,8 +49,13 @@ def all_sky_wcs(
     middle = 0.0 if center is None else float(center.transform_to(frame).spherical.lon.deg)
     center = SkyCoord(middle, 0, unit="deg", frame=frame)
     wcs = _blank_wcs(frame, center, pixel_size, code)
-    lon, lat = np.meshgrid(np.linspace(-LON, LON, 361), np.linspace(-LAT, LAT, 181))
-    return _framed(wcs, middle + lon.ravel(), lat.ravel(), fit_pixels=True)
+    lon, lat = np.linspace(-1, 1, 361) * (180 - HAIR), np.linspace(-1, 1, 181) * (90 - HAIR)
+    lon, lat = (v.ravel() for v in np.meshgrid(lon, lat))
+    # And the rim of round maps, which is one point of the sky.
+    turn = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    lon = np.concatenate([lon, 180 + HAIR * np.cos(turn)])
+    lat = np.concatenate([lat, HAIR * np.sin(turn)])
+    return _framed(wcs, middle + lon, lat, fit_pixels=True)
 
 
 def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
@@ -67,8 +74,7 @@ def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) 
 def _framed(wcs: WCS, lon: Any, lat: Any, *, fit_pixels: bool = False) -> WCS:
     """Set the reference pixel and the shape so that positions in the WCS's own frame just fit.
 
-    With ``fit_pixels`` the pixels change by a fraction of themselves so that nothing is left over:
-    a frame around the sky that is drawn beyond its edge would get no tick labels.
+    With ``fit_pixels`` the pixels change by a fraction of themselves so that nothing is left over.
     """
     bounds = np.array([(np.nanmin(p), np.nanmax(p)) for p in wcs.world_to_pixel_values(lon, lat)])
     size = bounds[:, 1] - bounds[:, 0]
