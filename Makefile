@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test lint types test-oldest baseline docs-figures benchmark clean
+.PHONY: figure test lint types test-oldest fuzz baseline docs-figures benchmark clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed

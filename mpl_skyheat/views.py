@@ -12,8 +12,8 @@ from astropy.wcs import WCS
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
-# How near (deg) a map of the whole sky, or of half of it, comes to its edges, where a projection may
-# not be defined. What is beyond it by so little is counted on it.
+# How near (deg) a map of the whole sky, or of half of it, comes to its edges, beyond which nothing
+# has a position. What is as near to them is counted on it.
 HAIR = 1e-9
 
 # CTYPE, and RADESYS, of the frames that a FITS WCS can say.

@@ -1,8 +1,17 @@
 """Fixtures that several test files share."""
 
+import os
+
+import hypothesis
 import numpy as np
 import pytest
 from helpers import make_wcs
+
+# As in astropy: the same examples in every run, so that what has nothing to do with a change does
+# not fail on it. HYPOTHESIS_PROFILE=fuzzing looks for others.
+hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
+hypothesis.settings.register_profile("fuzzing", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture

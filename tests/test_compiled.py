@@ -188,7 +188,7 @@ def test_counts_are_exact_on_geographic_axes(name):
 
 
 @pytest.mark.usefixtures("compiled")
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     code=st.sampled_from(["TAN", "SIN", "ZEA", "AIT", "MOL", "CAR", "SFL", "HPX", "ZPN", "COE"]),
     center=st.tuples(st.floats(0, 360), st.floats(-90, 90)),

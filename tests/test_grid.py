@@ -522,7 +522,7 @@ def axes_and_points(draw):
 
 
 @given(axes_and_points())
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_points_go_to_the_bins_between_the_edges_that_hold_them(axis_and_points):
     axis, x = axis_and_points
     inside = axis.contains(x)
@@ -534,7 +534,7 @@ def test_points_go_to_the_bins_between_the_edges_that_hold_them(axis_and_points)
 
 
 @given(axes_and_points(), st.integers(0, 10))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_an_axis_keeps_its_bins_when_a_margin_is_added(axis_and_points, margin):
     axis, x = axis_and_points
     wide = axis.grown(margin)
@@ -552,7 +552,7 @@ def test_an_axis_keeps_its_bins_when_a_margin_is_added(axis_and_points, margin):
     st.integers(1, 30),
     st.integers(1, 30),
 )
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_flat_bins_are_those_of_numpy_histogram2d(points, nx, ny):
     x, y = np.transpose(points)
     counts = sky_map(x, y, frame="flat", bins=(nx, ny)).counts

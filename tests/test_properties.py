@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mpl_skyheat import sky_map
 from mpl_skyheat.points import Catalogue, read_catalogue
 
-FEW = settings(max_examples=25, deadline=None, derandomize=True)
+FEW = settings(max_examples=25)
 
 longitudes = st.floats(-720, 720)
 latitudes = st.floats(-90, 90)
