@@ -125,7 +125,7 @@ class Tally:
                 pass
             elif is_compiled and can_tile:
                 route = route or CompiledRoute(
-                    self._catalogue, self._plane, grid, inner, self._team
+                    self._catalogue, self._plane, grid, self._team, inner
                 )
                 dropped, inside = route.add(chunk, in_core, total)
                 self.rows["read"] += len(chunk)
@@ -209,19 +209,22 @@ def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray
 
 
 class CompiledRoute:
-    """Counting on the polynomials of `tiles`, batch by batch and in threads."""
+    """Counting on the polynomials of `tiles`, batch by batch and in threads.
+
+    ``inner`` is the part of a grid that is the map, where it has a margin.
+    """
 
     def __init__(
         self,
         catalogue: Catalogue | Stream,
         plane: Plane,
         grid: SkyGrid,
-        inner: SkyGrid,
         team: Team,
+        inner: SkyGrid | None = None,
     ) -> None:
         assert catalogue.frame is not None
         assert plane.frame is not None
-        self._grid, self._inner, self._team = grid, inner, team
+        self._grid, self._inner, self._team = grid, inner or grid, team
         # One for every thread; what has no twins is asked by one.
         self._planes = plane.twins(team.size)
         self._askers = team if len(self._planes) == team.size else Team(1)

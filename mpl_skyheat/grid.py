@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # x, y -> longitude and latitude in deg, NaN off the sky (and x, y of a point, the other way).
 Projection = Callable[["Any", "Any"], tuple["FloatArray", "FloatArray"]]
 
+# So many pixels beyond an edge are rounding. (Within ten times as many of one, compiled code leaves
+# points to the exact route.)
+SLACK = 1e-6
+
 # Without pixel_size and bins, a map has at most this many pixels along its longer side.
 DEFAULT_LIMIT = 1024
 
@@ -97,14 +101,17 @@ class Axis:
 
     def part(self, bins: slice) -> Axis:
         """Return some of the bins."""
-        count = bins.stop - bins.start
-        closed_at = self.closed_at if bins.stop == self.count else None
-        return Axis(self.origin, self.step, count, self.first + bins.start, closed_at)
+        return Axis(self.origin, self.step, bins.stop - bins.start, self.first + bins.start)
 
-    def is_just_beyond(self, x: FloatArray, slack: float) -> NDArray[np.bool_]:
-        """Tell which x lie beyond the bins, but by not more than a part of one."""
+    def beyond(self, x: FloatArray) -> FloatArray:
+        """Return by how many bins x is beyond the upper edge, or (< 0) the lower one; 0 in them."""
         low, high = self.bounds
-        slack = slack * self.step
+        return np.asarray((np.maximum(x - high, 0) + np.minimum(x - low, 0)) / self.step)
+
+    def is_just_beyond(self, x: FloatArray) -> NDArray[np.bool_]:
+        """Tell which x lie in no bin, but by not more than rounding."""
+        low, high = self.bounds
+        slack = SLACK * self.step
         return np.asarray((x < low) & (x >= low - slack) | (x >= high) & (x <= high + slack))
 
     def nearest(self, x: FloatArray) -> FloatArray:
@@ -217,6 +224,17 @@ def to_positions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
     x, y, z = np.moveaxis(vectors, -1, 0)
     lon, lat = np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
     return np.degrees(lon) % 360, np.degrees(lat)
+
+
+def circles(
+    lon: FloatArray, lat: FloatArray, radius: FloatArray | float, number: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions (deg), of shape (number, n), on circles of a radius (rad) around others."""
+    turn = (2 * np.pi / number) * np.arange(number)[:, None, None]
+    radius = np.asarray(radius)[..., None]
+    centre, east = to_vectors(lon, lat), to_vectors(lon + 90, np.zeros_like(lat))
+    direction = np.sin(turn) * east + np.cos(turn) * np.cross(centre, east)
+    return to_positions(np.cos(radius) * centre + np.sin(radius) * direction)
 
 
 def separation(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.grid import Projection, SkyGrid, to_vectors
+from mpl_skyheat.grid import SLACK, Projection, SkyGrid, circles, separation, to_vectors
 from mpl_skyheat.patches import HAIR
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 # A pixel counts as sky only if its position comes back to within this many pixels: projections
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
-
-# So many pixels beyond the edge of a grid are rounding.
-SLACK = 1e-6
 
 # Pixels along each side of a large grid that tell whether it shows any sky twice.
 SAMPLE = 65
@@ -76,20 +73,34 @@ def pulled_in(
     What is at the very edge of the sky (where longitudes are cut, at a pole, at the rim) is in some
     pixel of a map of all of it, though bins hold but their lower edges.
     """
-    sky = SkyTest(grid, to_sky, to_plane)
     places, axes = [x, y], (grid.x, grid.y)
     for k, axis in enumerate(axes):
-        rows = np.flatnonzero(axis.is_just_beyond(places[k], SLACK))
+        rows = np.flatnonzero(axis.is_just_beyond(places[k]))
         if not len(rows):
             continue
-        here = [v[rows] for v in places]
-        inner = [axis.nearest(v) for axis, v in zip(axes, here, strict=True)]
-        beyond = list(inner)
-        beyond[k] = inner[k] + 0.25 * axis.step * np.sign(here[k] - inner[k])
-        ends = ~sky(*beyond)
+        inner = [a.nearest(v[rows]) for a, v in zip(axes, places, strict=True)]
+        side = np.sign(places[k][rows] - inner[k])
+        around = _sky_around(inner, k, side * axis.step, to_sky)
+        beyond = side * axis.beyond(to_plane(*around)[k])
+        # The sky goes on if some of that is beyond the edge, too; with NaN, it may.
+        ends = (beyond <= SLACK).all(axis=0)
         places[k] = places[k].copy()
         places[k][rows[ends]] = inner[k][ends]
     return places[0], places[1]
+
+
+def _sky_around(
+    places: list[FloatArray], k: int, outward: FloatArray, to_sky: Projection
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions (8, n) around places at the edge of a grid, a fraction of a pixel away.
+
+    ``outward`` is the step of a pixel along axis ``k``, to where there may be no more sky.
+    """
+    here, inward = list(places), list(places)
+    here[k], inward[k] = places[k] - 0.01 * outward, places[k] - 0.26 * outward
+    lon, lat = to_sky(*here)
+    radius = separation(to_vectors(lon, lat), to_vectors(*to_sky(*inward)))
+    return circles(lon, lat, radius, 8)
 
 
 def sky_test(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> SkyTest:

@@ -8,6 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
 
+from mpl_skyheat.grid import SLACK
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.points import read_positions
 from mpl_skyheat.projection import project
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 # Without it, the result of arithmetic would not know the frame that positions are looked up in.
 KEEP_META = {"handle_meta": "first_found"}
-
-# The map's edges belong to it, as exactly as they can be found.
-EDGE = 1e-9
 
 
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
@@ -131,8 +129,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
 def _inside(values: FloatArray, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
     ny, nx = values.shape
-    inside = (np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + EDGE) & (
-        np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + EDGE
+    inside = (np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + SLACK) & (
+        np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + SLACK
     )
     return np.asarray(inside)
 

@@ -238,7 +238,7 @@ def _frame_class(code: str) -> Any:
     """Return a frame around the whole sky; one that is bent has a middle, too."""
     from astropy.visualization.wcsaxes.frame import EllipticalFrame, RectangularFrame
 
-    outline = OUTLINES.get(code)
+    outline = _dense(OUTLINES.get(code))
     base: Any = EllipticalFrame if code in OUTLINES else RectangularFrame
 
     class WholeFrame(base):
@@ -248,16 +248,18 @@ def _frame_class(code: str) -> Any:
             super().update_spines()
             view = np.array([self.parent_axes.get_xlim(), self.parent_axes.get_ylim()])
             middle, half = view.mean(axis=1), 0.5 * np.diff(view, axis=1).ravel()
-            if outline is not None:
-                self["c"].data = middle + half * _dense(outline)
-            for name in set(self) - set("hv"):
-                self[name].data = middle + (1 - INSET) * (self[name].data - middle)
+            for name, spine in self.items():
+                is_given = name == "c" and outline is not None
+                offset = half * outline if is_given else spine.data - middle
+                spine.data = middle + (1 - INSET) * offset
 
     return WholeFrame
 
 
-def _dense(outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return points along an outline, as ticks are found from one to the next."""
+def _dense(outline: NDArray[np.float64] | None) -> Any:
+    """Return points along an outline, if any, as ticks are found from one to the next."""
+    if outline is None:
+        return None
     corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
     return np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
 

@@ -9,12 +9,14 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
+from mpl_skyheat.grid import circles
+
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
 # How near (deg) a map of the whole sky, or of half of it, comes to its edges, beyond which nothing
-# has a position. What is as near to them is counted on it.
-HAIR = 1e-9
+# has a position: less than `grid.SLACK` pixels, so that what is as near to them is counted.
+NEAREST = 1e-9
 
 # CTYPE, and RADESYS, of the frames that a FITS WCS can say.
 AXES = {
@@ -35,9 +37,10 @@ def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code
         center = center.icrs
     wcs = _blank_wcs(center.frame, center, pixel_size, code)
     if code == "SIN":  # it shows no more
-        radius = min(radius, (90 - HAIR) * u.deg)
-    around = center.directional_offset_by(np.arange(0, 360, 1) * u.deg, radius)
-    return _framed(wcs, around.spherical.lon.deg, around.spherical.lat.deg)
+        radius = min(radius, (90 - NEAREST) * u.deg)
+    at = center.spherical
+    lon, lat = circles(at.lon.deg, at.lat.deg, radius.to_value(u.rad), 360)
+    return _framed(wcs, lon.ravel(), lat.ravel())
 
 
 def all_sky_wcs(
@@ -49,12 +52,12 @@ def all_sky_wcs(
     middle = 0.0 if center is None else float(center.transform_to(frame).spherical.lon.deg)
     center = SkyCoord(middle, 0, unit="deg", frame=frame)
     wcs = _blank_wcs(frame, center, pixel_size, code)
-    lon, lat = np.linspace(-1, 1, 361) * (180 - HAIR), np.linspace(-1, 1, 181) * (90 - HAIR)
+    lon, lat = np.linspace(-1, 1, 361) * (180 - NEAREST), np.linspace(-1, 1, 181) * (90 - NEAREST)
     lon, lat = (v.ravel() for v in np.meshgrid(lon, lat))
     # And the rim of round maps, which is one point of the sky.
     turn = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-    lon = np.concatenate([lon, 180 + HAIR * np.cos(turn)])
-    lat = np.concatenate([lat, HAIR * np.sin(turn)])
+    lon = np.concatenate([lon, 180 + NEAREST * np.cos(turn)])
+    lat = np.concatenate([lat, NEAREST * np.sin(turn)])
     return _framed(wcs, middle + lon, lat, fit_pixels=True)
 
 

@@ -8,7 +8,10 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from matplotlib.figure import Figure
 
-from mpl_skyheat import counting, sky_map, subplot
+from mpl_skyheat import counting, sky_map, subplot, tiles
+from mpl_skyheat.grid import SLACK, native_grid
+from mpl_skyheat.planes import plane_of_wcs
+from mpl_skyheat.skyedge import pulled_in
 
 # Where the middle of maps is, so that edges are no round numbers of the catalogue.
 MIDDLE = 83.1
@@ -19,7 +22,7 @@ def edge_points(middle=MIDDLE):
     """Return the longitude and latitude of points at and within a hair of the edges of the sky."""
     seam_lat = np.linspace(-89, 89, 23)
     seam = np.tile(seam_lat, len(HAIRS)), np.repeat(middle + 180 + HAIRS, len(seam_lat))
-    pole_lon = np.linspace(0, 360, 25)
+    pole_lon = np.append(np.linspace(0, 360, 25), [middle + 180, middle - 180])
     poles = np.repeat([[90], [-90]], len(HAIRS), 1) - np.abs(HAIRS) * [[1], [-1]]
     rim = middle + 180 + HAIRS, np.zeros(len(HAIRS))
     lon = np.concatenate([seam[1], np.tile(pole_lon, poles.size), rim[0]])
@@ -45,21 +48,27 @@ def plate_carree(middle=MIDDLE, shape=(180, 360), step=1.0):
 
 @pytest.mark.usefixtures("_route")
 @pytest.mark.parametrize("code", ["AIT", "MOL", "CAR", "CEA", "SFL", "HPX", "ZEA", "ARC"])
-@pytest.mark.parametrize("pixel_size", [None, 7 * u.deg])
-def test_the_axes_of_the_whole_sky_hold_its_edges(code, pixel_size):
+@pytest.mark.parametrize(("of_axes", "of_map"), [(1, None), (1, 7 * u.deg), (0.37, None)])
+def test_the_axes_of_the_whole_sky_hold_its_edges(code, of_axes, of_map):
     lon, lat = edge_points()
-    ax = subplot(projection=code, center=(MIDDLE, 0), radius=180 * u.deg)
-    heat = ax.sky_heatmap(lon, lat, pixel_size=pixel_size)
+    ax = subplot(
+        projection=code,
+        center=(MIDDLE, 0),
+        radius=180 * u.deg,
+        pixel_size=of_axes * u.deg,
+        figure=Figure(),
+    )
+    heat = ax.sky_heatmap(lon, lat, pixel_size=of_map)
     assert heat.sky_map.meta["inside"] == len(lon)
     assert heat.sky_map.counts.sum() == len(lon)
     assert np.isfinite(heat.value_at(lon, lat)).all()
-    if pixel_size is None:
+    if of_map is None:
         assert heat.sky_map.solid_angle.to_value(u.sr).sum() == pytest.approx(4 * np.pi, rel=2e-4)
 
 
 @pytest.mark.parametrize("point", [(MIDDLE + 180, 0), (MIDDLE - 180, 40), (10, 90), (10, -90)])
 def test_one_point_at_the_edge_of_the_sky_is_not_warned_of(point):
-    ax = subplot(center=(MIDDLE, 0), radius=180 * u.deg)
+    ax = subplot(center=(MIDDLE, 0), radius=180 * u.deg, figure=Figure())
     assert sky_map([point[0]], [point[1]], wcs=ax.wcs).counts.sum() == 1
 
 
@@ -119,6 +128,54 @@ def test_at_the_corner_of_the_sky_only_its_edge_is_pulled_in():
     assert m.counts[39].sum() == 2
 
 
+@pytest.mark.parametrize("x", [-0.5 - 1e-8, 359.5, 359.5 + 1e-8])
+@pytest.mark.parametrize("y", [-0.5 - 1e-8, 179.5, 179.5 + 1e-8])
+def test_at_a_pole_where_longitudes_are_cut_both_are_pulled_in(x, y):
+    plane = plane_of_wcs(plate_carree())
+    grid = native_grid(plane.view)
+    pulled = pulled_in(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([y]))
+    assert grid.index(*pulled)[0].all()
+    # Nothing else is.
+    off = pulled_in(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([180.0]))
+    assert not grid.index(*off)[0].any()
+
+
+def test_at_a_bounding_box_the_sky_goes_on():
+    """Of two maps side by side one has each point, though beyond their boxes there is nothing."""
+    pytest.importorskip("gwcs")
+    number = 400
+    edge = np.full(number, 39.5), np.linspace(-0.4, 39.4, number)
+    lon, lat = field_gwcs(0.0).pixel_to_world_values(*edge)
+    found = 0
+    for left in (0.0, 40.0):
+        wcs = field_gwcs(left)
+        counts = sky_map(lon, lat, wcs=wcs).counts
+        wcs.bounding_box = None
+        np.testing.assert_array_equal(counts, sky_map(lon, lat, wcs=wcs).counts)
+        found += counts.sum()
+    assert 0.9 * number < found <= number
+
+
+def field_gwcs(left):
+    """Return a WCS with a bounding box, of pixels so many to the left of which another has its."""
+    from astropy.coordinates import ICRS
+    from astropy.modeling import models
+    from gwcs import WCS as GWCS
+    from gwcs import coordinate_frames
+
+    to_sky = (
+        (models.Shift(left - 20) & models.Shift(-20))
+        | (models.Scale(-0.1) & models.Scale(0.1))
+        | models.Pix2Sky_TAN()
+        | models.RotateNative2Celestial(83.0, 20.0, 180.0)
+    )
+    detector = coordinate_frames.Frame2D(name="detector", unit=(u.pix, u.pix))
+    sky = coordinate_frames.CelestialFrame(reference_frame=ICRS(), unit=(u.deg, u.deg))
+    wcs = GWCS([(detector, to_sky), (sky, None)])
+    wcs.pixel_shape, wcs.bounding_box = (40, 40), ((-0.5, 39.5), (-0.5, 39.5))
+    return wcs
+
+
 def test_what_is_well_beyond_the_edge_of_a_map_stays_outside():
     # A map of less than the sky, at whose edge there is more.
     wcs = plate_carree(shape=(180, 358))
@@ -145,10 +202,15 @@ def test_axes_without_a_wcs_hold_the_edges_of_the_sky(name):
 def test_all_of_half_the_sky_is_shown():
     """Its circle is whole wherever its middle is, though rounding may put its limb off the map."""
     rng = np.random.default_rng(3)
-    for _ in range(30):
-        center = SkyCoord(rng.uniform(0, 360), rng.uniform(-90, 90), unit="deg")
-        ax = subplot(center=center, radius=90 * u.deg, projection="SIN")
+    centers = [(0, 0), (266.4, 0), (10, 90), (10, -90), (0, 45)]
+    centers += zip(rng.uniform(0, 360, 25), rng.uniform(-90, 90, 25), strict=True)
+    for center in (SkyCoord(*c, unit="deg") for c in centers):
+        ax = subplot(center=center, radius=90 * u.deg, projection="SIN", figure=Figure())
         nx, ny = ax.wcs.pixel_shape
         assert nx == ny == 153
         middle = ax.wcs.world_to_pixel(center)
         np.testing.assert_allclose(middle, 76, atol=1e-4)
+
+
+def test_what_is_pulled_in_is_asked_of_the_exact_route():
+    assert SLACK < 0.4 * tiles.EDGE
