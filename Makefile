@@ -24,6 +24,10 @@ types: $(VENV)/installed-dev
 test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest --mpl -n auto
 
+# Tests of properties, on other examples than those of every run.
+fuzz: $(VENV)/installed-test
+	HYPOTHESIS_PROFILE=fuzzing $(BIN)/python -m pytest -m hypothesis -n auto
+
 # Draw the reference images anew. Open every old and new one before committing them.
 baseline: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/test_images.py -W ignore --mpl-generate-path=baseline_images
