@@ -272,7 +272,8 @@ def _set_norm(heat: SkyHeatmap, name: str) -> None:
     """Set the colour scale; on a logarithmic one, empty sky has the lowest colour."""
     from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
 
-    largest = float(np.nanmax(heat.sky_map.data, initial=0)) or 1.0
+    # That of the linear scale, which slivers at the edge of the sky do not set.
+    largest = float(heat.get_clim()[1] or 0) or 1.0
     positive = heat.sky_map.data[np.nan_to_num(heat.sky_map.data) > 0]
     smallest = np.percentile(positive, 1) if len(positive) else largest
     norms = {

@@ -44,6 +44,9 @@ GEO_SIZES = {
 }
 
 
+# Longitudes (deg) without a point, at which a plain Axes of the whole sky is cut.
+WIDE_GAP = 30
+
 # Along the longer side of what an Axes of another package shows, unless a map says otherwise.
 FEWEST_PIXELS = 240
 
@@ -407,10 +410,16 @@ def _plane_in_degrees(
 
 
 def _mean_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> float:
-    """Return the circular mean (deg, 0 … 360) of the longitudes of a catalogue's first points."""
+    """Return the circular mean (deg, 0 … 360) of the longitudes of a catalogue's first points.
+
+    Of those that are all around the sky it is 180.
+    """
     assert catalogue.frame is not None
     for block in (block for chunk in catalogue.chunks() for block in chunk.blocks()):
         if len(block.lon):
             lon, _ = change_frame(block.lon, block.lat, catalogue.frame, frame)
+            ordered = np.sort(lon)
+            if np.diff(ordered, append=ordered[0] + 360).max() < WIDE_GAP:
+                return 180.0
             return float(np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean())) % 360)
     return 0.0

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.regions import Region
 
-# Sizes (inches) of a new figure with a field and with the whole sky, and room for a colorbar.
-FIELD_SIZE = (6.4, 5.2)
+# Sizes (inches) of a new figure with a field and with the whole sky, and room for a colorbar: a
+# layout engine cuts the labels of a field that is as wide as all the room there is for it.
+FIELD_SIZE = (6.7, 5.2)
 ALL_SKY_SIZE = (8, 5)
 
 # The outline of all that is shown around its middle, where it is no rectangle; None for an ellipse.
@@ -97,8 +98,8 @@ optional
     radius : `~astropy.units.Quantity` ['angle'] or str, optional
         From the centre of the field to the edges; 180° for the whole sky.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
-        Side of the Axes' pixels, which are those of a map unless it says otherwise; by default 240
-        across a field, and 1° on the whole sky.
+        Side of the Axes' pixels; by default 240 across a field, and 1° on the whole sky. They are
+        those of a map unless it says otherwise, merged k × k above 1024 along a side.
     figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
         Where to add the Axes; by default a new figure (pyplot's, if pyplot is in use).
     position : int, (int, int, int) or `~matplotlib.gridspec.SubplotSpec`, optional

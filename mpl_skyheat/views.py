@@ -36,11 +36,12 @@ def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code
     if center.frame.name not in AXES:
         center = center.icrs
     wcs = _blank_wcs(center.frame, center, pixel_size, code)
-    if code == "SIN":  # it shows no more
-        radius = min(radius, (90 - NEAREST) * u.deg)
+    most = (90 - NEAREST) * u.deg  # that a SIN shows
+    is_half = code == "SIN" and radius > most
     at = center.spherical
+    radius = most if is_half else radius
     lon, lat = circles(at.lon.deg, at.lat.deg, radius.to_value(u.rad), 360)
-    return _framed(wcs, lon.ravel(), lat.ravel())
+    return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=is_half)
 
 
 def all_sky_wcs(

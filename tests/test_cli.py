@@ -774,3 +774,9 @@ def test_half_of_the_sky_fills_a_figure_for_fields(command):
     figure = command(write("sky.csv", whole_sky()), *options, "--pixel-size", "6deg").figure
     figure.canvas.draw()
     assert figure.axes[0].get_position().height > 0.9
+
+
+def test_slivers_at_the_edge_of_the_sky_do_not_set_the_colours(heat_of):
+    heat = heat_of(write("sky.csv", whole_sky()), "--map-frame", "galactic")
+    of_scripts = mpl_skyheat.SkyHeatmap(heat.axes, heat.sky_map, heat.get_extent())
+    assert heat.norm.vmax == of_scripts.norm.vmax < np.nanmax(heat.sky_map.data)

@@ -12,10 +12,13 @@ from astropy.table import Table
 from astropy.visualization.wcsaxes import WCSAxes
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
 from astropy.wcs.utils import wcs_to_celestial_frame
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_map, subplot
+from mpl_skyheat.datasets import bright_stars
+from mpl_skyheat.subplots import FIELD_SIZE
 
 PLACES = {"0h": (0.02, 5.0), "pole": (40.0, 89.9), "south": (310.0, -62.0)}
 
@@ -250,3 +253,18 @@ def test_what_cannot_be_shown_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         subplot(*sky(), **arguments)
     assert not plt.get_fignums()
+
+
+def test_the_labels_of_a_field_with_a_colorbar_are_in_the_figure():
+    figure = Figure(figsize=FIELD_SIZE, layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = subplot(center="2h20m +57d08m", radius="1.5deg", figure=figure)
+    ax.sky_heatmap(data=bright_stars(), kernel="4 arcmin", colorbar=True)
+    figure.canvas.draw()
+    assert ax.get_tightbbox(figure.canvas.get_renderer()).x0 > 0
+
+
+def test_a_plain_axes_of_the_whole_sky_is_cut_at_0h():
+    ax = Figure().add_subplot()
+    ax.sky_heatmap(*sky(), bins=(36, 18))
+    np.testing.assert_allclose(ax.get_xlim(), [360, 0], atol=2)
