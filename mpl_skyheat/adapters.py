@@ -43,8 +43,7 @@ GEO_SIZES = {
     "lambert": (2.0, 2.0),
 }
 
-
-# Longitudes (deg) without a point, at which a plain Axes of the whole sky is cut.
+# Points without a gap as wide as this in longitude (deg) are all around the sky.
 WIDE_GAP = 30
 
 # Along the longer side of what an Axes of another package shows, unless a map says otherwise.

@@ -56,9 +56,8 @@ def all_sky_wcs(
     lon, lat = np.linspace(-1, 1, 361) * (180 - NEAREST), np.linspace(-1, 1, 181) * (90 - NEAREST)
     lon, lat = (v.ravel() for v in np.meshgrid(lon, lat))
     # And the rim of round maps, which is one point of the sky.
-    turn = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-    lon = np.concatenate([lon, 180 + NEAREST * np.cos(turn)])
-    lat = np.concatenate([lat, NEAREST * np.sin(turn)])
+    rim = circles(np.array(180.0), np.array(0.0), np.radians(NEAREST), 360)
+    lon, lat = (np.append(v, at_rim) for v, at_rim in zip((lon, lat), rim, strict=True))
     return _framed(wcs, middle + lon, lat, fit_pixels=True)
 
 
