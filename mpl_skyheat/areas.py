@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.fractions import FEW, SPLIT, sky_fractions
+from mpl_skyheat.fractions import FEW, sky_fractions
 from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation, to_vectors
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.skyedge import (
-    LARGE_MAP,
     SkyTest,
     around,
     at_corners,
@@ -43,6 +43,11 @@ BENT = 0.03
 # cells a side, and into more if these are still too bent (rad).
 CUTS = (3, BENT), (8, np.inf)
 
+# Pixels that the edge of the sky may cut are split into so many cells a side. Cells beside the limb
+# of a SIN, where lines of pixels turn fast, may bend by so much (rad) and no more.
+SPLIT = 4
+LITTLE_BENT = 0.01
+
 # What is shorter (rad) is a point, but for rounding.
 A_POINT = 1e-12
 
@@ -54,6 +59,10 @@ STEEP = 0.05
 # squares of this size (rad).
 SOME = 16
 TINY = 1e-5
+
+# The sides of bent cells are taken through these places (0 and 1 are the ends of what is on the
+# sky), close together where a limb may end them: there, a SIN bends them the most.
+ALONG = 0.5 * (1 - np.cos(np.linspace(0, np.pi, 9)))
 
 # Solid angles come from polynomials where these hold to this relative accuracy.
 SMOOTH_ACCURACY = 1e-7
@@ -99,10 +108,9 @@ def solid_angles(
             cells = _cells(grid, row, column, cut, to_sky)
             areas[row, column], sound[row, column] = _area_of_cells(cells, SMALL, most_bent)
     areas[~sound] = 0.0
-    split = SPLIT if max(grid.shape) < LARGE_MAP else SPLIT // 2
     for row, column in in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
-        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky, split=split)
+        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky)
     return areas
 
 
@@ -233,15 +241,13 @@ def _area_of_cells(
     vectors: FloatArray, largest: float, most_bent: float
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Areas of pixels that are cut in cells, and whether all of a pixel's cells are sound."""
-    areas, sound = _cell_areas(vectors, largest, most_bent)
+    areas, sound = _areas_within(_lattice_cells(vectors), largest, most_bent)
     return np.asarray(areas.sum(axis=(1, 2))), np.asarray(sound.all(axis=(1, 2)))
 
 
-def _cell_areas(
-    vectors: FloatArray, largest: float, most_bent: float = np.inf
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Areas between the nodes of a lattice (…, ny, nx, 3); 0 and False where they are not sound."""
-    corners = np.stack(
+def _lattice_cells(vectors: FloatArray) -> FloatArray:
+    """Return the corners (4, …, ny, nx, 3), in order around, of a lattice's cells."""
+    return np.stack(
         [
             vectors[..., :-1, :-1, :],
             vectors[..., :-1, 1:, :],
@@ -249,7 +255,6 @@ def _cell_areas(
             vectors[..., 1:, :-1, :],
         ]
     )
-    return _areas_within(corners, largest, most_bent)
 
 
 def _areas_within(
@@ -294,37 +299,47 @@ def _split_areas(
     height: float,
     sky: SkyTest,
     *,
-    split: int = SPLIT,
     again: bool = True,
 ) -> FloatArray:
-    """Areas of cells that are large or partly off the sky, from a lattice in each.
+    """Areas of pixels that are large or partly off the sky, from a lattice in each.
 
-    Parts that are still large, across a branch cut maybe, are split once more.
+    Cells that are still large, across a branch cut maybe, are split once more.
     """
-    x, y = split_pixels(left, bottom, width, height, split)
+    x, y = split_pixels(left, bottom, width, height, SPLIT)
     vectors, on_sky = sky.vectors(x, y)
     largest = 4 * SMALL if again else np.inf
-    areas, sound = _cell_areas(np.where(on_sky[..., None], vectors, np.nan), largest)
+    corners = _lattice_cells(np.where(on_sky[..., None], vectors, np.nan))
+    areas, sound = _areas_within(corners, largest, LITTLE_BENT)
     nodes = cell_corners(on_sky)
-    cut = nodes.any(axis=0) & ~nodes.all(axis=0)
-    if cut.any():
-        areas[cut] = _clipped_areas(
-            cell_corners(x)[:, cut], cell_corners(y)[:, cut], nodes[:, cut], sky
+    large = nodes.all(axis=0) & (_diagonal(corners) >= largest)
+    traced = nodes.any(axis=0) & ~sound & ~large
+    if traced.any():
+        areas[traced] = _traced_areas(
+            cell_corners(x)[:, traced], cell_corners(y)[:, traced], nodes[:, traced], sky
         )
-    large = ~sound & nodes.all(axis=0)
-    if again and large.any():
-        corners = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
-        areas[large] = _split_areas(
-            *corners, width / split, height / split, sky, split=split, again=False
-        )
+    if large.any():
+        corner = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
+        areas[large] = _split_areas(*corner, width / SPLIT, height / SPLIT, sky, again=False)
     return np.asarray(areas.sum(axis=(1, 2)))
 
 
-def _clipped_areas(
+def _traced_areas(
     x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
 ) -> FloatArray:
-    """Areas of the parts on the sky of cells (4, n) that the edge of the sky cuts."""
+    """Areas of the parts on the sky of cells (4, n) with bent sides or cut by its edge."""
     polygon_x, polygon_y, present = sky_polygons(x, y, on_sky, sky)
-    vectors, known = sky.vectors(polygon_x, polygon_y)
-    repeat_corners(vectors, present & known)
-    return np.abs(sum(_triangle_area(vectors[0], vectors[i], vectors[i + 1]) for i in range(1, 7)))
+    along = (_along_sides(polygon, present) for polygon in (polygon_x, polygon_y))
+    vectors = to_vectors(*sky.to_sky(*along))
+    on_side = np.repeat(on_sky | np.roll(on_sky, -1, axis=0), len(ALONG), axis=0)
+    repeat_corners(vectors, on_side & np.isfinite(vectors[..., 0]))
+    fan = (_triangle_area(vectors[0], *pair) for pair in pairwise(vectors[1:]))
+    return np.abs(sum(fan))
+
+
+def _along_sides(polygon: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
+    """Return places along the sides of cells, from coordinates of `sky_polygons` (8, n)."""
+    corners, crossings, on_sky = polygon[::2], polygon[1::2], present[::2]
+    start = np.where(on_sky, corners, crossings)
+    stop = np.roll(np.where(on_sky, corners, np.roll(crossings, 1, axis=0)), -1, axis=0)
+    places = start[:, np.newaxis] + (stop - start)[:, np.newaxis] * ALONG[:, np.newaxis]
+    return np.asarray(places.reshape(-1, polygon.shape[1]))

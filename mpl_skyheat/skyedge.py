@@ -30,7 +30,7 @@ LARGE_MAP = 500
 
 # The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
 # the distance from it.
-EDGE_STEPS = 16
+EDGE_STEPS = 24
 
 
 @dataclass(frozen=True)
@@ -210,9 +210,9 @@ def sky_polygons(
 
 
 def repeat_corners(values: NDArray[Any], present: NDArray[np.bool_]) -> None:
-    """Repeat the corner before where a polygon (8, n, …) has none: that adds no area."""
+    """Repeat the corner before where a polygon (m, n, …) has none: that adds no area."""
     for _ in range(2):
-        for i in range(8):
+        for i in range(len(values)):
             missing = ~present[i]
             values[i, missing] = values[i - 1, missing]
 
