@@ -205,7 +205,7 @@ class Catalogue:
             negative = keep & (weights < 0)
             _check_rows(negative, weights, rows, "weights must not be negative", self.name)
         if self.frame is not None:
-            lat = _checked_latitudes(lat, self.lat.name, rows, self.name)
+            lat = _checked_latitudes(lat, lon, self, rows)
         if keep.all():
             return Block(lon, lat, weights, 0)
         dropped = len(keep) - int(np.count_nonzero(keep))
@@ -272,14 +272,26 @@ def _is_mapped(array: Any) -> bool:
 
 
 def _checked_latitudes(
-    lat: FloatArray, name: str, rows: slice | NDArray[np.intp], of: str = ""
+    lat: FloatArray, lon: FloatArray, catalogue: Catalogue, rows: slice | NDArray[np.intp]
 ) -> FloatArray:
     """Return latitudes clipped to ±90 deg; beyond by more than a float32's error is an error."""
     beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
-    is_missing = beyond.any() and abs(lat[np.argmax(beyond)]) in MISSING
-    hint = " (what is missing must be NaN or masked)" if is_missing else ""
-    _check_rows(beyond, lat, rows, f"{name} must lie within ±90 deg{hint}", of)
+    if beyond.any():
+        names = catalogue.lon.name, catalogue.lat.name
+        hint = _hint(float(lat[np.argmax(beyond)]), lon, lat, names)
+        rule = f"{names[1]} must lie within ±90 deg{hint}"
+        _check_rows(beyond, lat, rows, rule, catalogue.name)
     return np.clip(lat, -90, 90)
+
+
+def _hint(found: float, lon: FloatArray, lat: FloatArray, names: tuple[str, str]) -> str:
+    """Return what may be wrong where a latitude that is none is found."""
+    if abs(found) in MISSING:
+        return " (what is missing must be NaN or masked)"
+    are_latitudes = not (np.abs(lon) > 90).any()
+    if are_latitudes and not (lat < 0).any() and np.nanmedian(lat) > 90:
+        return f" (are {names[0]} and {names[1]} swapped?)"
+    return ""
 
 
 def _check_rows(
@@ -387,7 +399,7 @@ def read_positions(
     catalogue = read_catalogue(tuple(position), frame=frame)
     lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
     if catalogue.frame is not None:
-        lat = _checked_latitudes(lat, catalogue.lat.name, slice(0, None))
+        lat = _checked_latitudes(lat, lon, catalogue, slice(0, None))
     return lon.reshape(shape), lat.reshape(shape), catalogue.frame
 
 

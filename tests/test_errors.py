@@ -75,6 +75,12 @@ NO_POINTS += "or data=table alone; got "
             ValueError,
             "dec …±90 deg (what is missing must be NaN or masked); row…",
         ),
+        (
+            ([20, 5, -30], [10, 250, 300]),
+            ValueError,
+            "dec …±90 deg (are ra and dec swapped?); row 1 has 250",
+        ),
+        (([20, 5, -30], [10, -20, 300]), ValueError, "dec must lie within ±90 deg; row 2 has 300"),
         ((RA, [0, 1, -2] * u.rad), ValueError, "dec must …±90 deg; row 2 has -114.592"),
     ],
 )
