@@ -92,6 +92,7 @@ class SkyHeatmap(AxesImage):
             norm = LogNorm(clip=True)
         super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
         self.sky_map = sky_map
+        self._is_crisp = False
         self.set_data(np.ma.masked_invalid(sky_map.data))
         self.set_clim(vmin, vmax)
         self._scale_to_map()
@@ -153,6 +154,32 @@ class SkyHeatmap(AxesImage):
         the frame that the map was made with.
         """
         return self.sky_map.value_at(*position, frame=frame, interpolate=interpolate)
+
+    def make_image(
+        self, renderer: Any, magnification: float = 1.0, unsampled: bool = False
+    ) -> tuple[Any, float, float, Any]:
+        """Return the image as `~matplotlib.image.AxesImage` does, up to the edge of the sky.
+
+        Matplotlib's resampling leaves out every device pixel whose mean takes in a pixel without
+        sky, which leaves flecks along the rim. These have the value of the pixel they are in.
+        """
+        made: tuple[Any, float, float, Any] = super().make_image(renderer, magnification, unsampled)
+        image = made[0]
+        if image is None or unsampled or not np.ma.is_masked(self.get_array()):
+            return made
+        bad = np.round(255 * self.cmap.get_bad()[:3]).astype(np.uint8)
+        left_out = (image[..., :3] == bad).all(axis=-1)
+        self._is_crisp = True
+        try:
+            crisp = super().make_image(renderer, magnification, unsampled)[0]
+        finally:
+            self._is_crisp = False
+        image[left_out] = crisp[left_out]
+        return made
+
+    def get_interpolation(self) -> str:
+        """Return how the image is resampled."""
+        return "nearest" if self._is_crisp else super().get_interpolation()
 
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""

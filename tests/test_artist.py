@@ -1042,3 +1042,23 @@ def test_a_colorbar_in_an_inner_grid_stays_off_the_next_axes(field, stars):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     assert bar.ax.get_tightbbox(canvas.get_renderer()).x1 < other.bbox.x0
+
+
+@pytest.mark.parametrize("dpi", [10, 20, 30, 57])
+@pytest.mark.parametrize("bad", [None, "red"])
+def test_the_sky_is_drawn_up_to_its_rim_at_every_resolution(dpi, bad):
+    ax = add_axes(ALL_SKY)
+    cmap = colormaps["viridis"].with_extremes(bad=bad) if bad else "viridis"
+    points = [10, 200], [20, -60]
+    smooth, crisp = (
+        sky_heatmap(ax, *points, kernel=10 * u.deg, cmap=cmap, interpolation=interpolation)
+        for interpolation in ("antialiased", "nearest")
+    )
+    ax.figure.set_dpi(dpi)
+    renderer = FigureCanvasAgg(ax.figure).get_renderer()
+    without_sky = [255, 0, 0, 255] if bad else [0, 0, 0, 0]
+    shows_sky = [
+        (heat.make_image(renderer)[0] != without_sky).any(axis=-1) for heat in (smooth, crisp)
+    ]
+    assert 0.7 < shows_sky[0].mean() < 0.85  # π / 4
+    np.testing.assert_array_equal(*shows_sky)
