@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
-from matplotlib.colors import LogNorm, Normalize, PowerNorm
+from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
 from matplotlib.image import AxesImage
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    AutoLocator,
+    FormatStrFormatter,
+    LogLocator,
+    NullFormatter,
+    SymmetricalLogLocator,
+)
 
 from mpl_skyheat.beside import FullLength, Side, beside, check_location
 from mpl_skyheat.mapmaking import sky_map
@@ -87,6 +93,8 @@ class SkyHeatmap(AxesImage):
             )
         if norm == "sqrt":  # matplotlib has a name for those norms only that are scales of an axis
             norm = PowerNorm(0.5)
+        if norm == "asinh":  # matplotlib's own has no type to tell it by
+            norm = AsinhNorm()
         if norm == "log" and sky_map.meta["kernel"] is not None:
             # What the kernel does not reach has the colour of its farthest wings, not none.
             norm = LogNorm(clip=True)
@@ -236,8 +244,8 @@ class SkyHeatmap(AxesImage):
             figure.sca(current)
         cax.set_axes_locator(FullLength(cax, self.axes, location))
         colorbar.set_label(self.quantity if label is None else label)
-        if isinstance(self.norm, LogNorm) and not {"ticks", "format"} & set(kwargs):
-            _set_log_ticks(colorbar, self.norm)
+        if not {"ticks", "format"} & set(kwargs):
+            _set_ticks(colorbar, self.norm)
         return colorbar
 
     @property
@@ -288,13 +296,25 @@ def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
     return float(limit.to_value(unit))
 
 
-def _set_log_ticks(colorbar: Colorbar, norm: LogNorm) -> None:
-    """Label 1, 2 and 5 plainly on a scale of few decades, where 2 × 10⁰ is hard to read."""
+def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
+    """Label 1, 2 and 5 plainly on a scale of few decades.
+
+    Matplotlib would label powers of ten, of which there may be one, or 2 × 10⁰, hard to read.
+    """
     vmin, vmax = norm.vmin, norm.vmax
-    if vmin is not None and vmax is not None and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
-        colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
-        colorbar.formatter = FormatStrFormatter("%g")
-        colorbar.minorformatter = NullFormatter()
+    if vmin is None or vmax is None:
+        return
+    if isinstance(norm, LogNorm) and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
+        locator: Any = LogLocator(subs=(1, 2, 5))
+    elif isinstance(norm, AsinhNorm) and max(abs(vmin), abs(vmax)) < 1e3 * norm.linear_width:
+        locator = SymmetricalLogLocator(base=10, linthresh=norm.linear_width, subs=(1, 2, 5))
+    else:
+        return
+    ticks = np.asarray(locator.tick_values(vmin, vmax))
+    is_narrow = np.count_nonzero((ticks >= vmin) & (ticks <= vmax)) < 3
+    colorbar.set_ticks(AutoLocator() if is_narrow else locator)
+    colorbar.formatter = FormatStrFormatter("%g")
+    colorbar.minorformatter = NullFormatter()
 
 
 def _is_whole(sky_map: SkyMap) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from matplotlib.artist import getp
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import MouseEvent, NavigationToolbar2
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm, PowerNorm
+from matplotlib.colors import AsinhNorm, LogNorm, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
@@ -705,6 +705,29 @@ def test_a_logarithmic_colorbar_of_few_decades_has_plain_labels(field, stars):
     labels = [text.get_text() for text in heat.colorbar.ax.get_yticklabels()]
     assert {"1", "2", "5", "10", "20", "50"} <= set(labels)
     assert not any("$" in label for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("width", "limits", "expected"),
+    [
+        (1, (3, 24), "5 10 20"),
+        (2, (0, 20), "0 1 2 5 10 20"),
+        (1, (0.001, 0.006), "0.001 0.002 0.003 0.004 0.005 0.006"),
+    ],
+)
+def test_an_asinh_colorbar_of_few_decades_has_plain_labels(field, stars, width, limits, expected):
+    ax = add_axes(field)
+    norm = AsinhNorm(width, *limits) if width != 1 else "asinh"
+    heat = sky_heatmap(ax, *stars, norm=norm)
+    heat.set_clim(*limits)
+    axis = heat.add_colorbar().ax.yaxis
+    ax.figure.draw_without_rendering()
+    labels = [
+        text.get_text()
+        for text, place in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True)
+        if limits[0] <= place <= limits[1]
+    ]
+    assert " ".join(labels) == expected
 
 
 # How it is drawn
