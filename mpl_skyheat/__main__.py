@@ -24,7 +24,7 @@ from mpl_skyheat.subplots import (
     has_outline,
     position_of_text,
 )
-from mpl_skyheat.views import all_sky_wcs, field_wcs
+from mpl_skyheat.views import all_sky_wcs, check_map_frame, field_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,7 +206,10 @@ def _picture(options: argparse.Namespace) -> Figure:
     from matplotlib.figure import Figure
 
     frame = _sky_frame("--frame", options.frame)
-    map_frame = _sky_frame("--map-frame", options.map_frame or options.frame)
+    map_frame = frame
+    if options.map_frame is not None:
+        map_frame = _sky_frame("--map-frame", options.map_frame)
+        check_map_frame("--map-frame", map_frame)
     names, table = _named_columns(options), _read_table(options.catalogue)
     region = find_region(
         _read_positions(names, table, frame),

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from mpl_skyheat.kernels import parse_width
 from mpl_skyheat.points import find_frame, read_catalogue
 from mpl_skyheat.regions import PROJECTIONS, find_region
+from mpl_skyheat.views import check_map_frame
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -87,8 +88,8 @@ def subplot(
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers; by default ICRS.
     map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-        The frame that the Axes show; by default that of the points. One that FITS has no name for
-        is shown in ICRS.
+        The frame that the Axes show: ICRS, FK5, FK4, Galactic or mean ecliptic. By default that of
+        the points, or ICRS where it is none of these.
     projection : {"TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX"}, \
 optional
         FITS code of the projection; by default TAN for a field and MOL for the whole sky.
@@ -134,7 +135,10 @@ optional
         points = [], []
     catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
     own = _sky_frame("frame", catalogue.frame if frame is None else frame)
-    shown = own if map_frame is None else _sky_frame("map_frame", map_frame)
+    shown = own
+    if map_frame is not None:
+        shown = _sky_frame("map_frame", map_frame)
+        check_map_frame("map_frame", shown)
     region = find_region(
         catalogue,
         shown,

@@ -28,6 +28,15 @@ AXES = {
 }
 
 
+def check_map_frame(name: str, frame: BaseCoordinateFrame) -> None:
+    """Raise a ValueError if a FITS WCS cannot say a frame that is asked for by an argument."""
+    if frame.name not in AXES:
+        raise ValueError(
+            f"{name} must be a frame that a FITS WCS has a name for ({', '.join(AXES)}); got "
+            f"{frame.name!r}"
+        )
+
+
 def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code: str) -> WCS:
     """Return the WCS of a field: north up, east left, and a circle of ``radius`` around a centre.
 

@@ -577,6 +577,10 @@ def refuses(command):
         ("stars.csv --ra a --dec dec", "no column 'a' in data; it has ra, dec, mag"),
         ("stars.csv --frame icrss", "frame must be "),
         ("stars.csv --frame flat", "--frame must be a frame of the sky; got 'flat'"),
+        (
+            "stars.csv --map-frame cirs",
+            "--map-frame must be a frame that a FITS WCS",
+        ),
         ("stars.csv --frame altaz", "frame 'altaz' must come with all that it needs"),
         ("stars.csv --frame galactic", "data must have one recognisable pair of columns"),
         ("stars.csv --center nonsense", "--center must be a position such as "),
