@@ -11,6 +11,7 @@ from mpl_skyheat.fractions import FEW, sky_fractions
 from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation, to_vectors
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.skyedge import (
+    LARGE_MAP,
     SkyTest,
     around,
     at_corners,
@@ -43,9 +44,11 @@ BENT = 0.03
 # cells a side, and into more if these are still too bent (rad).
 CUTS = (3, BENT), (8, np.inf)
 
-# Pixels that the edge of the sky may cut are split into so many cells a side. Cells beside the limb
-# of a SIN, where lines of pixels turn fast, may bend by so much (rad) and no more.
-SPLIT = 4
+# Pixels that the edge of the sky may cut are split into so many cells a side, or into so many on
+# large maps. Where lines of pixels turn fast, as beside the limb of a SIN, cells of these may bend
+# by so much (rad) and no more.
+CELLS = 6
+CELLS_OF_LARGE = 4
 LITTLE_BENT = 0.01
 
 # What is shorter (rad) is a point, but for rounding.
@@ -108,9 +111,10 @@ def solid_angles(
             cells = _cells(grid, row, column, cut, to_sky)
             areas[row, column], sound[row, column] = _area_of_cells(cells, SMALL, most_bent)
     areas[~sound] = 0.0
+    split = CELLS if max(grid.shape) < LARGE_MAP else CELLS_OF_LARGE
     for row, column in in_parts(near_sky & ~sound):
         left, bottom = grid.x.edges[column], grid.y.edges[row]
-        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky)
+        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky, split)
     return areas
 
 
@@ -298,14 +302,16 @@ def _split_areas(
     width: float,
     height: float,
     sky: SkyTest,
+    split: int,
     *,
     again: bool = True,
 ) -> FloatArray:
     """Areas of pixels that are large or partly off the sky, from a lattice in each.
 
-    Cells that are still large, across a branch cut maybe, are split once more.
+    Cells that are still large, across a branch cut maybe, are split once more. What is large then
+    is taken as it is: so coarse a map has nothing finer to lose.
     """
-    x, y = split_pixels(left, bottom, width, height, SPLIT)
+    x, y = split_pixels(left, bottom, width, height, split)
     vectors, on_sky = sky.vectors(x, y)
     largest = 4 * SMALL if again else np.inf
     corners = _lattice_cells(np.where(on_sky[..., None], vectors, np.nan))
@@ -319,21 +325,27 @@ def _split_areas(
         )
     if large.any():
         corner = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
-        areas[large] = _split_areas(*corner, width / SPLIT, height / SPLIT, sky, again=False)
+        size = width / split, height / split
+        areas[large] = _split_areas(*corner, *size, sky, split, again=False)
     return np.asarray(areas.sum(axis=(1, 2)))
 
 
 def _traced_areas(
     x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
 ) -> FloatArray:
-    """Areas of the parts on the sky of cells (4, n) with bent sides or cut by its edge."""
+    """Areas of the parts on the sky of cells (4, n) with bent sides or cut by its edge.
+
+    Where the edge crosses two sides, it is taken for the great circle in between, which the limb
+    of a SIN and the meridians around other maps are.
+    """
     polygon_x, polygon_y, present = sky_polygons(x, y, on_sky, sky)
-    along = (_along_sides(polygon, present) for polygon in (polygon_x, polygon_y))
-    vectors = to_vectors(*sky.to_sky(*along))
-    on_side = np.repeat(on_sky | np.roll(on_sky, -1, axis=0), len(ALONG), axis=0)
-    repeat_corners(vectors, on_side & np.isfinite(vectors[..., 0]))
-    fan = (_triangle_area(vectors[0], *pair) for pair in pairwise(vectors[1:]))
-    return np.abs(sum(fan))
+    along_x, along_y = _along_sides(polygon_x, present), _along_sides(polygon_y, present)
+    vectors = to_vectors(*sky.to_sky(along_x, along_y))
+    # The ends of sides are on the sky, and with them what is in between.
+    shows_sky = np.repeat(on_sky | np.roll(on_sky, -1, axis=0), len(ALONG), axis=0)
+    repeat_corners(vectors, shows_sky & np.isfinite(vectors[..., 0]))
+    # Triangles with signs, so that polygons need not be convex; all have the same orientation.
+    return np.abs(sum(_triangle_area(vectors[0], *pair) for pair in pairwise(vectors[1:])))
 
 
 def _along_sides(polygon: FloatArray, present: NDArray[np.bool_]) -> FloatArray:

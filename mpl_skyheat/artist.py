@@ -14,9 +14,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
 from matplotlib.image import AxesImage
 from matplotlib.ticker import (
+    AsinhLocator,
     AutoLocator,
     FormatStrFormatter,
+    Locator,
     LogLocator,
+    MaxNLocator,
     NullFormatter,
     SymmetricalLogLocator,
 )
@@ -51,6 +54,13 @@ DRAWING: dict[str, Any] = {
 }
 
 
+# Matplotlib draws bins of more device pixels than this as crisp squares, and averages others.
+CRISP = 3
+
+# So many labels fit along a colorbar.
+FEWEST_LABELS, MOST_LABELS = 3, 9
+
+
 class SkyHeatmap(AxesImage):
     """The image of a sky map, as `sky_heatmap` returns it.
 
@@ -75,6 +85,9 @@ class SkyHeatmap(AxesImage):
         The map as it was made; ``set_data`` changes the picture only.
     """
 
+    # While what matplotlib leaves out of an averaged image is drawn.
+    _is_crisp = False
+
     def __init__(
         self,
         ax: Axes,
@@ -93,14 +106,13 @@ class SkyHeatmap(AxesImage):
             )
         if norm == "sqrt":  # matplotlib has a name for those norms only that are scales of an axis
             norm = PowerNorm(0.5)
-        if norm == "asinh":  # matplotlib's own has no type to tell it by
+        if norm == "asinh":  # of which matplotlib would make a Normalize with no name of its own
             norm = AsinhNorm()
         if norm == "log" and sky_map.meta["kernel"] is not None:
             # What the kernel does not reach has the colour of its farthest wings, not none.
             norm = LogNorm(clip=True)
         super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
         self.sky_map = sky_map
-        self._is_crisp = False
         self.set_data(np.ma.masked_invalid(sky_map.data))
         self.set_clim(vmin, vmax)
         self._scale_to_map()
@@ -168,15 +180,16 @@ class SkyHeatmap(AxesImage):
     ) -> tuple[Any, float, float, Any]:
         """Return the image as `~matplotlib.image.AxesImage` does, up to the edge of the sky.
 
-        Matplotlib's resampling leaves out every device pixel whose mean takes in a pixel without
-        sky, which leaves flecks along the rim. These have the value of the pixel they are in.
+        Where matplotlib averages, it leaves out every device pixel whose mean takes in a masked
+        pixel, which leaves flecks along the rim. These have the value of the pixel they are in.
         """
         made: tuple[Any, float, float, Any] = super().make_image(renderer, magnification, unsampled)
         image = made[0]
-        if image is None or unsampled or not np.ma.is_masked(self.get_array()):
+        if image is None or unsampled or not self._leaves_out(magnification):
             return made
-        bad = np.round(255 * self.cmap.get_bad()[:3]).astype(np.uint8)
-        left_out = (image[..., :3] == bad).all(axis=-1)
+        bad = self.cmap(np.ma.masked_invalid([np.nan]), bytes=True)[0]
+        channels = np.s_[:3] if bad[3] else np.s_[3:]
+        left_out = (image[..., channels] == bad[channels]).all(axis=-1)
         self._is_crisp = True
         try:
             crisp = super().make_image(renderer, magnification, unsampled)[0]
@@ -185,8 +198,19 @@ class SkyHeatmap(AxesImage):
         image[left_out] = crisp[left_out]
         return made
 
+    def _leaves_out(self, magnification: float) -> bool:
+        """Tell whether matplotlib averages pixels some of which are masked."""
+        values: Any = self.get_array()
+        if self.get_interpolation() not in ("antialiased", "auto") or not np.ma.is_masked(values):
+            return False
+        extent = self.get_window_extent()
+        size = magnification * min(
+            abs(extent.width) / values.shape[1], abs(extent.height) / values.shape[0]
+        )
+        return bool(size <= CRISP)
+
     def get_interpolation(self) -> str:
-        """Return how the image is resampled."""
+        """Return how the image is resampled, which matplotlib asks for while it draws."""
         return "nearest" if self._is_crisp else super().get_interpolation()
 
     def format_cursor_data(self, data: Any) -> str:
@@ -246,6 +270,8 @@ class SkyHeatmap(AxesImage):
         colorbar.set_label(self.quantity if label is None else label)
         if not {"ticks", "format"} & set(kwargs):
             _set_ticks(colorbar, self.norm)
+            if self._is_of_integers and type(self.norm) is Normalize:
+                colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
 
     @property
@@ -263,6 +289,12 @@ class SkyHeatmap(AxesImage):
         if unit != u.dimensionless_unscaled:
             counted += f" [{unit.to_string('latex_inline')}]"
         return f"{counted} per unit area" if per_area else f"{counted} per pixel"
+
+    @property
+    def _is_of_integers(self) -> bool:
+        meta = self.sky_map.meta
+        is_count = meta["statistic"] == "count" and meta["kernel"] is None
+        return is_count and not self._is_weighted
 
     @property
     def _is_weighted(self) -> bool:
@@ -299,22 +331,46 @@ def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
 def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
     """Label 1, 2 and 5 plainly on a scale of few decades.
 
-    Matplotlib would label powers of ten, of which there may be one, or 2 × 10⁰, hard to read.
+    Matplotlib would label powers of ten, maybe a single one, or 2 × 10⁰, which is hard to read.
     """
     vmin, vmax = norm.vmin, norm.vmax
-    if vmin is None or vmax is None:
-        return
-    if isinstance(norm, LogNorm) and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
-        locator: Any = LogLocator(subs=(1, 2, 5))
-    elif isinstance(norm, AsinhNorm) and max(abs(vmin), abs(vmax)) < 1e3 * norm.linear_width:
-        locator = SymmetricalLogLocator(base=10, linthresh=norm.linear_width, subs=(1, 2, 5))
+    if isinstance(norm, AsinhNorm):
+        colorbar.set_ticks(AsinhTicks(norm.linear_width))
+    elif (
+        isinstance(norm, LogNorm)
+        and vmin is not None
+        and vmax is not None
+        and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin)
+    ):
+        colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
     else:
         return
-    ticks = np.asarray(locator.tick_values(vmin, vmax))
-    is_narrow = np.count_nonzero((ticks >= vmin) & (ticks <= vmax)) < 3
-    colorbar.set_ticks(AutoLocator() if is_narrow else locator)
     colorbar.formatter = FormatStrFormatter("%g")
     colorbar.minorformatter = NullFormatter()
+
+
+class AsinhTicks(Locator):
+    """Ticks at 0 and ± 1, 2 and 5 times powers of ten, or at powers of ten if there is no room."""
+
+    def __init__(self, linear_width: float) -> None:
+        self._linear_width = linear_width
+
+    def __call__(self) -> Any:
+        """Return the ticks of the axis."""
+        axis: Any = self.axis
+        return self.tick_values(*sorted(axis.get_view_interval()))
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Return the ticks between two limits."""
+        for subs in ((1, 2, 5), (1,)):
+            locator = SymmetricalLogLocator(base=10, linthresh=self._linear_width, subs=subs)
+            ticks = np.unique(locator.tick_values(vmin, vmax))
+            inside = np.count_nonzero((ticks >= vmin) & (ticks <= vmax))
+            if inside < FEWEST_LABELS:
+                return AutoLocator().tick_values(vmin, vmax)
+            if inside <= MOST_LABELS:
+                return ticks
+        return AsinhLocator(self._linear_width).tick_values(vmin, vmax)
 
 
 def _is_whole(sky_map: SkyMap) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from mpl_skyheat.counting import Tally
 from mpl_skyheat.fractions import SPLIT
 from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
+    DEFAULT_LIMIT,
     UNKNOWN,
     SkyGrid,
     View,
@@ -23,8 +24,10 @@ from mpl_skyheat.grid import (
     grid_of_steps,
     native_grid,
     nearest_sky,
+    pixel_metric,
     pixel_steps,
 )
+from mpl_skyheat.kernels import RadialKernel
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.options import MapOptions
 from mpl_skyheat.planes import Plane, flat_plane, grid_wcs, plane_of_wcs
@@ -40,8 +43,10 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
     Counts = NDArray[np.int64] | FloatArray
 
-# The default bins along each side of a map of Cartesian x, y.
-FLAT_BINS = 100
+# The default bins along each side of a map on a plane that has no pixels of its own; more, up to
+# `DEFAULT_LIMIT`, where so many of them would not fit into the width of the kernel.
+FEWEST_BINS = 100
+BINS_PER_KERNEL = 2
 
 DEG2, ARCMIN2, ARCSEC2 = u.deg**2, u.arcmin**2, u.arcsec**2
 
@@ -214,7 +219,7 @@ def _cut_grid(
 ) -> SkyGrid:
     size, bins = options.pixel_size, options.bins
     if not plane.has_pixels and size is None:
-        bins = bins or (FLAT_BINS, FLAT_BINS)
+        bins = bins or _default_bins(plane, view, centre, options)
     # Bounds that come from the points hold the outermost of them, as in numpy.histogram2d.
     closed = not plane.view.is_known
     if bins is not None:
@@ -223,6 +228,23 @@ def _cut_grid(
         return native_grid(view)
     steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
     return grid_of_steps(view, *steps, closed=closed)
+
+
+def _default_bins(
+    plane: Plane, view: View, centre: tuple[float, float], options: MapOptions
+) -> tuple[int, int]:
+    """Return the bins (nx, ny) that show the kernel on a plane without pixels of its own."""
+    bins = np.array([FEWEST_BINS, FEWEST_BINS])
+    terms = () if options.kernel is None else options.kernel.terms
+    cores = [k.core for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels]
+    if plane.frame is not None and cores:
+        metric = pixel_metric(plane.to_sky, centre, grid_of_bins(view, *bins))
+        # At a pole, a bin has no width.
+        finer = np.nan_to_num(np.sqrt(np.diag(metric)) * BINS_PER_KERNEL / min(cores))
+        wanted = bins * np.maximum(finer, 1)
+        fitting = np.ceil(wanted * min(1, DEFAULT_LIMIT / wanted.max())).astype(int)
+        bins = np.maximum(fitting, bins)
+    return int(bins[0]), int(bins[1])
 
 
 def _check_memory(options: MapOptions, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:

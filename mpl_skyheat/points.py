@@ -85,6 +85,14 @@ GALACTIC_NAMES = (
 )
 ECLIPTIC_NAMES = (("elon", "elat"), ("ecl_lon", "ecl_lat"), ("lambda", "beta"))
 
+# These kinds, and a frame of each.
+NAMES = {"equatorial": EQUATORIAL_NAMES, "Galactic": GALACTIC_NAMES, "ecliptic": ECLIPTIC_NAMES}
+FRAMES = {
+    "equatorial": "icrs",
+    "Galactic": "galactic",
+    "ecliptic": "barycentricmeanecliptic",
+}
+
 
 @dataclass(frozen=True)
 class Block:
@@ -205,7 +213,7 @@ class Catalogue:
             negative = keep & (weights < 0)
             _check_rows(negative, weights, rows, "weights must not be negative", self.name)
         if self.frame is not None:
-            lat = _checked_latitudes(lat, lon, self, rows)
+            lat = _checked_latitudes(lon, lat, self, rows)
         if keep.all():
             return Block(lon, lat, weights, 0)
         dropped = len(keep) - int(np.count_nonzero(keep))
@@ -272,24 +280,30 @@ def _is_mapped(array: Any) -> bool:
 
 
 def _checked_latitudes(
-    lat: FloatArray, lon: FloatArray, catalogue: Catalogue, rows: slice | NDArray[np.intp]
+    lon: FloatArray, lat: FloatArray, catalogue: Catalogue, rows: slice | NDArray[np.intp]
 ) -> FloatArray:
     """Return latitudes clipped to ±90 deg; beyond by more than a float32's error is an error."""
     beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
     if beyond.any():
         names = catalogue.lon.name, catalogue.lat.name
-        hint = _hint(float(lat[np.argmax(beyond)]), lon, lat, names)
-        rule = f"{names[1]} must lie within ±90 deg{hint}"
+        rule = f"{names[1]} must lie within ±90 deg{_latitude_hint(lon, lat, beyond, names)}"
         _check_rows(beyond, lat, rows, rule, catalogue.name)
     return np.clip(lat, -90, 90)
 
 
-def _hint(found: float, lon: FloatArray, lat: FloatArray, names: tuple[str, str]) -> str:
-    """Return what may be wrong where a latitude that is none is found."""
-    if abs(found) in MISSING:
+def _latitude_hint(
+    lon: FloatArray, lat: FloatArray, beyond: NDArray[np.bool_], names: tuple[str, str]
+) -> str:
+    """Return what may be wrong where there are latitudes beyond the poles."""
+    if abs(lat[np.argmax(beyond)]) in MISSING:
         return " (what is missing must be NaN or masked)"
-    are_latitudes = not (np.abs(lon) > 90).any()
-    if are_latitudes and not (lat < 0).any() and np.nanmedian(lat) > 90:
+    known = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = lon[known], lat[known]
+    if not len(lon):
+        return ""
+    are_latitudes = (np.abs(lon) <= 90).all()
+    are_longitudes = (lat >= 0).all() and (lat <= 360).all() and np.median(lat) > 90
+    if are_latitudes and are_longitudes:
         return f" (are {names[0]} and {names[1]} swapped?)"
     return ""
 
@@ -399,7 +413,7 @@ def read_positions(
     catalogue = read_catalogue(tuple(position), frame=frame)
     lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
     if catalogue.frame is not None:
-        lat = _checked_latitudes(lat, lon, catalogue, slice(0, None))
+        lat = _checked_latitudes(lon, lat, catalogue, slice(0, None))
     return lon.reshape(shape), lat.reshape(shape), catalogue.frame
 
 
@@ -479,6 +493,8 @@ class Table:
         """Return the points with names replaced by columns, which are found if none is named."""
         if not points:
             points = self._recognise(frame)
+        elif len(points) == 2 and all(isinstance(p, str) for p in points):
+            _check_names(points, frame)
         columns = tuple(self[p] if isinstance(p, str) else p for p in points)
         if len(columns) == 1 and not isinstance(columns[0], SkyCoord | BaseCoordinateFrame):
             raise TypeError(_no_points(points))
@@ -495,14 +511,23 @@ class Table:
         if len(found) == 1:
             return found[0]
         listed = "; ".join("/".join(pair) for pair in found) or "none"
-        names = {name.lower() for name in self.names}
-        is_galactic = any(names.issuperset(pair) for pair in GALACTIC_NAMES)
-        other = is_galactic and usual != GALACTIC_NAMES
-        hint = "('l', 'b', data=table, frame='galactic')" if other else "('ra', 'dec', data=table)"
+        other = None if found else self._other_kind(usual)
+        if frame is not None and other:
+            remedy = f"they are {other}: give frame='{FRAMES[other]}'"
+        else:
+            remedy = "name the two, as in sky_heatmap('ra', 'dec', data=table)"
         raise ValueError(
             f"data must have one recognisable pair of columns such as {'/'.join(usual[0])}; found "
-            f"{listed} among {', '.join(self.names)}: name the two, as in sky_heatmap{hint}"
+            f"{listed} among {', '.join(self.names)}: {remedy}"
         )
+
+    def _other_kind(self, usual: tuple[tuple[str, str], ...]) -> str | None:
+        """Return of which other kind the columns are; None if they are of none."""
+        names = {name.lower() for name in self.names}
+        for kind, pairs in NAMES.items():
+            if pairs != usual and any(names.issuperset(pair) for pair in pairs):
+                return kind
+        return None
 
 
 def _fits_column(column: Any, definition: Any) -> Any:
@@ -531,12 +556,32 @@ def _column_names(data: Any) -> list[str]:
     )
 
 
+def _check_names(names: tuple[str, ...], frame: BaseCoordinateFrame | None) -> None:
+    """Raise a ValueError for columns such as l and b in an equatorial frame, as is the default."""
+    if frame is None or _kind(frame) != "equatorial":
+        return
+    for kind, pairs in NAMES.items():
+        if kind != "equatorial" and (names[0].lower(), names[1].lower()) in pairs:
+            raise ValueError(
+                f"frame must be that of the columns; got {frame.name!r} for {names[0]} and "
+                f"{names[1]}, which are {kind} by their names: give frame='{FRAMES[kind]}' (or "
+                "the columns as arrays, if their names mislead)"
+            )
+
+
+def _kind(frame: BaseCoordinateFrame) -> str | None:
+    """Return the kind of frame that names of columns tell; None if they do not."""
+    if frame.name == "galactic":
+        return "Galactic"
+    if "ecliptic" in frame.name:
+        return "ecliptic"
+    return "equatorial" if "ra" in frame.get_representation_component_names() else None
+
+
 def _usual_names(frame: BaseCoordinateFrame | None) -> tuple[tuple[str, str], ...]:
     if frame is None:
         return (("x", "y"),)
-    if frame.name == "galactic":
-        return GALACTIC_NAMES
-    return ECLIPTIC_NAMES if "ecliptic" in frame.name else EQUATORIAL_NAMES
+    return NAMES[_kind(frame) or "equatorial"]
 
 
 def _axis_names(frame: BaseCoordinateFrame | None) -> tuple[str, str]:

@@ -28,8 +28,8 @@ SAMPLE = 65
 # Maps with so many pixels along both sides are large.
 LARGE_MAP = 500
 
-# The edge is found by so many bisections: near the limb of a SIN, solid angle goes as the root of
-# the distance from it.
+# The edge is found by so many bisections: near the limb of a SIN, where the angle from it goes as
+# the root of the distance on the plane, 2^-24 of a cell is 2^-12 in angle.
 EDGE_STEPS = 24
 
 

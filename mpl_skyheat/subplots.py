@@ -49,6 +49,9 @@ OUTLINES = {
 # Round ones: their rim is one point of the sky, or a great circle.
 ZENITHAL = ("ZEA", "ARC", "SIN")
 
+# Those whose centre is farther than this (deg) from the equator are maps around a pole.
+POLAR = 75
+
 # A map that is wider (deg) shows the whole sky, or of a SIN the half that there is.
 WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5}
 WHOLE_OTHER = 300.0
@@ -94,8 +97,9 @@ def subplot(
 optional
         FITS code of the projection; by default TAN for a field and MOL for the whole sky.
     center : `~astropy.coordinates.SkyCoord`, (float, float) or str, optional
-        The middle of the field, or the position whose longitude is in the middle of the whole sky;
-        numbers (deg) and text are read in the frame of the points.
+        The middle of the field, or of the whole sky: of that, round maps (ZEA, ARC) are centred on
+        the position, and others on its longitude. Numbers (deg) and text are read in the frame of
+        the points.
     radius : `~astropy.units.Quantity` ['angle'] or str, optional
         From the centre of the field to the edges; 180° for the whole sky.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
@@ -284,9 +288,12 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
         ax = figure.add_subplot(*position, **options)
     else:
         ax = figure.add_subplot(position, **options)
+    # Limits that are set stay as they are, whatever is drawn that lies outside.
+    nx, ny = wcs.pixel_shape
+    ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
     ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
     if has_outline(wcs):
-        _label_inside(ax, code)
+        _label_inside(ax, code, is_polar=code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR)
     else:
         _label_sides(ax, AXIS_NAMES[wcs.wcs.ctype[0][:4]])
     return ax
@@ -301,16 +308,22 @@ def _label_sides(ax: Any, names: tuple[str, str]) -> None:
         helper.set_ticklabel(exclude_overlapping=True)  # 0h and 24h on an all-sky map
 
 
-def _label_inside(ax: Any, code: str) -> None:
-    """Take a graticule of 60° by 30°, with its longitudes along the equator."""
+def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
+    """Take a graticule of 60° by 30°, with its longitudes along the equator.
+
+    Around a pole they are along the rim, where meridians end.
+    """
     for helper, spacing in zip(ax.coords, (60, 30), strict=True):
         helper.set_axislabel("")
         helper.set_ticks(spacing=spacing * u.deg)
-    ax.coords[1].set_ticks_position("c")
-    ax.coords[1].set_ticklabel_position("c")
-    ax.coords[1].set_ticklabel(exclude_overlapping=True)  # in the notches of a HPX
-    inside = ax.coords if code in ZENITHAL else [ax.coords[0]]
-    for helper, spine in zip(inside, "hv", strict=False):
+    for helper in ax.coords:
+        helper.set_ticks_position("c")
+        helper.set_ticklabel_position("c")
+        helper.set_ticklabel(exclude_overlapping=True)  # in the notches of a HPX
+    inside = [(ax.coords[0], "h")] if not is_polar else []
+    if code in ZENITHAL:
+        inside += [(ax.coords[1], "v")]
+    for helper, spine in inside:
         helper.set_ticks_visible(False)
         helper.set_ticklabel_position(spine)
         helper.set_ticklabel(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # has a position: less than `grid.SLACK` pixels, so that what is as near to them is counted.
 NEAREST = 1e-9
 
+# Projections of the whole sky around one position, at any latitude.
+ROUND = ("ZEA", "ARC")
+
 # CTYPE, and RADESYS, of the frames that a FITS WCS can say.
 AXES = {
     "icrs": (("RA---", "DEC--"), "ICRS"),
@@ -56,18 +59,23 @@ def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code
 def all_sky_wcs(
     frame: BaseCoordinateFrame, pixel_size: u.Quantity, code: str, center: SkyCoord | None = None
 ) -> WCS:
-    """Return the WCS of the whole sky, with the longitude of a centre (or zero) in the middle."""
+    """Return the WCS of the whole sky, with the longitude of a centre (or zero) in the middle.
+
+    Round maps have the centre itself in the middle.
+    """
     if frame.name not in AXES:
         frame = SkyCoord(0, 0, unit="deg").frame
-    middle = 0.0 if center is None else float(center.transform_to(frame).spherical.lon.deg)
-    center = SkyCoord(middle, 0, unit="deg", frame=frame)
-    wcs = _blank_wcs(frame, center, pixel_size, code)
+    middle, height = 0.0, 0.0
+    if center is not None:
+        at = center.transform_to(frame).spherical
+        middle, height = float(at.lon.deg), float(at.lat.deg) if code in ROUND else 0.0
+    wcs = _blank_wcs(frame, SkyCoord(middle, height, unit="deg", frame=frame), pixel_size, code)
     lon, lat = np.linspace(-1, 1, 361) * (180 - NEAREST), np.linspace(-1, 1, 181) * (90 - NEAREST)
-    lon, lat = (v.ravel() for v in np.meshgrid(lon, lat))
+    lon, lat = (v.ravel() for v in np.meshgrid(middle + lon, lat))
     # And the rim of round maps, which is one point of the sky.
-    rim = circles(np.array(180.0), np.array(0.0), np.radians(NEAREST), 360)
+    rim = circles(np.array(middle + 180), np.array(-height), np.radians(NEAREST), 360)
     lon, lat = (np.append(v, at_rim) for v, at_rim in zip((lon, lat), rim, strict=True))
-    return _framed(wcs, middle + lon, lat, fit_pixels=True)
+    return _framed(wcs, lon, lat, fit_pixels=True)
 
 
 def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:

@@ -1068,7 +1068,7 @@ def test_a_colorbar_in_an_inner_grid_stays_off_the_next_axes(field, stars):
 
 
 @pytest.mark.parametrize("dpi", [10, 20, 30, 57])
-@pytest.mark.parametrize("bad", [None, "red"])
+@pytest.mark.parametrize("bad", [None, "red", "0.5"])
 def test_the_sky_is_drawn_up_to_its_rim_at_every_resolution(dpi, bad):
     ax = add_axes(ALL_SKY)
     cmap = colormaps["viridis"].with_extremes(bad=bad) if bad else "viridis"
@@ -1079,9 +1079,41 @@ def test_the_sky_is_drawn_up_to_its_rim_at_every_resolution(dpi, bad):
     )
     ax.figure.set_dpi(dpi)
     renderer = FigureCanvasAgg(ax.figure).get_renderer()
-    without_sky = [255, 0, 0, 255] if bad else [0, 0, 0, 0]
+    without_sky = {None: [0, 0, 0, 0], "red": [255, 0, 0, 255], "0.5": [127, 127, 127, 255]}[bad]
     shows_sky = [
         (heat.make_image(renderer)[0] != without_sky).any(axis=-1) for heat in (smooth, crisp)
     ]
     assert 0.7 < shows_sky[0].mean() < 0.85  # π / 4
     np.testing.assert_array_equal(*shows_sky)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.5])
+@pytest.mark.parametrize("cmap", ["gray", "gray_r"])
+def test_black_pixels_are_averaged_as_others_are(cmap, alpha):
+    ax = add_axes(ALL_SKY, figsize=(1.2, 0.9))
+    rng = np.random.default_rng(1)
+    ra, dec = rng.uniform(0, 360, 2000), np.degrees(np.arcsin(rng.uniform(-1, 1, 2000)))
+    heat = sky_heatmap(ax, ra, dec, statistic="count", cmap=cmap, vmin=1, vmax=2, alpha=alpha)
+    renderer = FigureCanvasAgg(ax.figure).get_renderer()
+    image, averaged = heat.make_image(renderer)[0], AxesImage.make_image(heat, renderer)[0]
+    is_drawn = averaged[..., 3] > 0
+    assert (averaged[is_drawn][:, 0] == 0).sum() > 20
+    np.testing.assert_array_equal(image[is_drawn], averaged[is_drawn])
+    assert (image[..., 3] > 0).sum() > is_drawn.sum()
+
+
+def test_counts_have_whole_numbers_beside_their_colorbar(field):
+    ax = add_axes(field)
+    ra, dec = np.array([[83.0, -5.0]] * 3 + [[83.5, -5.2]]).T
+    heat = sky_heatmap(ax, ra, dec, statistic="count")
+    assert list(heat.add_colorbar().get_ticks()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("limits", [(0, 900), (-900, 900), (0, 1e6), (0, 0.01), (1e3, 1e3)])
+def test_an_asinh_colorbar_has_few_labels_whatever_its_limits(field, stars, limits):
+    heat = sky_heatmap(add_axes(field), *stars, norm="asinh")
+    colorbar = heat.add_colorbar()
+    heat.set_clim(*limits)  # after it
+    heat.axes.figure.draw_without_rendering()
+    ticks = colorbar.get_ticks()
+    assert 1 <= len([t for t in ticks if limits[0] <= t <= limits[1]]) <= 11

@@ -7,7 +7,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure
 
-from mpl_skyheat import sky_heatmap
+from mpl_skyheat import Gaussian, sky_heatmap
 from mpl_skyheat.adapters import plane_of_axes
 from mpl_skyheat.grid import View
 from mpl_skyheat.points import find_frame, read_catalogue
@@ -250,6 +250,27 @@ def test_plain_axes_show_the_sky_in_degrees():
     labels = [ax.xaxis.get_major_formatter()(x) for x in (-2, 0, 3.5, 361)]
     assert labels == ["358°", "0°", "3.5°", "1°"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("RA", "Dec")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "fewest", "most"),
+    [
+        (None, 100, 100),
+        ("10 deg", 100, 100),
+        ("1 deg", 340, 720),
+        ("20 arcmin", 480, 1024),
+        (Gaussian("20 arcmin") - Gaussian("2 deg"), 480, 1024),
+    ],
+    ids=str,
+)
+def test_plain_axes_have_pixels_that_show_the_kernel(kernel, fewest, most):
+    rng = np.random.default_rng(5)
+    lon, lat = rng.uniform(0, 360, 500), np.degrees(np.arcsin(rng.uniform(-1, 1, 500)))
+    sky_map = plt.figure().add_subplot().sky_heatmap(lon, lat, kernel=kernel).sky_map
+    assert max(sky_map.data.shape) == pytest.approx(most, rel=0.01)
+    assert min(sky_map.data.shape) >= fewest
+    at_pole = plt.figure().add_subplot().sky_heatmap([10, 200], [89.9, 90], kernel="1 arcmin")
+    assert at_pole.sky_map.counts.sum() == 2
 
 
 def test_plain_axes_that_show_something_stay_as_they_are():

@@ -102,7 +102,31 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
         ((), {"data": {"x": RA, "y": DEC}}, ValueError, UNRECOGNISED + "ra/dec; …among x, y: …"),
         ((), {"data": EITHER}, ValueError, UNRECOGNISED + "…found RAJ2000/DEJ2000; ra/dec among…"),
         ((), {"data": {"ra": RA, "dec": DEC, "RA": RA}}, ValueError, UNRECOGNISED + "…RA…"),
-        ((), {"frame": "galactic"}, ValueError, UNRECOGNISED + "l/b; found none among ra, dec, …"),
+        (
+            (),
+            {"frame": "galactic"},
+            ValueError,
+            UNRECOGNISED
+            + "l/b; found none among ra, dec, …: they are equatorial: give frame='icrs'",
+        ),
+        (
+            (),
+            {"data": {"GLON": RA, "GLAT": DEC}},
+            ValueError,
+            UNRECOGNISED + "…: they are Galactic: give frame='galactic'",
+        ),
+        (
+            ("GLON", "GLAT"),
+            {"data": {"GLON": RA, "GLAT": DEC}},
+            ValueError,
+            "frame …; got 'icrs' for GLON and GLAT, which are Galactic …: give frame='galactic' (…",
+        ),
+        (
+            ("elon", "elat"),
+            {"data": {"elon": RA, "elat": DEC}, "frame": "fk5"},
+            ValueError,
+            "frame …; got 'fk5' for elon and elat, …: give frame='barycentricmeanecliptic' (…",
+        ),
         ((), {"data": [RA, DEC]}, TypeError, "data must be a table (…; got list"),
         ((), {"data": "stars.fits"}, TypeError, "data must be a table (…; got str"),
     ],

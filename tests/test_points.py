@@ -24,7 +24,7 @@ from astropy.wcs import WCS
 from numpy.testing import assert_array_equal
 
 from mpl_skyheat import sky_map
-from mpl_skyheat.points import BLOCK_ROWS
+from mpl_skyheat.points import BLOCK_ROWS, read_catalogue
 
 try:
     import pyarrow as pa
@@ -413,3 +413,11 @@ def test_columns_of_galactic_positions_are_asked_for_their_frame():
 def test_magnitudes_are_no_weights():
     with pytest.raises(TypeError, match=r"weights must .*; got 'mag' \(take 10\*\*\(-0.4"):
         sky_map([1.0], [2.0], weights=[3.0] * u.mag, wcs=make_wcs())
+
+
+@pytest.mark.parametrize("names", [("l", "b"), ("ra", "dec"), ("b", "l")])
+def test_columns_that_are_named_are_in_the_frame_that_is_given(names):
+    table = dict.fromkeys(("l", "b", "ra", "dec"), np.array([1.0, 2.0]))
+    catalogue = read_catalogue(names, table, "galactic")
+    assert catalogue.frame.name == "galactic"
+    assert len(catalogue) == 2

@@ -272,3 +272,37 @@ def test_a_plain_axes_of_the_whole_sky_is_cut_at_0h():
     ax = Figure().add_subplot()
     ax.sky_heatmap(*sky(), bins=(36, 18))
     np.testing.assert_allclose(ax.get_xlim(), [360, 0], atol=2)
+
+
+def test_what_lies_outside_a_field_does_not_move_its_limits():
+    ax = subplot(center=(56.75, 24.12), radius="2 deg")
+    nx, ny = ax.wcs.pixel_shape
+    limits = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
+    assert (ax.get_xlim(), ax.get_ylim()) == limits
+    ax.sky_heatmap([57], [24])
+    ra, dec = np.meshgrid(np.arange(0, 360, 10), np.arange(-80, 90, 10))
+    ax.scatter(ra, dec, transform=ax.get_transform("icrs"))
+    ax.figure.draw_without_rendering()
+    assert (ax.get_xlim(), ax.get_ylim()) == limits
+
+
+@pytest.mark.parametrize("code", ["ZEA", "ARC"])
+@pytest.mark.parametrize("center", [(40, 90), (40, -90), (300, -60), (10, 20)])
+def test_a_round_map_of_the_whole_sky_is_centred_on_a_position(code, center):
+    points = sky()
+    ax = subplot(*points, center=center, radius="180 deg", projection=code)
+    x, y = ax.wcs.world_to_pixel_values(*center)
+    nx, ny = ax.wcs.pixel_shape
+    assert (x, y) == pytest.approx((nx / 2 - 0.5, ny / 2 - 0.5), abs=1e-6)
+    sky_map = ax.sky_heatmap(*points).sky_map
+    assert sky_map.counts.sum() == len(points[0])
+    assert sky_map.solid_angle.sum().to_value(u.sr) == pytest.approx(4 * np.pi, rel=1e-3)
+
+
+@pytest.mark.parametrize(("code", "radius"), [("ZEA", 180), ("ARC", 180), ("SIN", 90)])
+def test_a_map_around_a_pole_has_its_longitudes_along_the_rim(code, radius):
+    ax = subplot(center=(0, 90), radius=radius * u.deg, projection=code)
+    assert ax.coords[0].get_ticklabel_position() == ["c"]
+    assert ax.coords[1].get_ticklabel_position() == ["v"]
+    ax = subplot(center=(0, 0), radius=radius * u.deg, projection=code)
+    assert ax.coords[0].get_ticklabel_position() == ["h"]
