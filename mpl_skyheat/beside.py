@@ -159,8 +159,9 @@ def _share(ax: Axes, location: Side) -> float:
     cell = ax.get_subplotspec()
     # (A grid may be in a cell of another.)
     cells = () if cell is None else (cell, cell.get_topmost_subplotspec())
-    if location == "right" and cells and all(cell.is_last_col() for cell in cells):
-        # The Axes' own labels are on its other sides: these have the margin of the figure.
+    if location == "right" and cells and all(c.is_first_col() and c.is_last_col() for c in cells):
+        # The Axes' own labels are on its other sides: these have the margin of the figure. (Of
+        # several columns the last would be wider, if it alone made use of that.)
         labels = max(labels - (1 - slot.x1) * ax.figure.bbox.width, 0)
     room = (THICKNESS + PAD) * min(width, height) + labels
     return float(min(room / (width if location in ("right", "left") else height), 0.4))

@@ -1117,3 +1117,13 @@ def test_an_asinh_colorbar_has_few_labels_whatever_its_limits(field, stars, limi
     heat.axes.figure.draw_without_rendering()
     ticks = colorbar.get_ticks()
     assert 1 <= len([t for t in ticks if limits[0] <= t <= limits[1]]) <= 11
+
+
+def test_panels_with_colorbars_are_of_one_size_without_a_layout_engine(field, stars):
+    figure = Figure(figsize=(12, 4))
+    for k in range(3):
+        ax = figure.add_subplot(1, 3, k + 1, projection=field)
+        sky_heatmap(ax, *stars, colorbar=True)
+    figure.draw_without_rendering()
+    widths = [ax.get_position().width for ax in figure.axes if ax.images]
+    assert widths == pytest.approx([widths[0]] * 3)
