@@ -46,10 +46,14 @@ CUTS = (3, BENT), (8, np.inf)
 
 # Pixels that the edge of the sky may cut are split into so many cells a side, or into so many on
 # large maps. Where lines of pixels turn fast, as beside the limb of a SIN, cells of these may bend
-# by so much (rad) and no more.
+# by so much (rad) and no more, and by less if they are long.
 CELLS = 6
 CELLS_OF_LARGE = 4
 LITTLE_BENT = 0.01
+
+# So near the edge of the sky (in pixels), the sides of all pixels are taken for bent: beside the
+# limb of a SIN, fine ones are so long that angles between opposite sides do not tell.
+BAND = 3
 
 # What is shorter (rad) is a point, but for rounding.
 A_POINT = 1e-12
@@ -99,12 +103,14 @@ def solid_angles(
     if known.all():
         return areas
     sound, unrepeated = known.copy(), known.copy()
-    corners, near_sky = _nodes(grid, to_sky, known)
+    corners, near_sky, near_edge = _nodes(grid, to_sky, known)
     for row, column in in_parts(near_sky & ~known):
         pixels = row, column
         areas[pixels], sound[pixels] = _areas_within(corners(row, column), SMALL, BENT)
         unrepeated[pixels] = sky(grid.x.centres[column], grid.y.centres[row])
     sound &= unrepeated
+    for row, column in in_parts(near_edge & sound & ~known):
+        areas[row, column] = _traced_pixels(grid, row, column, sky)
     inner = inner_pixels(near_sky & unrepeated)
     for cut, most_bent in CUTS:
         for row, column in in_parts(inner & ~sound):
@@ -154,10 +160,10 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, NDArra
 
 def _nodes(
     grid: SkyGrid, to_sky: Projection, known: NDArray[np.bool_]
-) -> tuple[Callable[..., FloatArray], NDArray[np.bool_]]:
+) -> tuple[Callable[..., FloatArray], NDArray[np.bool_], NDArray[np.bool_]]:
     """Return what gives the corners (4, n, 3) of pixels near the sky, and which these are.
 
-    Those that are known need none: they show sky.
+    Those that are known need none: they show sky. Also return which pixels are near the sky's edge.
     """
     on_sky, needed = at_corners(known), at_corners(~known)
     rows, columns = marked(needed)
@@ -169,15 +175,18 @@ def _nodes(
     number = np.full(needed.shape, len(vectors) - 1)
     number[rows[finite], columns[finite]] = np.arange(len(vectors) - 1)
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
-    touched = on_sky[:-1, :-1] | on_sky[:-1, 1:] | on_sky[1:, :-1] | on_sky[1:, 1:]
-    near_sky = np.any(around(touched), axis=0) | (min(grid.shape) < FEW)
+    at_corner = on_sky[:-1, :-1], on_sky[:-1, 1:], on_sky[1:, :-1], on_sky[1:, 1:]
+    near_sky = np.any(around(np.any(at_corner, axis=0)), axis=0) | (min(grid.shape) < FEW)
+    near_edge = ~np.all(at_corner, axis=0)
+    for _ in range(BAND):
+        near_edge = np.any(around(near_edge), axis=0)
 
     def corners(row: NDArray[np.intp], column: NDArray[np.intp]) -> FloatArray:
         return np.asarray(
             [vectors[number[row + i, column + j]] for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
         )
 
-    return corners, near_sky
+    return corners, near_sky, near_edge
 
 
 def whole_pixels(
@@ -284,6 +293,17 @@ def _bend(corners: FloatArray) -> FloatArray:
     return np.asarray(np.fmax(along, across))
 
 
+def _elongation(corners: FloatArray) -> FloatArray:
+    """Return how much longer quadrilaterals (4, …, 3) are than wide; infinite for a line."""
+    a, b, c, d = corners
+    along, across = (np.linalg.norm(v, axis=-1) for v in (b - a + c - d, d - a + c - b))
+    shorter = np.fmin(along, across)
+    longer = np.fmax(along, across)
+    return np.asarray(
+        np.divide(longer, shorter, out=np.full(longer.shape, np.inf), where=shorter > 0)
+    )
+
+
 def _direction(side: FloatArray) -> FloatArray:
     """Return vectors over their lengths; NaN for a side that is but a point, at a pole."""
     length = np.linalg.norm(side, axis=-1, keepdims=True)
@@ -315,7 +335,8 @@ def _split_areas(
     vectors, on_sky = sky.vectors(x, y)
     largest = 4 * SMALL if again else np.inf
     corners = _lattice_cells(np.where(on_sky[..., None], vectors, np.nan))
-    areas, sound = _areas_within(corners, largest, LITTLE_BENT)
+    areas, sound = _areas_within(corners, largest)
+    sound &= _bend(corners) * _elongation(corners) < LITTLE_BENT
     nodes = cell_corners(on_sky)
     large = nodes.all(axis=0) & (_diagonal(corners) >= largest)
     traced = nodes.any(axis=0) & ~sound & ~large
@@ -346,6 +367,16 @@ def _traced_areas(
     repeat_corners(vectors, shows_sky & np.isfinite(vectors[..., 0]))
     # Triangles with signs, so that polygons need not be convex; all have the same orientation.
     return np.abs(sum(_triangle_area(vectors[0], *pair) for pair in pairwise(vectors[1:])))
+
+
+def _traced_pixels(
+    grid: SkyGrid, row: NDArray[np.intp], column: NDArray[np.intp], sky: SkyTest
+) -> FloatArray:
+    """Areas of whole pixels, with bent sides."""
+    left, right = grid.x.edges[column], grid.x.edges[column + 1]
+    bottom, top = grid.y.edges[row], grid.y.edges[row + 1]
+    x, y = np.stack([left, right, right, left]), np.stack([bottom, bottom, top, top])
+    return _traced_areas(x, y, np.ones(x.shape, bool), sky)
 
 
 def _along_sides(polygon: FloatArray, present: NDArray[np.bool_]) -> FloatArray:

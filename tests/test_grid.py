@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.integrate import quad
 
 from mpl_skyheat import areas, patches, sky_map
 from mpl_skyheat.areas import smooth_solid_angles
@@ -155,6 +156,33 @@ def test_orthographic_pixels_have_their_solid_angle_up_to_slivers_at_the_limb(st
     found = solid_angles(wcs, (n, n))
     np.testing.assert_allclose(found, expected, rtol=0.01, atol=1e-5 * np.radians(step) ** 2)
     assert found.sum() == pytest.approx(2 * np.pi, rel=3e-4)
+
+
+@pytest.mark.parametrize(("step", "within"), [(1 / 3, 0.01), (1 / 60, 0.05), (1 / 600, 0.05)])
+def test_fine_orthographic_pixels_at_the_limb_have_their_solid_angle(step, within):
+    # Of a field around the limb, in the direction of 45 deg: about 1 / sqrt(1 - x² - y²), which is
+    # integrated along y exactly, and along x by quadrature.
+    n, limb = 24, np.degrees(np.sqrt(0.5))
+    corner = n / 2 - limb / step + 0.5
+    areas = solid_angles(
+        make_wcs("SIN", crval=(30, 40), crpix=(corner, corner), cdelt=step), (n, n)
+    )
+    edges = np.radians(limb + step * (np.arange(n + 1) - n / 2))
+    for row, column in np.ndindex(n, n):
+        expected = _of_rectangle(*edges[[column, column + 1]], *edges[[row, row + 1]])
+        if expected > 1e-2 * areas.max():
+            assert areas[row, column] == pytest.approx(expected, rel=within)
+
+
+def _of_rectangle(left, right, bottom, top):
+    """Return the solid angle of a rectangle on an orthographic disc of radius 1."""
+
+    def across(x):
+        half = np.sqrt(max(1 - x * x, 1e-300))
+        return np.diff(np.arcsin(np.clip([bottom / half, top / half], -1, 1)))[0]
+
+    limb = [np.sqrt(1 - y * y) for y in (bottom, top) if y < 1]
+    return quad(across, left, right, points=[x for x in limb if left < x < right] or None)[0]
 
 
 @pytest.mark.parametrize("cdelt", [0.1, 0.5])
