@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from mpl_skyheat.kernels import parse_width
@@ -48,6 +49,11 @@ OUTLINES = {
 
 # Round ones: their rim is one point of the sky, or a great circle.
 ZENITHAL = ("ZEA", "ARC", "SIN")
+
+# Projections of fields on which a pole is a point, and how far that must be off the edges of one,
+# as a fraction of its size, for labels all around.
+FIELD_PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA")
+MARGIN = 0.05
 
 # Those whose centre is farther than this (deg) from the equator are maps around a pole.
 POLAR = 75
@@ -280,8 +286,11 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     """
     options: dict[str, Any] = {"projection": wcs}
     code = wcs.wcs.ctype[0][-3:]
+    is_polar = _shows_pole(wcs)
     if _is_whole(wcs):
         options["frame_class"] = _frame_class(code)
+    elif is_polar:
+        options["frame_class"] = _polar_frame_class()
     if isinstance(position, tuple) and len(position) == 4:
         ax: Any = figure.add_axes(position, **options)
     elif isinstance(position, tuple):
@@ -292,11 +301,67 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     nx, ny = wcs.pixel_shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
     ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
+    names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if has_outline(wcs):
         _label_inside(ax, code, is_polar=code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR)
+    elif is_polar:
+        _label_around(ax, names[0])
     else:
-        _label_sides(ax, AXIS_NAMES[wcs.wcs.ctype[0][:4]])
+        _label_sides(ax, names)
     return ax
+
+
+def _shows_pole(wcs: WCS) -> bool:
+    """Tell whether a field shows a pole, well off its edges, as a point."""
+    if wcs.wcs.ctype[0][-3:] not in FIELD_PROJECTIONS:
+        return False
+    pole = 90.0 if wcs.wcs.crval[1] > 0 else -90.0
+    place = np.array(wcs.world_to_pixel_values(0.0, pole)) / wcs.pixel_shape
+    return bool(((place > MARGIN) & (place < 1 - MARGIN)).all())
+
+
+@cache
+def _polar_frame_class() -> Any:
+    """Return a rectangular frame that draws no other lines that have ticks."""
+    from astropy.visualization.wcsaxes.frame import RectangularFrame
+
+    class PolarFrame(RectangularFrame):
+        def draw(self, renderer: Any) -> None:
+            corners = np.vstack([self[side].data for side in "brtl"])
+            style = {"linewidth": self.get_linewidth(), "color": self.get_color()}
+            line = Line2D(*corners.T, transform=self.parent_axes.transData, **style)
+            line.draw(renderer)
+
+    return PolarFrame
+
+
+def _label_around(ax: Any, name: str) -> None:
+    """Label longitudes around a field with a pole, latitudes along a meridian.
+
+    Not above it: matplotlib puts titles there.
+    """
+    lon, lat = ax.coords
+    lon.set_axislabel(name)
+    lon.set_axislabel_position("b")
+    lon.set_ticks_position("brl")
+    lon.set_ticklabel_position("brl")
+    lon.set_ticklabel(exclude_overlapping=True)
+    lon.add_tickable_gridline("meridian", ax.wcs.wcs.crval[0] * u.deg)
+    lat.set_axislabel("")
+    lat.set_ticks_position(["meridian"])
+    lat.set_ticklabel_position(["meridian"])
+    _set_inside(lat)
+
+
+def _set_inside(helper: Any) -> None:
+    """Make labels readable on the map."""
+    helper.set_ticks_visible(False)
+    helper.set_ticklabel(
+        color="white",
+        size="small",
+        exclude_overlapping=True,
+        path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
+    )
 
 
 def _label_sides(ax: Any, names: tuple[str, str]) -> None:
@@ -309,29 +374,25 @@ def _label_sides(ax: Any, names: tuple[str, str]) -> None:
 
 
 def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
-    """Take a graticule of 60° by 30°, with its longitudes along the equator.
-
-    Around a pole they are along the rim, where meridians end.
-    """
-    for helper, spacing in zip(ax.coords, (60, 30), strict=True):
+    """Take a graticule of 60° by 30°, with its longitudes along the equator."""
+    lon, lat = ax.coords
+    for helper, spacing in zip((lon, lat), (60, 30), strict=True):
         helper.set_axislabel("")
         helper.set_ticks(spacing=spacing * u.deg)
-    for helper in ax.coords:
-        helper.set_ticks_position("c")
-        helper.set_ticklabel_position("c")
-        helper.set_ticklabel(exclude_overlapping=True)  # in the notches of a HPX
-    inside = [(ax.coords[0], "h")] if not is_polar else []
+    along = "parallel" if is_polar else "h"
+    if is_polar:
+        off_rim = 15 if code == "SIN" else 0  # of which the equator is the rim
+        lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
+        lon.set_ticks_position([along])
+    lon.set_ticklabel_position([along])
+    _set_inside(lon)
     if code in ZENITHAL:
-        inside += [(ax.coords[1], "v")]
-    for helper, spine in inside:
-        helper.set_ticks_visible(False)
-        helper.set_ticklabel_position(spine)
-        helper.set_ticklabel(
-            color="white",
-            size="small",
-            exclude_overlapping=True,
-            path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
-        )
+        lat.set_ticklabel_position(["v"])
+        _set_inside(lat)
+    else:
+        lat.set_ticks_position(["c"])
+        lat.set_ticklabel_position(["c"])
+        lat.set_ticklabel(exclude_overlapping=True)  # in the notches of a HPX
 
 
 def _width(wcs: WCS) -> u.Quantity:

@@ -300,9 +300,34 @@ def test_a_round_map_of_the_whole_sky_is_centred_on_a_position(code, center):
 
 
 @pytest.mark.parametrize(("code", "radius"), [("ZEA", 180), ("ARC", 180), ("SIN", 90)])
-def test_a_map_around_a_pole_has_its_longitudes_along_the_rim(code, radius):
-    ax = subplot(center=(0, 90), radius=radius * u.deg, projection=code)
-    assert ax.coords[0].get_ticklabel_position() == ["c"]
-    assert ax.coords[1].get_ticklabel_position() == ["v"]
+def test_a_map_around_a_pole_has_its_longitudes_along_the_equator(code, radius):
+    ax = subplot(center=(0, -90), radius=radius * u.deg, projection=code)
+    assert "parallel" in ax.coords.frame
+    ax.figure.draw_without_rendering()
     ax = subplot(center=(0, 0), radius=radius * u.deg, projection=code)
-    assert ax.coords[0].get_ticklabel_position() == ["h"]
+    assert "parallel" not in ax.coords.frame
+
+
+@pytest.mark.parametrize(
+    ("center", "radius", "code", "is_polar"),
+    [
+        ((40, 90), 5, "TAN", True),
+        ((40, -90), 0.01, "TAN", True),
+        ((200, -80), 15, "TAN", True),
+        ((200, 80), 60, "ZEA", True),
+        ((200, 80), 30, "SIN", True),
+        ((200, 80), 9, "TAN", False),
+        ((200, 80), 10.2, "TAN", False),  # at the very edge
+        ((200, 20), 30, "TAN", False),
+        ((200, 80), 30, "CAR", False),
+    ],
+)
+def test_a_field_around_a_pole_has_its_longitudes_all_around(center, radius, code, is_polar):
+    ax = subplot(center=center, radius=radius * u.deg, projection=code)
+    assert ("meridian" in ax.coords.frame) == is_polar
+    ax.sky_heatmap([center[0]], [center[1]], colorbar=True)
+    ax.figure.draw_without_rendering()
+    # The frame is the map's, whatever else has ticks.
+    outline = ax.patch.get_path().get_extents()
+    nx, ny = ax.wcs.pixel_shape
+    assert outline.extents == pytest.approx([-0.5, -0.5, nx - 0.5, ny - 0.5], abs=1e-3 * nx)
