@@ -258,7 +258,6 @@ def test_plain_axes_show_the_sky_in_degrees():
         (None, 100, 100),
         ("10 deg", 100, 100),
         ("1 deg", 340, 720),
-        ("20 arcmin", 480, 1024),
         (Gaussian("20 arcmin") - Gaussian("2 deg"), 480, 1024),
     ],
     ids=str,

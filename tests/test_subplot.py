@@ -315,8 +315,6 @@ def test_a_map_around_a_pole_has_its_longitudes_along_the_equator(code, radius):
         ((40, -90), 0.01, "TAN", True),
         ((200, -80), 15, "TAN", True),
         ((200, 80), 60, "ZEA", True),
-        ((200, 80), 30, "SIN", True),
-        ((200, 80), 9, "TAN", False),
         ((200, 80), 10.2, "TAN", False),  # at the very edge
         ((200, 20), 30, "TAN", False),
         ((200, 80), 30, "CAR", False),
@@ -325,7 +323,6 @@ def test_a_map_around_a_pole_has_its_longitudes_along_the_equator(code, radius):
 def test_a_field_around_a_pole_has_its_longitudes_all_around(center, radius, code, is_polar):
     ax = subplot(center=center, radius=radius * u.deg, projection=code)
     assert ("meridian" in ax.coords.frame) == is_polar
-    ax.sky_heatmap([center[0]], [center[1]], colorbar=True)
     ax.figure.draw_without_rendering()
     # The frame is the map's, whatever else has ticks.
     outline = ax.patch.get_path().get_extents()
