@@ -578,7 +578,7 @@ def refuses(command):
         ("stars.csv --frame icrss", "frame must be "),
         ("stars.csv --frame flat", "--frame must be a frame of the sky; got 'flat'"),
         (
-            "stars.csv --map-frame cirs",
+            "stars.csv --map-frame supergalactic",
             "--map-frame must be a frame that a FITS WCS",
         ),
         ("stars.csv --frame altaz", "frame 'altaz' must come with all that it needs"),
