@@ -72,22 +72,25 @@ def plane_of_axes(
         raise ValueError(
             f"center must be left out on {type(ax).__name__}, which has its own; got {center:g} deg"
         )
+    is_of_cartopy = _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes")
+    is_of_skyproj = _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes")
+    shows_sky = isinstance(ax, WCSAxes) or name in GEO_SIZES or is_of_cartopy or is_of_skyproj
+    if frame is None and shows_sky:
+        raise TypeError(
+            f"frame='flat' is for x, y on a plain Axes; got {type(ax).__name__}, on which "
+            f"positions are sky coordinates (say which with frame=). {SUPPORTED}"
+        )
     if isinstance(ax, WCSAxes):
-        if frame is None:
-            raise TypeError(
-                "frame='flat' is for x, y on a plain Axes; got a WCSAxes, on which positions are "
-                f"sky coordinates (say which with frame=). {SUPPORTED}"
-            )
         return _plane_of_wcsaxes(ax)
-    if frame is not None and name in GEO_SIZES:
+    if name in GEO_SIZES:
         return _plane_of_geo_axes(ax, frame, center or 0.0)
-    if frame is not None and _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes"):
+    if is_of_cartopy:
         return _plane_in_data(ax, _cartopy_projection(crs), frame)
-    if frame is not None and _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
+    if is_of_skyproj:
         plane = _plane_in_data(ax, _skyproj_projection(crs), frame)
         # All others have a patch in the shape of the sky.
         return replace(plane, outline=_outline(plane.to_sky, plane.view))
-    if name == "rectilinear" and not _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes"):
+    if name == "rectilinear":
         limits = _limits_of_plain_axes(ax)
         if frame is None:
             return _with_freshness(flat_plane(limits), limits)

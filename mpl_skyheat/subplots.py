@@ -65,6 +65,9 @@ WHOLE_OTHER = 300.0
 # By so much of its size a frame around the whole sky is inside the edge of it.
 INSET = 1e-7
 
+# What is nearer to a full turn (deg) is none.
+ROUNDING = 1e-6
+
 AXIS_NAMES = {
     "RA--": ("RA", "Dec"),
     "GLON": ("Galactic longitude", "Galactic latitude"),
@@ -341,6 +344,7 @@ def _label_around(ax: Any, name: str) -> None:
     Not above it: matplotlib puts titles there.
     """
     lon, lat = ax.coords
+    _name_zero(lon)
     lon.set_axislabel(name)
     lon.set_axislabel_position("b")
     lon.set_ticks_position("brl")
@@ -351,6 +355,11 @@ def _label_around(ax: Any, name: str) -> None:
     lat.set_ticks_position(["meridian"])
     lat.set_ticklabel_position(["meridian"])
     _set_inside(lat)
+
+
+def _name_zero(lon: Any) -> None:
+    """Label what is 360° but for rounding 0h, not 24h."""
+    lon.set_coord_type("longitude", coord_wrap=(360 - ROUNDING) * u.deg)
 
 
 def _set_inside(helper: Any) -> None:
@@ -365,12 +374,13 @@ def _set_inside(helper: Any) -> None:
 
 
 def _label_sides(ax: Any, names: tuple[str, str]) -> None:
+    _name_zero(ax.coords[0])
     for helper, name, side in zip(ax.coords, names, "bl", strict=True):
         helper.set_axislabel(name)
         helper.set_ticks_position(side)
         helper.set_ticklabel_position(side)
         helper.set_axislabel_position(side)
-        helper.set_ticklabel(exclude_overlapping=True)  # 0h and 24h on an all-sky map
+        helper.set_ticklabel(exclude_overlapping=True)
 
 
 def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:

@@ -328,3 +328,18 @@ def test_a_field_around_a_pole_has_its_longitudes_all_around(center, radius, cod
     outline = ax.patch.get_path().get_extents()
     nx, ny = ax.wcs.pixel_shape
     assert outline.extents == pytest.approx([-0.5, -0.5, nx - 0.5, ny - 0.5], abs=1e-3 * nx)
+
+
+@pytest.mark.parametrize(
+    ("center", "radius", "code"),
+    [((120, -89.9), 1, "TAN"), ((0, 90), 5, "TAN"), ((0, 0), 180, "CAR"), ((0, 10), 20, "TAN")],
+)
+def test_the_hour_circle_of_the_equinox_is_0h(center, radius, code):
+    ax = subplot(center=center, radius=radius * u.deg, projection=code)
+    ax.figure.draw_without_rendering()
+    # (Lists by side of the frame.)
+    labels = {
+        text.split("$")[0] for texts in ax.coords[0]._ticklabels.text.values() for text in texts
+    }
+    assert "0" in labels
+    assert "24" not in labels
