@@ -338,7 +338,7 @@ def test_the_hour_circle_of_the_equinox_is_0h(center, radius, code):
     ax = subplot(center=center, radius=radius * u.deg, projection=code)
     ax.figure.draw_without_rendering()
     lon = ax.coords[0]
-    ticklabels = lon.ticklabels if hasattr(lon, "ticklabels") else lon._ticklabels  # astropy < 7
+    ticklabels = lon._ticklabels if hasattr(lon, "_ticklabels") else lon.ticklabels  # astropy 6
     labels = {text.split("$")[0] for side in ticklabels.text.values() for text in side}
     assert "0" in labels
     assert "24" not in labels
