@@ -49,6 +49,10 @@ WIDE_GAP = 30
 # Along the longer side of what an Axes of another package shows, unless a map says otherwise.
 FEWEST_PIXELS = 240
 
+# A projection shows equal areas if most of so many places a side have them to this precision, as
+# measured with steps of this size (deg, or less).
+PLACES, MOST, ALIKE, STEP = 16, 0.9, 1e-6, 0.1
+
 
 def plane_of_axes(
     ax: Axes, catalogue: Catalogue | Stream, frame: Any, center: float | None
@@ -368,15 +372,32 @@ def _projected_plane(
     degree = float(step / np.degrees(np.sqrt(area)))
     longest = max(view.x_max - view.x_min, view.y_max - view.y_min)
     scale = min(degree, longest / FEWEST_PIXELS)
-    scaled = Scaled(projection, scale)
+    scaled, view = Scaled(projection, scale), View(*(side / scale for side in view))
     return Plane(
         scaled.to_plane,
         scaled.to_sky,
         frame,
-        View(*(side / scale for side in view)),
+        view,
         ProjectedWCS(scaled.to_plane, scaled.to_sky, frame),
         transform=Affine2D().scale(scale) + transform,
+        is_equal_area=_is_equal_area(scaled.to_sky, view),
     )
+
+
+def _is_equal_area(to_sky: Any, view: View) -> bool:
+    """Tell whether a view shows equal areas as such, from squares all over it.
+
+    A few of them may be on a tear, or where the projection bends much.
+    """
+    t = (np.arange(PLACES) + 0.5) / PLACES
+    x, y = np.meshgrid(
+        view.x_min + t * (view.x_max - view.x_min), view.y_min + t * (view.y_max - view.y_min)
+    )
+    areas = local_areas(to_sky, x, y, STEP, STEP)
+    areas = areas[np.isfinite(areas)]
+    if not len(areas):
+        return False
+    return bool(np.quantile(np.abs(areas / np.median(areas) - 1), MOST) < ALIKE)
 
 
 def _outline(to_sky: Any, view: View) -> FloatArray:

@@ -145,6 +145,25 @@ def test_a_marker_sits_on_the_peak_of_a_clump(kind, place, kernel):
     assert [*ax.get_xlim(), *ax.get_ylim()] == pytest.approx(limits, rel=1e-6) or kind == "plain"
 
 
+EQUAL_AREA = {
+    *("mollweide", "hammer", "lambert", "cartopy Mollweide"),
+    *("skyproj McBryde", "skyproj Mollweide, 150", "skyproj Laea"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_areas_are_found_without_their_names(kind):
+    ax, _ = KINDS[kind]()
+    plane = plane_of_axes(ax, read_catalogue(([1.0], [2.0])), find_frame("icrs"), None)
+    assert plane.is_equal_area == (kind in EQUAL_AREA)
+
+
+def test_areas_on_an_ellipsoid_are_not_equal_on_the_sky():
+    ax, _ = cartopy("LambertAzimuthalEqualArea")()
+    plane = plane_of_axes(ax, read_catalogue(([1.0], [2.0])), find_frame("icrs"), None)
+    assert not plane.is_equal_area
+
+
 @pytest.mark.parametrize(
     "kind", [*GEO, "cartopy Mollweide", "skyproj McBryde", "skyproj Mollweide, 150"]
 )

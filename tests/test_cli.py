@@ -21,6 +21,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs.utils import proj_plane_pixel_scales
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import mpl_skyheat
 from mpl_skyheat.__main__ import main
@@ -77,7 +78,8 @@ def command(tmp_path, monkeypatch, capsys):
     """Return a function that runs the command in a folder with ``stars.csv``.
 
     Its result has the status, the lines on stdout and on stderr, and the figure that was saved.
-    Unless it is told to ``draw``, the picture is not drawn, which takes most of the time.
+    Unless it is told to ``draw``, the picture is neither laid out nor drawn, which takes most of
+    the time.
     """
     monkeypatch.chdir(tmp_path)
     write("stars.csv", stars())
@@ -96,6 +98,8 @@ def command(tmp_path, monkeypatch, capsys):
         capsys.readouterr()
         with monkeypatch.context() as patch, warnings.catch_warnings():
             patch.setattr(Figure, "savefig", savefig)
+            if not draw:
+                patch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
             # What Python shows by default, where pytest would make errors of it.
             warnings.simplefilter("default")
             for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
@@ -775,8 +779,9 @@ def test_a_call_from_python_leaves_no_traces(tmp_path, monkeypatch, arguments):
 
 def test_half_of_the_sky_fills_a_figure_for_fields(command):
     options = ("--projection", "SIN", "--radius", "90deg", "--center", "10 20")
-    figure = command(write("sky.csv", whole_sky()), *options, "--pixel-size", "6deg").figure
-    figure.canvas.draw()
+    figure = command(
+        write("sky.csv", whole_sky()), *options, "--pixel-size", "6deg", draw=True
+    ).figure
     assert figure.axes[0].get_position().height > 0.9
 
 
