@@ -99,7 +99,7 @@ def command(tmp_path, monkeypatch, capsys):
         with monkeypatch.context() as patch, warnings.catch_warnings():
             patch.setattr(Figure, "savefig", savefig)
             if not draw:
-                patch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
+                patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
             # What Python shows by default, where pytest would make errors of it.
             warnings.simplefilter("default")
             for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
