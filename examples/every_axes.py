@@ -95,15 +95,15 @@ def main(path="every_axes.png"):
     """Draw the figure."""
     stars = mpl_skyheat.datasets.bright_stars()
     points = SkyCoord(stars["RA"], stars["DEC"])
-    near = points[points.separation(PLEIADES) < 30 * u.deg]
+    is_near = np.abs(points.ra - PLEIADES.ra) < 25 * u.deg
+    near = points[is_near & (np.abs(points.dec - PLEIADES.dec) < 25 * u.deg)]
     kinds = {name: make for name, make in KINDS.items() if has(NEEDS.get(make, "matplotlib"))}
     figure = plt.figure(figsize=(10, 2.6 * int(np.ceil(len(kinds) / 2))), layout="constrained")
     grid = figure.add_gridspec(int(np.ceil(len(kinds) / 2)), 2)
     for place, (name, make) in zip(grid, kinds.items(), strict=False):
         ax, mark = make(figure, place)
         sample = near if make is plain else points
-        kernel = 0.5 * u.deg if make is plain else 1.5 * u.deg
-        ax.sky_heatmap(sample, kernel=kernel, cmap="inferno", norm="log")
+        ax.sky_heatmap(sample, kernel=1.5 * u.deg, cmap="inferno", norm="log")
         mark(PLEIADES)
         ax.set_title(name, fontsize="medium", pad=14 if make is skyproj_axes else 6)
     figure.savefig(path, dpi=150, bbox_inches="tight")
