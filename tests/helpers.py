@@ -30,3 +30,9 @@ def letter_f(wcs):
     short = [(x, (bottom + top) // 2) for x in range(left, nx // 2)]
     x, y = np.array(stem + arm + short).T
     return wcs.pixel_to_world_values(x + 0.1, y - 0.2)
+
+
+def number_of_colours(picture):
+    """Return how many colours a picture (ny, nx, 3 or 4; 0 … 1) has."""
+    levels = np.round(255 * picture).astype(np.int64)
+    return len(np.unique(levels @ 256 ** np.arange(picture.shape[2])))

@@ -248,14 +248,14 @@ def test_a_source_where_pixels_are_longer_than_the_kernel_has_its_flux(sky, dist
 
 
 @pytest.mark.parametrize(("pixel", "sigma", "nearest"), [(2, 2, 6), (1, 2, 10), (0.5, 4, 6)])
-@pytest.mark.parametrize("angle", [0, 3, 40, 90])
+@pytest.mark.parametrize("angle", [0, 3, 40])
 def test_a_source_not_far_from_the_limb_of_a_sin_has_its_flux(pixel, sigma, nearest, angle):
     """Closer to it, pixels are longer than the kernel is wide, and values are right, not sums."""
     wcs, size = WCS(naxis=2), int(115 / pixel) + 4
     wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---SIN", "DEC--SIN"], [-pixel, pixel]
     wcs.wcs.crpix, wcs.pixel_shape = [0.5 * size + 0.8, 0.5 * size + 0.3], (size, size)
     origin = SkyCoord(0, 0, unit="deg")
-    for away in (nearest, nearest + 1, nearest + 4):
+    for away in (nearest, nearest + 1):
         distance = 90 - away * sigma * pixel
         source = origin.directional_offset_by(angle * u.deg, distance * u.deg).reshape(1)
         skymap = sky_map(source, wcs=wcs, kernel=sigma * pixel * u.deg, statistic="count")
