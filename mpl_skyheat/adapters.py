@@ -14,7 +14,7 @@ import numpy as np
 from astropy.wcs.wcsapi import BaseHighLevelWCS
 from matplotlib.transforms import Affine2D
 
-from mpl_skyheat.grid import UNKNOWN, View, local_areas, nearest_sky
+from mpl_skyheat.grid import UNKNOWN, View, grid_of_bins, local_areas, nearest_sky
 from mpl_skyheat.planes import Plane, ProjectedWCS, celestial_plane, flat_plane, view_of_shape
 from mpl_skyheat.projection import change_frame
 
@@ -50,8 +50,9 @@ WIDE_GAP = 30
 FEWEST_PIXELS = 240
 
 # A projection shows equal areas if most of so many places a side have them to this precision, as
-# measured with steps of this size (deg, or less).
-PLACES, MOST, ALIKE, STEP = 16, 0.9, 1e-6, 0.1
+# measured with steps of this size (deg, or less); and none is off by more than the last number, for
+# the bends of the projection there.
+PLACES, MOST, ALIKE, STEP, BENT = 16, 0.9, 1e-6, 0.1, 1e-3
 
 
 def plane_of_axes(
@@ -385,19 +386,15 @@ def _projected_plane(
 
 
 def _is_equal_area(to_sky: Any, view: View) -> bool:
-    """Tell whether a view shows equal areas as such, from squares all over it.
-
-    A few of them may be on a tear, or where the projection bends much.
-    """
-    t = (np.arange(PLACES) + 0.5) / PLACES
-    x, y = np.meshgrid(
-        view.x_min + t * (view.x_max - view.x_min), view.y_min + t * (view.y_max - view.y_min)
-    )
+    """Tell whether a view shows equal areas as such, from squares all over it."""
+    grid = grid_of_bins(view, PLACES, PLACES)
+    x, y = np.meshgrid(grid.x.centres, grid.y.centres)
     areas = local_areas(to_sky, x, y, STEP, STEP)
     areas = areas[np.isfinite(areas)]
     if not len(areas):
         return False
-    return bool(np.quantile(np.abs(areas / np.median(areas) - 1), MOST) < ALIKE)
+    errors = np.abs(areas / np.median(areas) - 1)
+    return bool(np.quantile(errors, MOST) < ALIKE and errors.max() < BENT)
 
 
 def _outline(to_sky: Any, view: View) -> FloatArray:
