@@ -55,15 +55,28 @@ ZENITHAL = ("ZEA", "ARC", "SIN")
 FIELD_PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA")
 MARGIN = 0.05
 
+# Where less than this part of a field's longitudes reach its lower or upper edge, more of them are
+# labelled: about so many at the lower edge, or at the sides if so many degrees are crowded there.
+# The part is found from so many places a side.
+CONVERGING = 0.6
+LABELS = 5
+CROWDED = 120
+SAMPLES = 40
+
 # Those whose centre is farther than this (deg) from the equator are maps around a pole.
 POLAR = 75
 
-# A map that is wider (deg) shows the whole sky, or of a SIN the half that there is.
-WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5}
+# A map that is wider (deg) shows the whole sky; a SIN (of radius 45°) has no sky in its corners.
+WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 81.0}
 WHOLE_OTHER = 300.0
 
-# By so much of its size a frame around the whole sky is inside the edge of it.
+# By so much of its size a frame around the whole sky is inside the edge of it, and so are the lines
+# that labels of round maps are on, lest these cross the rim.
 INSET = 1e-7
+OFF_RIM = 0.08
+
+# A SIN that ends farther (deg) from the limb is as good as a field.
+FINER = 25
 
 # What is nearer to a full turn (deg) is none.
 ROUNDING = 1e-6
@@ -269,7 +282,8 @@ def _frame_class(code: str) -> Any:
             for name, spine in self.items():
                 is_given = name == "c" and outline is not None
                 offset = half * outline if is_given else spine.data - middle
-                spine.data = middle + (1 - INSET) * offset
+                inset = OFF_RIM if code in ZENITHAL and name != "c" else INSET
+                spine.data = middle + (1 - inset) * offset
 
     return WholeFrame
 
@@ -374,25 +388,47 @@ def _set_inside(helper: Any) -> None:
 
 
 def _label_sides(ax: Any, names: tuple[str, str]) -> None:
-    _name_zero(ax.coords[0])
+    lon = ax.coords[0]
+    _name_zero(lon)
     for helper, name, side in zip(ax.coords, names, "bl", strict=True):
         helper.set_axislabel(name)
         helper.set_ticks_position(side)
         helper.set_ticklabel_position(side)
         helper.set_axislabel_position(side)
         helper.set_ticklabel(exclude_overlapping=True)
+    _label_beside_pole(ax)
+
+
+def _label_beside_pole(ax: Any) -> None:
+    """Label more longitudes where those of a field lead to a pole, on it or beside it."""
+    lon, wcs = ax.coords[0], ax.wcs
+    nx, ny = wcs.pixel_shape
+    x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, SAMPLES), np.linspace(-0.5, ny - 0.5, SAMPLES))
+    offset = (wcs.pixel_to_world_values(x, y)[0] - wcs.wcs.crval[0] + 180) % 360 - 180
+    bottom, top, all_over = (np.nanmax(v) - np.nanmin(v) for v in (offset[0], offset[-1], offset))
+    if bottom < CONVERGING * all_over:
+        lon.set_ticks(number=int(LABELS * all_over / bottom))
+    elif top < CONVERGING * all_over and all_over > CROWDED:
+        # They are far apart at the top, where matplotlib puts titles.
+        lon.set_ticks(spacing=2 * u.hourangle)
+        lon.set_ticks_position("br")
+        lon.set_ticklabel_position("br")
 
 
 def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
-    """Take a graticule of 60° by 30°, with its longitudes along the equator."""
+    """Take a graticule of 60° by 30°, with its longitudes along the equator; of a part, a finer."""
     lon, lat = ax.coords
+    # Of a SIN, which may show less than half of the sky, how far the rim is from the poles.
+    rim = np.degrees(np.arccos(min(1, np.radians(0.5 * _width(ax.wcs).value))))
+    is_part = code == "SIN" and rim > FINER
     for helper, spacing in zip((lon, lat), (60, 30), strict=True):
         helper.set_axislabel("")
-        helper.set_ticks(spacing=spacing * u.deg)
+        helper.set_ticks(spacing=spacing / (1 + is_part) * u.deg)
     along = "parallel" if is_polar else "h"
     if is_polar:
-        off_rim = 15 if code == "SIN" else 0  # of which the equator is the rim
-        lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
+        # The equator is not in it.
+        off_equator = rim + (90 - rim) / 6 if code == "SIN" else 0
+        lat.add_tickable_gridline(along, np.copysign(off_equator, ax.wcs.wcs.crval[1]) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
     _set_inside(lon)

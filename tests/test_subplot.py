@@ -45,6 +45,15 @@ def sky(lon_from=0, lon_to=360):
     return lon, np.degrees(np.arcsin(rng.uniform(-0.9, 0.9, 800)))
 
 
+def longitudes_labelled(ax):
+    """Return the labels of longitudes where lines meet the sides of a frame, and which of these
+    sides have labels.
+    """
+    lon = ax.coords[0]
+    labels = lon._ticklabels if hasattr(lon, "_ticklabels") else lon.ticklabels  # astropy 6
+    return labels.text, set(labels.get_visible_axes())
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_field_fits_its_points(place):
     points = field(*PLACES[place])
@@ -93,9 +102,25 @@ def test_half_of_the_sky_has_a_round_frame():
     heat = ax.sky_heatmap(*sky(), kernel="5 deg", norm="sqrt")
     assert heat.sky_map.solid_angle.value.sum() == pytest.approx(2 * np.pi, rel=2e-4)
     assert isinstance(heat.norm, PowerNorm)
-    assert not isinstance(
-        subplot(center=(10, 20), radius="80 deg", projection="SIN").coords.frame, EllipticalFrame
-    )
+
+
+@pytest.mark.parametrize(("radius", "is_round"), [(40, False), (50, True), (80, True)])
+def test_a_map_without_sky_in_its_corners_is_round(radius, is_round):
+    ax = subplot(center=(10, 88), radius=radius * u.deg, projection="SIN")
+    assert isinstance(ax.coords.frame, EllipticalFrame) == is_round
+    ax.figure.draw_without_rendering()
+    if not is_round:
+        return
+    # All is sky, just so far from the centre.
+    rim = ax.wcs.pixel_to_world(*ax.coords.frame["c"].data.T)
+    distance = rim.separation(SkyCoord(10, 88, unit="deg")).deg
+    assert np.all((distance > radius) & (distance < radius + 2))  # to the next pixel
+    # Longitudes are labelled all around, off the rim.
+    labels, sides = longitudes_labelled(ax)
+    assert sides == {"parallel"}
+    assert len(labels["parallel"]) == (12 if radius == 50 else 6)
+    parallel = ax.coords.frame["parallel"].data - ax.coords.frame["c"].data.mean(axis=0)
+    assert np.hypot(*parallel.T).max() < 0.97 * 0.5 * ax.wcs.pixel_shape[0]
 
 
 def test_a_centre_alone_is_no_field():
@@ -337,8 +362,37 @@ def test_a_field_around_a_pole_has_its_longitudes_all_around(center, radius, cod
 def test_the_hour_circle_of_the_equinox_is_0h(center, radius, code):
     ax = subplot(center=center, radius=radius * u.deg, projection=code)
     ax.figure.draw_without_rendering()
-    lon = ax.coords[0]
-    ticklabels = lon._ticklabels if hasattr(lon, "_ticklabels") else lon.ticklabels  # astropy 6
-    labels = {text.split("$")[0] for side in ticklabels.text.values() for text in side}
+    labels = {text.split("$")[0] for side in longitudes_labelled(ax)[0].values() for text in side}
     assert "0" in labels
     assert "24" not in labels
+
+
+@pytest.mark.parametrize(
+    ("center", "radius", "side"),
+    [
+        ((40, 78), 12.5, "b"),
+        ((40, 70), 12.5, "b"),
+        ((40, 85), 5.1, "b"),
+        ((40, -78), 12.5, "r"),
+        ((40, -70), 19, "r"),
+    ],
+)
+def test_a_field_beside_a_pole_has_some_longitudes_labelled(center, radius, side):
+    ax = subplot(center=center, radius=radius * u.deg)
+    ax.figure.draw_without_rendering()
+    labels, sides = longitudes_labelled(ax)
+    assert sides == {"b", side}
+    assert len(labels[side]) >= (4 if side == "b" else 2)
+    ax = subplot(center=(center[0], 0.5 * center[1]), radius=radius * u.deg)
+    ax.figure.draw_without_rendering()
+    assert longitudes_labelled(ax)[1] == {"b"}
+
+
+@pytest.mark.parametrize("code", ["SIN", "ZEA", "ARC"])
+def test_labels_of_round_maps_are_off_the_rim(code):
+    ax = subplot(center=(100, 20), radius=(90 if code == "SIN" else 180) * u.deg, projection=code)
+    ax.figure.draw_without_rendering()
+    middle = 0.5 * np.array(ax.wcs.pixel_shape) - 0.5
+    for side in "hv":
+        offset = np.abs(ax.coords.frame[side].data - middle).max()
+        assert 0.85 < offset / (middle[0] + 0.5) < 0.95
