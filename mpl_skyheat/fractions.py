@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-# Pixels that are cut by the edge of the sky are split into this many cells a side; half as many on
+# Pixels that are cut by the edge of the sky are split into this many cells a side; into fewer on
 # large maps, where the edge is that much straighter within a pixel.
 SPLIT = 8
+SPLIT_OF_LARGE = 2
+
+# Whether a notch of the sky's edge ends between a pixel's corners is seen by so many cells a side.
+NOTCH = 4
+NOTCH_OF_LARGE = 2
 
 # The edge is found on the side of a cell by so many bisections: to 1/128 of it, on either side.
 EDGE_STEPS = 6
@@ -55,11 +60,12 @@ def sky_fractions(sky: SkyTest) -> FloatArray:
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it, or
     # one that is as far away as pixels are long.
     near_sky = _grown(np.any(corners, axis=0), elongation) | (min(grid.shape) < FEW)
-    split = SPLIT if max(grid.shape) < LARGE_MAP else SPLIT // 2
+    is_large = max(grid.shape) >= LARGE_MAP
+    split, notch = (SPLIT_OF_LARGE, NOTCH_OF_LARGE) if is_large else (SPLIT, NOTCH)
     near_edge = _grown(near_sky & ~whole, 1 + elongation) & near_sky & whole & ~known
     for row, column in in_parts(near_edge):
         # A notch may end in them, between their corners.
-        x, y = split_pixels(grid.x.edges[column], grid.y.edges[row], *grid.steps, split // 2)
+        x, y = split_pixels(grid.x.edges[column], grid.y.edges[row], *grid.steps, notch)
         whole[row, column] = sky(x, y).all(axis=(1, 2))
     fractions: FloatArray = whole.astype(float)
     for row, column in in_parts(near_sky & ~whole):

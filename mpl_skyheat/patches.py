@@ -37,6 +37,9 @@ SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
 # Those that need no polynomial, but sky, are cut to less.
 SMALLEST_COVERED = 16
 
+# Where (-1 … 1) a block is looked at first, along each side.
+FIRST_CHECKS = np.linspace(-1, 1, 4)
+
 # How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: so much
 # of what an edge of the sky does nearby must be seen, too.
 REACH = 0.1
@@ -98,8 +101,12 @@ def covered(grid: SkyGrid, is_sky: IsSky) -> tuple[NDArray[np.bool_], NDArray[np
     todo = np.array([[0, ny, 0, nx]])
     _, checks, _, _ = _points()
     while len(todo):
-        found = is_sky(*_places_across(grid, todo, checks)).reshape(len(todo), -1)
-        is_full, is_empty = np.asarray(found.all(axis=1)), np.asarray(~found.any(axis=1))
+        is_full, is_empty = np.ones((2, len(todo)), bool)
+        # Most blocks that an edge cuts show it to a few places.
+        for places in (FIRST_CHECKS, checks):
+            alike = is_full | is_empty
+            found = is_sky(*_places_across(grid, todo[alike], places))
+            is_full[alike], is_empty[alike] = found.all(axis=(1, 2)), ~found.any(axis=(1, 2))
         is_full[is_full] = _has_border(grid, todo[is_full], is_sky)
         is_empty[is_empty] = _has_border(grid, todo[is_empty], lambda x, y: ~is_sky(x, y))
         for mask, blocks in ((full, todo[is_full]), (empty, todo[is_empty])):
