@@ -86,6 +86,9 @@ WORTH = TERMS + CHECKS**2
 # has an edge on it.
 LATTICE, FINE_LATTICE = 65, 257
 
+# The map may go on around these so many times as far as to the next of them.
+BEYOND = 4
+
 # Tiles that a thread fits at a time.
 TOGETHER = 32
 
@@ -194,7 +197,8 @@ class SkyTiles:
         away = np.flatnonzero(~on_map.any(axis=1))
         is_outside = np.zeros(len(boxes), bool)
         if len(away):
-            is_outside[away] = ~self._footprint.is_near(boxes[away])
+            is_nowhere = np.asarray(np.isnan(x[away]).all(axis=1))
+            is_outside[away] = ~self._footprint.is_near(boxes[away], is_nowhere)
         # (What leaps is not worth the values at the nodes, which would but show that no polynomial
         # fits.)
         todo = np.flatnonzero(~is_outside & ~run("are_torn", x, y, CHECKS, LEAP))
@@ -264,8 +268,8 @@ class Footprint:
         known = np.isfinite(vectors[..., 0])
         # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
         # some projections stand still: there a step goes 2.4 times as far as the one before.
-        positions, reach = vectors[known], 4 * _longest_steps(vectors)[known]
-        reach[reach == 0] = 4  # nothing is known around these
+        positions, reach = vectors[known], BEYOND * _longest_steps(vectors)[known]
+        reach[reach == 0] = np.inf  # nothing is known around these
         trees = []
         while len(reach):
             near = reach >= 0.5 * reach.max()
@@ -286,16 +290,21 @@ class Footprint:
         lon, lat = np.arctan2(mean[1], mean[0]), np.arcsin(mean[2] / length)
         return float(np.degrees(lon)), float(np.degrees(lat)), radius
 
-    def is_near(self, boxes: FloatArray) -> NDArray[np.bool_]:
-        """Tell which boxes the map may have a part in."""
+    def is_near(self, boxes: FloatArray, is_nowhere: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which boxes the map may have a part in.
+
+        Where a box has no position on the plane, and so no edge of the sky either, the map does not
+        go on beyond what is known of it.
+        """
         centre = to_vectors(boxes[:, 0], boxes[:, 1])
         height = np.radians(1 / boxes[:, 3])
         # At most as wide as on the parallel nearest to the equator.
         lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
         size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
         near = np.full(len(boxes), not self._trees)
+        part = np.where(is_nowhere, 1 / BEYOND, 1)
         for reach, tree in self._trees:
-            near |= tree.query(centre)[0] <= REACH * size + reach
+            near |= tree.query(centre)[0] <= REACH * size + part * reach
         return near
 
 

@@ -644,6 +644,18 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
     assert len(made.child) < 100_000
 
 
+def test_what_is_behind_the_horizon_is_known_to_be_off_the_map():
+    wcs = WCS({"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CDELT1": -0.5, "CDELT2": 0.5})
+    wcs.wcs.crpix = 120.5, 120.5
+    lon, lat = all_over(np.random.default_rng(7), 200_000)
+    made = tiles_of(wcs, (240, 240), lon, lat)
+    is_tile = made.child < 0
+    middle = SkyCoord(*made.boxes[is_tile, :2].T, unit="deg")
+    behind = middle.separation(SkyCoord(0, 0, unit="deg")).deg > 110
+    assert behind.sum() > 50
+    assert (made.child[is_tile][behind] == tiles.OUTSIDE).all()
+
+
 @pytest.fixture(scope="module")
 def all_sky():
     wcs = WCS({"CTYPE1": "GLON-AIT", "CTYPE2": "GLAT-AIT", "CDELT1": -0.5, "CDELT2": 0.5})
