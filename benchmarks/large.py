@@ -271,6 +271,7 @@ def sphere(_):
         ("CAR", "RA---CAR", "DEC--CAR"),
         ("Galactic AIT", "GLON-AIT", "GLAT-AIT"),
         ("Galactic MOL", "GLON-MOL", "GLAT-MOL"),
+        ("Galactic HPX", "GLON-HPX", "GLAT-HPX"),
     ):
         wcs = WCS(naxis=2)
         wcs.wcs.ctype, wcs.wcs.crpix = [lon, lat], [720.5, 360.5]

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 # set a map's bounds: towards its horizon a gnomonic projection stretches the sky without limit.
 STRETCHED = 1e-3
 
+# What is lower (deg) is a line, which a map shows so much beside, on both sides.
+A_LINE, HALF = 1e-6, 0.5
+
 # Rows that are shared among the threads, and those that one of them works on at a time.
 BATCH = ARRAY_ROWS
 PART = 2**16
@@ -93,7 +96,9 @@ class Tally:
             return View(-0.5, 0.5, -0.5, 0.5)
         if self._plane.frame is not None:
             x, y = _unstretched(self._plane, x, y)
-        return View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+        view = View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+        is_in_degrees = self._plane.frame is not None and not self._plane.has_pixels
+        return _beside_pole(view) if is_in_degrees else view
 
     def counts(
         self,
@@ -196,10 +201,22 @@ class Tally:
         )
 
 
+def _beside_pole(view: View) -> View:
+    """Return bounds (deg) that are opened, if they are a line so near to a pole, to what sky is."""
+    if view.y_max - view.y_min > A_LINE or abs(view.y_max) < 90 - HALF:
+        return view
+    if view.y_max > 0:
+        return view._replace(y_min=view.y_min - HALF, y_max=90.0)
+    return view._replace(y_min=-90.0, y_max=view.y_max + HALF)
+
+
 def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Leave out the points that a projection has moved towards infinity."""
     some = np.s_[:: len(x) // 10_000 + 1]
-    smallest = STRETCHED * np.nanmedian(local_areas(plane.to_sky, x[some], y[some]))
+    areas = local_areas(plane.to_sky, x[some], y[some])
+    if np.isnan(areas).all():  # at a pole, on a plane in degrees
+        return x, y
+    smallest = STRETCHED * np.nanmedian(areas)
     extremes = [x.argmin(), x.argmax(), y.argmin(), y.argmax()]
     # (Unknown at the edge of the sky.)
     if not (local_areas(plane.to_sky, x[extremes], y[extremes]) < smallest).any():

@@ -291,6 +291,19 @@ def test_plain_axes_have_pixels_that_show_the_kernel(kernel, fewest, most):
     assert at_pole.sky_map.counts.sum() == 2
 
 
+@pytest.mark.parametrize("lat", [90, -90, 89.99999, -89.8])
+@pytest.mark.parametrize("kernel", [None, "10 arcmin"])
+def test_points_at_a_pole_alone_are_shown_on_plain_axes(lat, kernel):
+    ax = plt.figure().add_subplot()
+    sky_map = ax.sky_heatmap([10, 12], [lat, lat], kernel=kernel).sky_map
+    assert sky_map.counts.sum() == 2
+    bottom, top = ax.get_ylim()
+    assert bottom >= -90
+    assert top <= 90
+    assert top - bottom > 0.5 - 1e-6
+    assert not sky_map.mask.any()
+
+
 def test_plain_axes_that_show_something_stay_as_they_are():
     ax = Figure().add_subplot()
     ax.scatter([10, 20], [5, 15])
