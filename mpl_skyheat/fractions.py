@@ -27,13 +27,12 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 # Pixels that are cut by the edge of the sky are split into this many cells a side; into fewer on
-# large maps, where the edge is that much straighter within a pixel.
+# maps that are long, or large along both sides, where the edge is that much straighter in a pixel.
 SPLIT = 8
-SPLIT_OF_LARGE = 2
+SPLIT_OF_LONG, SPLIT_OF_LARGE = 4, 2
 
 # Whether a notch of the sky's edge ends between a pixel's corners is seen by so many cells a side.
-NOTCH = 4
-NOTCH_OF_LARGE = 2
+NOTCH, NOTCH_OF_LONG = 4, 2
 
 # The edge is found on the side of a cell by so many bisections: to 1/128 of it, on either side.
 EDGE_STEPS = 6
@@ -60,8 +59,10 @@ def sky_fractions(sky: SkyTest) -> FloatArray:
     # The sky may bulge into a pixel between two corners: then it touches the pixel beside it, or
     # one that is as far away as pixels are long.
     near_sky = _grown(np.any(corners, axis=0), elongation) | (min(grid.shape) < FEW)
-    is_large = max(grid.shape) >= LARGE_MAP
-    split, notch = (SPLIT_OF_LARGE, NOTCH_OF_LARGE) if is_large else (SPLIT, NOTCH)
+    split, notch = SPLIT, NOTCH
+    if max(grid.shape) >= LARGE_MAP:
+        split = SPLIT_OF_LARGE if min(grid.shape) > LARGE_MAP else SPLIT_OF_LONG
+        notch = NOTCH_OF_LONG
     near_edge = _grown(near_sky & ~whole, 1 + elongation) & near_sky & whole & ~known
     for row, column in in_parts(near_edge):
         # A notch may end in them, between their corners.

@@ -104,7 +104,9 @@ def covered(grid: SkyGrid, is_sky: IsSky) -> tuple[NDArray[np.bool_], NDArray[np
         is_full, is_empty = np.ones((2, len(todo)), bool)
         # Most blocks that an edge cuts show it to a few places.
         for places in (FIRST_CHECKS, checks):
-            alike = is_full | is_empty
+            alike = is_full | is_empty  # (as far as is known)
+            if not alike.any():
+                break
             found = is_sky(*_places_across(grid, todo[alike], places))
             is_full[alike], is_empty[alike] = found.all(axis=(1, 2)), ~found.any(axis=(1, 2))
         is_full[is_full] = _has_border(grid, todo[is_full], is_sky)

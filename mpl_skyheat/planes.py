@@ -471,7 +471,7 @@ def _true_frame(
     # astropy takes these axes for equatorial ones, in the system of RADESYS.
     is_equatorial = isinstance(claimed, ICRS | FK5 | FK4 | None)
     if all(t.startswith("pos.ecliptic") for t in types) and is_equatorial:
-        return _ecliptic_frame(header)
+        return ecliptic_frame(header)
     if any(c.startswith("SLON") for c in _ctypes(header)):
         return Supergalactic()
     if claimed is None:
@@ -488,7 +488,7 @@ def _ctypes(header: Any) -> list[str]:
     return [str(c) for c in header.wcs.ctype] if isinstance(header, WCS) else []
 
 
-def _ecliptic_frame(header: Any) -> BaseCoordinateFrame:
+def ecliptic_frame(header: Any) -> BaseCoordinateFrame:
     """Return the ecliptic frame of a header's equinox (J2000 if it gives none).
 
     The mean ecliptic and equinox are those of Calabretta &

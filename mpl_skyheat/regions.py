@@ -32,6 +32,11 @@ WIDEST_FIELD = 60 * u.deg
 # How far (deg) these projections show, or how far they do without stretching it beyond measure.
 WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 
+# Fields of a larger radius (deg) would have corners, or notches, without sky: all of it is shown,
+# which is half of it in a SIN.
+WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
+WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
+
 # Views are up to so many pixels across.
 MOST_PIXELS = 10_000
 
@@ -57,6 +62,8 @@ class Region:
 
     def __post_init__(self) -> None:
         widest = WIDEST.get(self.projection, 180) * u.deg
+        if self.radius > 180 * u.deg:
+            raise ValueError(f"radius must be at most 180 deg; got {self.radius:.4g}")
         if self.radius > widest:
             raise ValueError(
                 f"radius must be at most {widest:g} in the projection {self.projection}; got "
@@ -103,6 +110,10 @@ def find_region(
         radius = found if is_field else 180 * u.deg
     else:
         is_field = radius < 180 * u.deg
+    if projection is not None and is_field:
+        is_field = radius <= WIDEST_WITHIN.get(projection, 180) * u.deg
+        if projection == "SIN" and not is_field:
+            radius, is_field = max(radius, WIDEST["SIN"] * u.deg), True
     if pixel_size is None:
         pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
     if not is_field:

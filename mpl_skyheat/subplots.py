@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -51,7 +52,7 @@ OUTLINES = {
 ZENITHAL = ("ZEA", "ARC", "SIN")
 
 # Projections of fields on which a pole is a point, and how far that must be off the edges of one,
-# as a fraction of its size, for labels all around.
+# as a fraction of its size, for labels all around. Labels inside are as far off the edges.
 FIELD_PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA")
 MARGIN = 0.05
 
@@ -66,17 +67,15 @@ SAMPLES = 40
 # Those whose centre is farther than this (deg) from the equator are maps around a pole.
 POLAR = 75
 
-# A map that is wider (deg) shows the whole sky; a SIN (of radius 45°) has no sky in its corners.
-WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 81.0}
+# A map that is wider (deg) shows the whole sky, or of a SIN the half that there is; in two
+# projections, fields are as wide.
+WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5, "TAN": np.inf, "STG": np.inf}
 WHOLE_OTHER = 300.0
 
 # By so much of its size a frame around the whole sky is inside the edge of it, and so are the lines
 # that labels of round maps are on, lest these cross the rim.
 INSET = 1e-7
 OFF_RIM = 0.08
-
-# A SIN that ends farther (deg) from the limb is as good as a field.
-FINER = 25
 
 # What is nearer to a full turn (deg) is none.
 ROUNDING = 1e-6
@@ -123,7 +122,9 @@ optional
         the position, and others on its longitude. Numbers (deg) and text are read in the frame of
         the points.
     radius : `~astropy.units.Quantity` ['angle'] or str, optional
-        From the centre of the field to the edges; 180° for the whole sky.
+        From the centre of the field to the edges; 180° for the whole sky. So is a field that would
+        have corners without sky (beyond 44° of a HPX, 57° of a CEA, 67° of a SFL, 72° of an AIT or
+        MOL, 90° of a CAR or ZEA, 127° of an ARC); beyond 50°, a SIN shows half of the sky.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
         Side of the Axes' pixels; by default 240 across a field, and 1° on the whole sky. They are
         those of a map unless it says otherwise, merged k × k above 1024 along a side.
@@ -273,11 +274,20 @@ def _frame_class(code: str) -> Any:
     base: Any = EllipticalFrame if code in OUTLINES else RectangularFrame
 
     class WholeFrame(base):
-        """A frame a hair inside the edge of the sky, where there are positions for ticks."""
+        """A frame a hair inside the edge of the sky, where there are positions for ticks.
+
+        A bent one has lines below and at the left of it, which are not drawn, for names of axes.
+        """
+
+        spine_names = base.spine_names if base is RectangularFrame else base.spine_names + "bl"
 
         def update_spines(self) -> None:
-            super().update_spines()
             view = np.array([self.parent_axes.get_xlim(), self.parent_axes.get_ylim()])
+            (left, right), (bottom, top) = view
+            if base is EllipticalFrame:
+                self["b"].data = np.array([(left, bottom), (right, bottom)])
+                self["l"].data = np.array([(left, top), (left, bottom)])
+            super().update_spines()
             middle, half = view.mean(axis=1), 0.5 * np.diff(view, axis=1).ravel()
             for name, spine in self.items():
                 is_given = name == "c" and outline is not None
@@ -320,7 +330,8 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if has_outline(wcs):
-        _label_inside(ax, code, is_polar=code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR)
+        is_polar = code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR
+        _label_inside(ax, code, is_polar=is_polar)
     elif is_polar:
         _label_around(ax, names[0])
     else:
@@ -343,6 +354,15 @@ def _polar_frame_class() -> Any:
     from astropy.visualization.wcsaxes.frame import RectangularFrame
 
     class PolarFrame(RectangularFrame):
+        def update_spines(self) -> None:
+            super().update_spines()
+            if "meridian" in self:
+                view = np.array([self.parent_axes.get_xlim(), self.parent_axes.get_ylim()])
+                reach = (0.5 - MARGIN) * np.diff(view, axis=1).ravel()
+                line = self["meridian"].data
+                is_inside = (np.abs(line - view.mean(axis=1)) < reach).all(axis=1)
+                self["meridian"].data = line[is_inside]
+
         def draw(self, renderer: Any) -> None:
             corners = np.vstack([self[side].data for side in "brtl"])
             style = {"linewidth": self.get_linewidth(), "color": self.get_color()}
@@ -395,8 +415,17 @@ def _label_sides(ax: Any, names: tuple[str, str]) -> None:
         helper.set_ticks_position(side)
         helper.set_ticklabel_position(side)
         helper.set_axislabel_position(side)
-        helper.set_ticklabel(exclude_overlapping=True)
+        helper.set_ticklabel(exclude_overlapping=True, **_whole_labels(helper))
     _label_beside_pole(ax)
+
+
+def _whole_labels(helper: Any) -> dict[str, bool]:
+    """Return the option by which every label has its hours: one that others rely on may be hidden.
+
+    (astropy has it from 6.1 on.)
+    """
+    is_known = "simplify" in inspect.signature(helper.set_ticklabel).parameters
+    return {"simplify": False} if is_known else {}
 
 
 def _label_beside_pole(ax: Any) -> None:
@@ -416,19 +445,16 @@ def _label_beside_pole(ax: Any) -> None:
 
 
 def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
-    """Take a graticule of 60° by 30°, with its longitudes along the equator; of a part, a finer."""
+    """Take a graticule of 60° by 30°, with its longitudes along the equator."""
     lon, lat = ax.coords
-    # Of a SIN, which may show less than half of the sky, how far the rim is from the poles.
-    rim = np.degrees(np.arccos(min(1, np.radians(0.5 * _width(ax.wcs).value))))
-    is_part = code == "SIN" and rim > FINER
-    for helper, spacing in zip((lon, lat), (60, 30), strict=True):
+    for helper, side, spacing in zip((lon, lat), "bl", (60, 30), strict=True):
         helper.set_axislabel("")
-        helper.set_ticks(spacing=spacing / (1 + is_part) * u.deg)
+        helper.set_axislabel_position(side)
+        helper.set_ticks(spacing=spacing * u.deg)
     along = "parallel" if is_polar else "h"
     if is_polar:
-        # The equator is not in it.
-        off_equator = rim + (90 - rim) / 6 if code == "SIN" else 0
-        lat.add_tickable_gridline(along, np.copysign(off_equator, ax.wcs.wcs.crval[1]) * u.deg)
+        off_rim = 15 if code == "SIN" else 0  # of which the equator is the rim
+        lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
     _set_inside(lon)

@@ -86,8 +86,9 @@ WORTH = TERMS + CHECKS**2
 # has an edge on it.
 LATTICE, FINE_LATTICE = 65, 257
 
-# The map may go on around these so many times as far as to the next of them.
-BEYOND = 4
+# The map may go on around these so many times as far as to the next of them; between them, that are
+# on a square lattice, so many times.
+BEYOND, BETWEEN = 4, 1.5
 
 # Tiles that a thread fits at a time.
 TOGETHER = 32
@@ -259,7 +260,7 @@ class Footprint:
 
     @cached_property
     def _trees(self) -> list[tuple[float, Any]]:
-        """Positions all over the map, and how far it may go on around them."""
+        """Positions all over the map, and how far the next ones are at most."""
         from scipy.spatial import KDTree
 
         vectors = self._vectors
@@ -268,13 +269,13 @@ class Footprint:
         known = np.isfinite(vectors[..., 0])
         # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
         # some projections stand still: there a step goes 2.4 times as far as the one before.
-        positions, reach = vectors[known], BEYOND * _longest_steps(vectors)[known]
-        reach[reach == 0] = np.inf  # nothing is known around these
+        positions, step = vectors[known], _longest_steps(vectors)[known]
+        step[step == 0] = np.inf  # nothing is known around these
         trees = []
-        while len(reach):
-            near = reach >= 0.5 * reach.max()
-            trees.append((float(reach.max()), KDTree(positions[near])))
-            positions, reach = positions[~near], reach[~near]
+        while len(step):
+            long = step >= 0.5 * step.max()
+            trees.append((float(step.max()), KDTree(positions[long])))
+            positions, step = positions[~long], step[~long]
         return trees
 
     @property
@@ -293,8 +294,9 @@ class Footprint:
     def is_near(self, boxes: FloatArray, is_nowhere: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tell which boxes the map may have a part in.
 
-        Where a box has no position on the plane, and so no edge of the sky either, the map does not
-        go on beyond what is known of it.
+        Some have no position on the plane at any of the places looked at, which reach beyond them.
+        The edge of the sky, nearly straight in a box, is not in these, so that the map does not go
+        on into them from what is known of it, but for what is between two known places.
         """
         centre = to_vectors(boxes[:, 0], boxes[:, 1])
         height = np.radians(1 / boxes[:, 3])
@@ -302,9 +304,9 @@ class Footprint:
         lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
         size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
         near = np.full(len(boxes), not self._trees)
-        part = np.where(is_nowhere, 1 / BEYOND, 1)
-        for reach, tree in self._trees:
-            near |= tree.query(centre)[0] <= REACH * size + part * reach
+        beyond = np.where(is_nowhere, BETWEEN, BEYOND)
+        for step, tree in self._trees:
+            near |= tree.query(centre)[0] <= REACH * size + beyond * step
         return near
 
 

@@ -10,6 +10,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from mpl_skyheat.grid import circles
+from mpl_skyheat.planes import ecliptic_frame
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -21,6 +22,9 @@ NEAREST = 1e-9
 # Projections of the whole sky around one position, at any latitude.
 ROUND = ("ZEA", "ARC")
 
+# Those of which the reference point is the pole of their own longitudes.
+ZENITHAL = ("TAN", "SIN", "ARC", "STG", "ZEA")
+
 # CTYPE, and RADESYS, of the frames that a FITS WCS can say.
 AXES = {
     "icrs": (("RA---", "DEC--"), "ICRS"),
@@ -29,6 +33,19 @@ AXES = {
     "galactic": (("GLON-", "GLAT-"), ""),
     "barycentricmeanecliptic": (("ELON-", "ELAT-"), "ICRS"),
 }
+
+
+class EclipticWCS(WCS):  # type: ignore[misc]
+    """A WCS with mean ecliptic axes, whose positions astropy takes for ICRS where a `WCS` has them.
+
+    What has a frame of its own is at the right place on Axes with this.
+    """
+
+    @property
+    def world_axis_object_classes(self) -> Any:
+        classes = super().world_axis_object_classes
+        kind, arguments, options = classes["celestial"]
+        return classes | {"celestial": (kind, arguments, options | {"frame": ecliptic_frame(self)})}
 
 
 def check_map_frame(name: str, frame: BaseCoordinateFrame) -> None:
@@ -80,11 +97,14 @@ def all_sky_wcs(
 
 def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
     prefixes, radesys = AXES[frame.name]
-    wcs = WCS(naxis=2)
+    wcs = EclipticWCS(naxis=2) if prefixes[0] == "ELON-" else WCS(naxis=2)
     wcs.wcs.ctype = [prefix + code for prefix in prefixes]
     wcs.wcs.crval = [center.spherical.lon.deg, center.spherical.lat.deg]
     wcs.wcs.cdelt = np.array([-1, 1]) * pixel_size.to_value(u.deg)
     wcs.wcs.radesys = radesys
+    if code in ZENITHAL:
+        # North is up on a pole, too, as it is beside it. (FITS would have it turned by half there.)
+        wcs.wcs.lonpole = 180.0
     if hasattr(frame, "equinox"):
         wcs.wcs.equinox = frame.equinox.byear if frame.name == "fk4" else frame.equinox.jyear
     wcs.wcs.set()

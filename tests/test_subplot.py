@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord
 from astropy.table import Table
 from astropy.visualization.wcsaxes import WCSAxes
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_map, subplot
 from mpl_skyheat.datasets import bright_stars
+from mpl_skyheat.regions import WIDEST_WITHIN
 from mpl_skyheat.subplots import FIELD_SIZE
 
 PLACES = {"0h": (0.02, 5.0), "pole": (40.0, 89.9), "south": (310.0, -62.0)}
@@ -104,23 +105,27 @@ def test_half_of_the_sky_has_a_round_frame():
     assert isinstance(heat.norm, PowerNorm)
 
 
-@pytest.mark.parametrize(("radius", "is_round"), [(40, False), (50, True), (80, True)])
-def test_a_map_without_sky_in_its_corners_is_round(radius, is_round):
-    ax = subplot(center=(10, 88), radius=radius * u.deg, projection="SIN")
-    assert isinstance(ax.coords.frame, EllipticalFrame) == is_round
+@pytest.mark.parametrize("code", ["AIT", "MOL", "SFL", "HPX", "CAR", "CEA", "ZEA", "ARC", "SIN"])
+def test_a_field_has_no_corners_without_sky(code):
+    widest = WIDEST_WITHIN[code]
+    ax = subplot(center=(10, 0), radius=widest * u.deg, projection=code)
+    nx, ny = ax.wcs.pixel_shape
+    x, y = np.array([0, nx - 1, 0, nx - 1]), np.array([0, 0, ny - 1, ny - 1])
+    assert np.isfinite(ax.wcs.pixel_to_world_values(x, y)).all() or code == "SIN"
+    assert not isinstance(ax.coords.frame, EllipticalFrame)
     ax.figure.draw_without_rendering()
-    if not is_round:
-        return
-    # All is sky, just so far from the centre.
-    rim = ax.wcs.pixel_to_world(*ax.coords.frame["c"].data.T)
-    distance = rim.separation(SkyCoord(10, 88, unit="deg")).deg
-    assert np.all((distance > radius) & (distance < radius + 2))  # to the next pixel
-    # Longitudes are labelled all around, off the rim.
-    labels, sides = longitudes_labelled(ax)
-    assert sides == {"parallel"}
-    assert len(labels["parallel"]) == (12 if radius == 50 else 6)
-    parallel = ax.coords.frame["parallel"].data - ax.coords.frame["c"].data.mean(axis=0)
-    assert np.hypot(*parallel.T).max() < 0.97 * 0.5 * ax.wcs.pixel_shape[0]
+    # What is wider shows all there is.
+    wider = subplot(center=(10, 0), radius=(widest + 0.1) * u.deg, projection=code)
+    sky_map = wider.sky_heatmap(*sky())
+    shown = sky_map.sky_map.solid_angle.sum().to_value(u.sr)
+    assert shown == pytest.approx((2 if code == "SIN" else 4) * np.pi, rel=2e-3)
+    assert isinstance(wider.coords.frame, EllipticalFrame) == (code not in ("CAR", "CEA"))
+
+
+@pytest.mark.parametrize("code", ["TAN", "STG"])
+def test_a_wide_field_around_a_pole_has_the_frame_of_a_field(code):
+    ax = subplot(center=(100, 60), radius=(75 if code == "TAN" else 120) * u.deg, projection=code)
+    assert type(ax.coords.frame).__name__ == "PolarFrame"
 
 
 def test_a_centre_alone_is_no_field():
@@ -396,3 +401,52 @@ def test_labels_of_round_maps_are_off_the_rim(code):
     for side in "hv":
         offset = np.abs(ax.coords.frame[side].data - middle).max()
         assert 0.85 < offset / (middle[0] + 0.5) < 0.95
+
+
+def test_north_is_up_on_a_pole_as_it_is_beside_it():
+    places = []
+    for lat in (90, 89.9999):
+        wcs = subplot(center=(40, lat), radius="5 deg").wcs
+        places.append(np.array(wcs.world_to_pixel_values(40, 87)))
+    assert places[0] == pytest.approx(places[1], abs=0.01)
+
+
+def test_latitudes_around_a_pole_are_labelled_off_the_frame():
+    ax = subplot(center=(0, 90), radius="10 deg")  # which is the outermost circle of the grid
+    ax.figure.draw_without_rendering()
+    line = ax.coords.frame["meridian"].data
+    assert len(line) > 10
+    assert line.min() > 0.04 * 240
+    assert line.max() < 0.96 * 240
+
+
+@pytest.mark.parametrize("code", ["MOL", "TAN"])
+def test_positions_of_any_frame_are_in_place_on_ecliptic_axes(code):
+    center = SkyCoord(100, 20, unit="deg")
+    lon, lat = center.ra.deg + np.linspace(-2, 2, 50), np.full(50, center.dec.deg)
+    radius = (180 if code == "MOL" else 10) * u.deg
+    ax = subplot(
+        lon, lat, center=center, radius=radius, projection=code, map_frame="barycentricmeanecliptic"
+    )
+    heat = ax.sky_heatmap(lon, lat)
+    row, column = np.nonzero(heat.sky_map.counts)
+    pixel = ax.wcs.world_to_pixel(SkyCoord(lon, lat, unit="deg"))
+    drawn = (ax.get_transform("icrs") - ax.transData).transform(np.column_stack([lon, lat]))
+    assert drawn == pytest.approx(np.transpose(pixel), abs=1e-3)
+    assert {*zip(column, row, strict=True)} == {*map(tuple, np.round(drawn).astype(int))}
+    assert isinstance(ax.wcs.pixel_to_world(10, 10).frame, BarycentricMeanEcliptic)
+    # A copy, and the map's own WCS, have the same frame.
+    for wcs in (ax.wcs.deepcopy(), heat.sky_map.wcs):
+        assert wcs.pixel_to_world(90, 70).separation(ax.wcs.pixel_to_world(90, 70)).deg < 1e-9
+
+
+def test_names_of_axes_are_beside_a_bent_frame():
+    ax = subplot(projection="MOL", center=(0, 0), radius="180 deg")
+    ax.set(xlabel="l", ylabel="b")
+    ax.figure.canvas.draw()
+    inside = ax.get_window_extent()
+    pixels = np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3]
+    x, y = int(0.5 * (inside.x0 + inside.x1)), int(0.5 * (inside.y0 + inside.y1))
+    assert (pixels[: int(inside.y0) - 2, x - 15 : x + 15] < 100).any()
+    # Once each: there is nothing black in the middle of the map.
+    assert not (pixels[y - 40 : y + 40, x - 60 : x + 60] < 50).any()
