@@ -72,8 +72,8 @@ POLAR = 75
 WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5, "TAN": np.inf, "STG": np.inf}
 WHOLE_OTHER = 300.0
 
-# By so much of its size a frame around the whole sky is inside the edge of it, and so are the lines
-# that labels of round maps are on, lest these cross the rim.
+# By so much of its size a frame around the whole sky is inside the edge of it, and so are the ends
+# of the lines across round maps that have labels, lest these cross the rim.
 INSET = 1e-7
 OFF_RIM = 0.08
 
@@ -292,7 +292,7 @@ def _frame_class(code: str) -> Any:
             for name, spine in self.items():
                 is_given = name == "c" and outline is not None
                 offset = half * outline if is_given else spine.data - middle
-                inset = OFF_RIM if code in ZENITHAL and name != "c" else INSET
+                inset = OFF_RIM if code in ZENITHAL and name in ("h", "v") else INSET
                 spine.data = middle + (1 - inset) * offset
 
     return WholeFrame
@@ -453,7 +453,7 @@ def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
         helper.set_ticks(spacing=spacing * u.deg)
     along = "parallel" if is_polar else "h"
     if is_polar:
-        off_rim = 15 if code == "SIN" else 0  # of which the equator is the rim
+        off_rim = 40 if code == "SIN" else 0  # of which the equator is the rim
         lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
