@@ -205,9 +205,9 @@ def _beside_pole(view: View) -> View:
     """Return bounds (deg) that are opened, if they are a line so near to a pole, to what sky is."""
     if view.y_max - view.y_min > A_LINE or abs(view.y_max) < 90 - HALF:
         return view
-    if view.y_max > 0:
-        return view._replace(y_min=view.y_min - HALF, y_max=90.0)
-    return view._replace(y_min=-90.0, y_max=view.y_max + HALF)
+    x_min, x_max, y_min, y_max = view
+    y_min, y_max = (y_min - HALF, 90.0) if y_max > 0 else (-90.0, y_max + HALF)
+    return View(x_min, x_max, y_min, y_max)
 
 
 def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
