@@ -422,7 +422,7 @@ def _label_sides(ax: Any, names: tuple[str, str]) -> None:
 def _whole_labels(helper: Any) -> dict[str, bool]:
     """Return the option by which every label has its hours: one that others rely on may be hidden.
 
-    (astropy has it from 6.1 on.)
+    (astropy 6.1 does not have it.)
     """
     is_known = "simplify" in inspect.signature(helper.set_ticklabel).parameters
     return {"simplify": False} if is_known else {}

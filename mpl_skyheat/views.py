@@ -35,7 +35,7 @@ AXES = {
 }
 
 
-class EclipticWCS(WCS):  # type: ignore[misc]
+class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
     """A WCS with mean ecliptic axes, whose positions astropy takes for ICRS where a `WCS` has them.
 
     What has a frame of its own is at the right place on Axes with this.

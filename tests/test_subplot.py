@@ -1,5 +1,6 @@
 """`subplot` gives Axes that fit a catalogue, for those who have none."""
 
+import inspect
 import subprocess
 import sys
 
@@ -47,9 +48,7 @@ def sky(lon_from=0, lon_to=360):
 
 
 def longitudes_labelled(ax):
-    """Return the labels of longitudes where lines meet the sides of a frame, and which of these
-    sides have labels.
-    """
+    """Return the labels that longitudes have at each side of a frame, and which sides show them."""
     lon = ax.coords[0]
     labels = lon._ticklabels if hasattr(lon, "_ticklabels") else lon.ticklabels  # astropy 6
     return labels.text, set(labels.get_visible_axes())
@@ -455,3 +454,13 @@ def test_names_of_axes_are_beside_a_bent_frame(code):
     assert (pixels[y - 15 : y + 15, : int(inside.x0) - 2] < 100).any()
     # Once each: nothing is black in the map, which is empty.
     assert not (pixels[y - 90 : y + 90, x - 60 : x + 60] < 50).any()
+
+
+def test_every_label_of_a_field_has_its_hours():
+    ax = subplot(center=(10, 20), radius="8 deg")
+    if "simplify" not in inspect.signature(ax.coords[0].set_ticklabel).parameters:
+        pytest.skip("astropy 6.1 shortens labels")
+    ax.figure.canvas.draw()
+    labels = longitudes_labelled(ax)[0]["b"]
+    assert len(labels) >= 4
+    assert all("^h" in label for label in labels)
