@@ -20,7 +20,7 @@ STAGES = {
     "sky to pixels": ("counting", "_locate"),
     "counting": ("compiled", "tally"),
     "undecided points, by astropy": ("counting", "_ask"),
-    "spreading over the sphere": ("rings", "add_turned"),
+    "spreading over the sphere": ("rings", "add_compiled"),
     "solid angles": ("mapmaking", "_areas"),
     "smoothing on the plane": ("smoothing", "smooth_ratio"),
     "smoothing on the sphere": ("sphere", "density"),

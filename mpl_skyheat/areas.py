@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mpl_skyheat.outlines import Outline
+
     FloatArray = NDArray[np.float64]
 
 # Pixels with a smaller diagonal (rad) have sides that pass for great circles.
@@ -92,10 +94,15 @@ def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
 
 
 def solid_angles(
-    grid: SkyGrid, to_sky: Projection, to_plane: Projection, *, is_equal_area: bool = False
+    grid: SkyGrid,
+    to_sky: Projection,
+    to_plane: Projection,
+    *,
+    is_equal_area: bool = False,
+    outline: Outline | None = None,
 ) -> FloatArray:
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
-    sky = sky_test(grid, to_sky, to_plane)
+    sky = sky_test(grid, to_sky, to_plane, outline)
     whole = _whole_area(sky) if is_equal_area else None
     if whole is not None:
         return whole * sky_fractions(sky)

@@ -539,6 +539,7 @@ def spread(
     weights: Any,
     is_weighted: bool,
     turn: Any,
+    is_turned: bool,
     rings: int,
     columns: int,
     lat_step: float,
@@ -548,9 +549,10 @@ def spread(
     pad: int,
     sums: Any,
 ) -> None:
-    """Spread points (deg), turned by a matrix, over the bins of a lattice with B-spline weights.
+    """Spread points over the bins of a lattice with B-spline weights.
 
-    What is not finite is left out.
+    They are turned by a matrix from elsewhere (deg), or are on the lattice (rad). What is not
+    finite is left out.
     """
     column, row, share = np.empty(TURNED), np.empty(TURNED), np.empty(TURNED)
     left, across = np.empty(TURNED, np.int32), np.empty((4, TURNED))
@@ -558,7 +560,10 @@ def spread(
     for start in range(0, len(lon), TURNED):
         stop = min(start + TURNED, len(lon))
         number = stop - start
-        turned(lon[start:stop], lat[start:stop], turn, column, row)
+        if is_turned:
+            turned(lon[start:stop], lat[start:stop], turn, column, row)
+        else:
+            column[:number], row[:number] = lon[start:stop], lat[start:stop]
         for k in range(number):
             weight = weights[start + k] if is_weighted else 1.0
             x, y = column[k] / lon_step, row[k] / lat_step
@@ -631,6 +636,31 @@ def _add_ring(waves: Any, transfer: Any, i: int, j: int, result: Any) -> None:
             to, of = result[j, part], waves[i, part]
             for m in range(len(transfer)):
                 to[m] += transfer[m] * of[m]
+
+
+@_compile
+def prefilter(waves: Any, turn: Any, first: int, last: int, powers: Any) -> None:
+    """Turn samples of some orders, of shape (rings, 2, orders), into coefficients of cubic splines.
+
+    As in `rings`; ``powers`` are those of the pole from the first on, for the rings that the first
+    one is begun from.
+    """
+    pole = powers[0]
+    end = len(waves) - 1
+    for part in range(2):
+        for m in range(first, last):
+            total = 0.0
+            for k in range(len(powers)):
+                total += powers[k] * waves[k, part, m]
+            waves[0, part, m] = 6 * (waves[0, part, m] + turn[m] * total)
+        for i in range(1, end + 1):
+            for m in range(first, last):
+                waves[i, part, m] = 6 * waves[i, part, m] + pole * waves[i - 1, part, m]
+        for m in range(first, last):
+            waves[end, part, m] *= -pole / (1 - pole * turn[m])
+        for i in range(end - 1, -1, -1):
+            for m in range(first, last):
+                waves[i, part, m] = pole * (waves[i + 1, part, m] - waves[i, part, m])
 
 
 @_compile

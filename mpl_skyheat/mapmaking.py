@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from astropy.coordinates import ICRS
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.areas import solid_angles
+from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.counting import Tally
 from mpl_skyheat.fractions import SPLIT
 from mpl_skyheat.geometry import GridKernels, choose_geometry
@@ -39,6 +40,8 @@ from mpl_skyheat.threads import Team, thread_count
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
     from numpy.typing import NDArray
+
+    from mpl_skyheat.sphere import SphereSum
 
     FloatArray = NDArray[np.float64]
     Counts = NDArray[np.int64] | FloatArray
@@ -160,18 +163,24 @@ def make_map(
     margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
-    area = _areas(plane, wide)
-    sphere = None
-    if choice.geometry == "sphere" and catalogue.frame is not None:
-        from mpl_skyheat.sphere import SphereSum
-
-        terms = kernels.angular_terms
-        sphere = SphereSum(catalogue.frame, plane, centre, wide, area, terms, team)
-    counts = tally.counts(wide, core, sphere)
+    *others, own = plane.twins(2)
+    # What follows from the map alone is found while points are counted, if these are many.
+    is_large = isinstance(catalogue, Catalogue) and is_worth(len(catalogue))
+    with (team if others and is_large else Team(1)).beside() as start:
+        get_area = start(partial(_areas, own, wide))
+        get_sphere = None
+        if choice.geometry == "sphere" and catalogue.frame is not None:
+            terms = kernels.angular_terms
+            get_sphere = start(
+                lambda: _sphere_sum(catalogue.frame, own, centre, wide, get_area(), terms, team)
+            )
+            start(lambda: get_sphere().balance())
+        counts = tally.counts(wide, core, get_sphere)
+        area = get_area()
     tally.warn_if_all_are_outside(centre)
     _add_slivers(area, counts)
-    if sphere is not None:
-        density = sphere.density(area)
+    if get_sphere is not None:
+        density = get_sphere().density(area)
         values = density if options.statistic == "density" else density * area
     else:
         values = _plane_statistic(options, counts, area, core, kernels)
@@ -291,7 +300,19 @@ def _areas(plane: Plane, grid: SkyGrid) -> FloatArray:
     """Return the solid angle (sr) of each pixel, or its area on a plane of x and y."""
     if plane.frame is None:
         return np.full(grid.shape, grid.x.step * grid.y.step)
-    return solid_angles(grid, plane.to_sky, plane.to_plane, is_equal_area=plane.is_equal_area)
+    return solid_angles(
+        grid,
+        plane.to_sky,
+        plane.to_plane,
+        is_equal_area=plane.is_equal_area,
+        outline=plane.shows,
+    )
+
+
+def _sphere_sum(*arguments: Any) -> SphereSum:
+    from mpl_skyheat.sphere import SphereSum
+
+    return SphereSum(*arguments)
 
 
 def _add_slivers(area: FloatArray, counts: Counts) -> None:

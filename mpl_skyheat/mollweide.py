@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.wcs import WCS
 
+from mpl_skyheat.outlines import plain_projection
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,7 +34,7 @@ def quick_mollweide(wcs: Any) -> Projection | None:
 
     None if the WCS is none, or not a plain one.
     """
-    if not (isinstance(wcs, WCS) and _is_plain(wcs)):
+    if plain_projection(wcs) != "MOL":
         return None
     matrix, crpix = np.linalg.inv(wcs.pixel_scale_matrix), wcs.wcs.crpix
     native = _native(wcs)
@@ -65,12 +67,6 @@ def mollweide(phi: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArra
     z[far] = better
     x = (2 * np.sqrt(2) / np.pi) * phi * np.sin(0.5 * z)
     return x, np.sign(theta) * np.degrees(np.sqrt(2) * np.cos(0.5 * z))
-
-
-def _is_plain(wcs: WCS) -> bool:
-    if wcs.naxis != 2 or wcs.has_distortion or wcs.wcs.has_crota() or wcs.wcs.get_pv():
-        return False
-    return all(str(ctype)[4:] == "-MOL" for ctype in wcs.wcs.ctype)
 
 
 def _native(wcs: WCS) -> WCS:

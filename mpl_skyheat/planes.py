@@ -31,11 +31,14 @@ from astropy.wcs.wcsapi import (
 )
 
 from mpl_skyheat.grid import UNKNOWN, Axis, Projection, SkyGrid, View
+from mpl_skyheat.outlines import outline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from mpl_skyheat.outlines import Outline
 
     FloatArray = NDArray[np.float64]
 
@@ -72,6 +75,8 @@ class Plane:
     is_smooth: bool = True
     # Whether equal areas on it show equal solid angles.
     is_equal_area: bool = False
+    # Tells which places show sky, where that is known in closed form.
+    shows: Outline | None = None
     # Makes an equal plane that another thread may use at the same time: WCSs are not made for that.
     twin: Callable[[], Plane] | None = None
 
@@ -367,6 +372,7 @@ def celestial_plane(wcs: BaseLowLevelWCS, view: View, *, header: Any, swap: bool
         wcs,
         is_smooth=_is_smooth(header),
         is_equal_area=_is_equal_area(header),
+        shows=outline_of(original) if wcs is original else None,
         twin=twin if can_twin else None,
     )
 

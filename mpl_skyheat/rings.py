@@ -23,7 +23,7 @@ from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.threads import PRODUCT, Team, product
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
@@ -66,6 +66,9 @@ MOST_KEPT = 20
 
 # Values that a thread reads off at a time.
 READ = 2**16
+
+# Rings, or orders of their transforms, that a thread works on at a time.
+TOGETHER = 128
 
 # Rings for which kernel values are found together: not all, as the kernel reaches the farther along
 # a ring, the nearer that is to a pole, where they are fewer; nor so few that threads wait for the
@@ -163,8 +166,9 @@ class Lattice:
 class PointSpread:
     """Points, spread over the bins of a lattice with the weights of a B-spline."""
 
-    def __init__(self, lattice: Lattice, order: int) -> None:
-        self.lattice, self._order = lattice, order
+    def __init__(self, lattice: Lattice, order: int, parts: int = PARTS) -> None:
+        """Make it ready for points that threads share in so many parts."""
+        self.lattice, self._order, self._number = lattice, order, parts
         self._shape = lattice.rings + 2 * PAD, lattice.columns + 2 * PAD
         self._total = Accumulator(self._shape, weighted=True)
         self._parts: FloatArray | None = None
@@ -186,30 +190,32 @@ class PointSpread:
             for j, in_column in enumerate(column_weights):
                 self._total.add(corner + (i * self._shape[1] + j), share * in_column)
 
-    def add_turned(
+    def add_compiled(
         self,
         lon: FloatArray,
         lat: FloatArray,
         weights: FloatArray | None,
-        turn: FloatArray,
+        turn: FloatArray | None,
         team: Team,
     ) -> None:
-        """Add points (deg) that a matrix turns onto the lattice, by compiled code."""
+        """Add points by compiled code: (rad), or (deg) and turned onto the lattice by a matrix."""
         lattice = self.lattice
-        parts = np.zeros((PARTS, *self._shape)) if self._parts is None else self._parts
-        self._parts = parts
+        if self._parts is None:
+            self._parts = np.zeros((self._number, *self._shape))
+        parts = self._parts
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
-        bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
+        matrix = np.eye(3) if turn is None else turn
+        bounds = np.linspace(0, len(lon), self._number + 1).astype(int)
 
         def work(_: int, part: int) -> None:
             rows = slice(bounds[part], bounds[part + 1])
             some = np.ones(1) if weights is None else weights[rows]
             run(
-                "spread", lon[rows], lat[rows], some, weights is not None, turn,
+                "spread", lon[rows], lat[rows], some, weights is not None, matrix, turn is not None,
                 *size, lattice.has_poles, self._order, PAD, parts[part],
             )  # fmt: skip
 
-        team.share(range(PARTS), work)
+        team.share(range(self._number), work)
 
     @property
     def bins(self) -> FloatArray:
@@ -265,27 +271,54 @@ class Smoothing:
     def __call__(self, bins: FloatArray) -> SmoothSphere:
         """Return the sum of the kernel over points that are spread over bins."""
         from scipy import fft
-        from scipy.ndimage import maximum_filter1d
 
         lattice, order = self.lattice, self.kernel.spline_order
-        transforms = np.asarray(fft.rfft(bins, axis=1))
-        # Of shape (rings, 2, orders): arithmetic with real numbers is faster.
-        waves = np.stack([transforms.real, transforms.imag], axis=1)
-        number = np.arange(waves.shape[2])
+        number = np.arange(lattice.columns // 2 + 1)
         turn = np.where(number % 2, -1.0, 1.0)
-        if order == 3:
-            # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
-            waves *= (3 / (2 + np.cos(2 * np.pi * number / lattice.columns))) ** 2
-            _prefilter(waves, turn)
+        # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
+        sharper = (3 / (2 + np.cos(2 * np.pi * number / lattice.columns))) ** 2
+        # Of shape (rings, 2, orders): arithmetic with real numbers is faster.
+        waves = np.zeros((lattice.rings, 2, len(number)))
         # (Rings so far from points have nothing that would not be set to zero.)
-        has_points = bins.any(axis=1).astype(float)
-        waves[maximum_filter1d(has_points, 2 * FAR + 1, mode="constant") == 0] = 0.0
+        near = _within(np.asarray(bins.any(axis=1)), FAR)
+
+        def transform(_: int, rings: slice) -> None:
+            transforms = np.asarray(fft.rfft(bins[rings], axis=1))
+            waves[rings, 0], waves[rings, 1] = transforms.real, transforms.imag
+            if order == 3:
+                waves[rings] *= sharper
+
+        self.team.share(_few(_runs(near)), transform)
+        self._prefilter(waves, near, turn)
         waves = self._convolved(waves)
-        if order == 3:
-            _prefilter(waves, turn)
-        transforms.real, transforms.imag = waves[:, 0], waves[:, 1]
-        smooth = np.asarray(fft.irfft(transforms, lattice.columns, axis=1))
+        near = _within(near, len(self._offsets) + FAR)
+        self._prefilter(waves, near, turn)
+        smooth = np.zeros(bins.shape)
+
+        def transform_back(_: int, rings: slice) -> None:
+            transforms = np.empty((rings.stop - rings.start, len(number)), complex)
+            transforms.real, transforms.imag = waves[rings, 0], waves[rings, 1]
+            smooth[rings] = fft.irfft(transforms, lattice.columns, axis=1)
+
+        self.team.share(_few(_runs(near)), transform_back)
         return SmoothSphere(lattice, smooth, order, self.team)
+
+    def _prefilter(self, waves: FloatArray, near: NDArray[np.bool_], turn: FloatArray) -> None:
+        """Turn samples on the rings that are marked into coefficients of splines, in place."""
+        if self.kernel.spline_order != 3:
+            return
+
+        if not is_worth(waves.size):
+            for rings in _runs(near):
+                _prefilter(waves[rings], turn)
+            return
+
+        def work(_: int, orders: slice) -> None:
+            for rings in _runs(near):
+                start = POLE ** np.arange(1, min(rings.stop - rings.start, FAR) + 1)
+                run("prefilter", waves[rings], turn, orders.start, orders.stop, start)
+
+        self.team.share(_few([slice(0, len(turn))]), work)
 
     def _convolved(self, waves: FloatArray) -> FloatArray:
         """Return Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
@@ -324,12 +357,34 @@ class Smoothing:
         return transfer
 
 
+def _within(marked: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    """Mark what is not farther than so many places from what is marked."""
+    from scipy.ndimage import maximum_filter1d
+
+    return np.asarray(maximum_filter1d(marked, 2 * distance + 1, mode="constant"))
+
+
+def _runs(marked: NDArray[np.bool_]) -> Iterator[slice]:
+    """Yield the runs of what is marked."""
+    (ends,) = np.nonzero(np.diff(marked, prepend=False, append=False))
+    yield from map(slice, ends[::2].tolist(), ends[1::2].tolist())
+
+
+def _few(runs: Iterable[slice]) -> list[slice]:
+    """Cut runs in parts for threads to share."""
+    return [
+        slice(start, min(start + TOGETHER, run.stop))
+        for run in runs
+        for start in range(run.start, run.stop, TOGETHER)
+    ]
+
+
 def _prefilter(waves: FloatArray, turn: FloatArray) -> None:
     """Turn samples along the meridians into the coefficients of a cubic spline, in place.
 
     By the two recursions of Unser (1999, IEEE Signal Process. Mag. 16(6), 22). Beyond a pole, the
-    meridian goes on half a turn away: sample −1 − k is sample k times ``turn``. (At the edges of a
-    lattice without poles, that has no effect on what is kept.)
+    meridian goes on half a turn away: sample −1 − k is sample k times ``turn``. (At the edges of
+    rings that do not reach it, that has no effect on what is kept.)
     """
     waves *= 6.0
     near = waves[:FAR]

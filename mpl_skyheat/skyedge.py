@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mpl_skyheat.outlines import Outline
+
     FloatArray = NDArray[np.float64]
 
 # A pixel counts as sky only if its position comes back to within this many pixels: projections
@@ -24,6 +26,9 @@ ROUND_TRIP = 0.1
 
 # Pixels along each side of a large grid that tell whether it shows any sky twice.
 SAMPLE = 65
+
+# A test may be off at the edge of the sky by its round trips: not by so many pixels along a row.
+BESIDE = 0.5
 
 # Maps with so many pixels along both sides are large.
 LARGE_MAP = 500
@@ -35,17 +40,23 @@ EDGE_STEPS = 24
 
 @dataclass(frozen=True)
 class SkyTest:
-    """Tells which points of a plane show sky; without ``to_plane``, all that have a position."""
+    """Tells which points of a plane show sky; without ``to_plane``, all that have a position.
+
+    Those in the ``outline``, if that is known.
+    """
 
     grid: SkyGrid
     to_sky: Projection
     to_plane: Projection | None
+    outline: Outline | None = None
 
     def __call__(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Tell where the sky that is shown is projected to this very point.
 
         A projection may go on beyond its edge, with sky that it shows elsewhere already.
         """
+        if self.outline is not None:
+            return self.outline(x, y)
         return self._is_back(x, y, *self.to_sky(x, y))
 
     def vectors(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -57,6 +68,8 @@ class SkyTest:
         self, x: FloatArray, y: FloatArray, lon: FloatArray, lat: FloatArray
     ) -> NDArray[np.bool_]:
         on_sky = np.isfinite(lon) & np.isfinite(lat)
+        if self.outline is not None:
+            return np.asarray(on_sky & self.outline(x, y))
         if self.to_plane is None:
             return np.asarray(on_sky)
         x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
@@ -103,12 +116,39 @@ def _sky_around(
     return circles(lon, lat, radius, 8)
 
 
-def sky_test(grid: SkyGrid, to_sky: Projection, to_plane: Projection) -> SkyTest:
-    """Return the test for a grid; without the way back if that is large and shows no sky twice."""
+def sky_test(
+    grid: SkyGrid, to_sky: Projection, to_plane: Projection, outline: Outline | None = None
+) -> SkyTest:
+    """Return the test for a grid.
+
+    By its outline, if that is right; without the way back if it is large and shows no sky twice.
+    """
     sky = SkyTest(grid, to_sky, to_plane)
+    if outline is not None and _is_outline(outline, sky):
+        return SkyTest(grid, to_sky, to_plane, outline)
     if min(grid.shape) > LARGE_MAP and not _repeats(sky):
         return SkyTest(grid, to_sky, None)
     return sky
+
+
+def _is_outline(outline: Outline, sky: SkyTest) -> bool:
+    """Tell whether an outline and a test agree all over a grid, and beside the outline's edge."""
+    grid = sky.grid
+    x, y = places_all_over(grid, SAMPLE)
+    inside = outline(x, y)
+    row, column = marked(inside[:, 1:] != inside[:, :-1])
+    # Between two of one row that differ, the edge is found by bisection.
+    y_there = y[row, column]
+    here, there = x[row, column], x[row, column + 1]
+    at_start = inside[row, column]
+    for _ in range(EDGE_STEPS):
+        middle = 0.5 * (here + there)
+        is_near = outline(middle, y_there) == at_start
+        here, there = np.where(is_near, middle, here), np.where(is_near, there, middle)
+    step = BESIDE * np.sign(there - here) * np.abs(grid.x.step)
+    x = np.concatenate([x.ravel(), here - step, there + step])
+    y = np.concatenate([y.ravel(), y_there, y_there])
+    return np.array_equal(outline(x, y), sky(x, y))
 
 
 def _repeats(sky: SkyTest) -> bool:

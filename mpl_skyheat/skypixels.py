@@ -244,26 +244,27 @@ class SkyPixels:
         sides += np.count_nonzero(on_sky[:, 1:] != on_sky[:, :-1])
         return bool(sides > RAGGED * np.sqrt(self.count))
 
-    def places_and_areas(
-        self, lowest: float, highest: float, factors: FloatArray | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Yield the positions at which pixels have their values, and the solid angle of each.
+    def places_and_areas(self, lowest: float, highest: float) -> list[NDArray[Any]]:
+        """Return positions (two) at which pixels have their values, solid angles, and which pixels.
 
-        Of those between two latitudes, in the north and in the south; times factors, if given.
+        Of those between two latitudes, in the north and in the south.
         """
         number = np.zeros(np.count_nonzero(self._lost), int)
         for _, _, (lon, _) in self._split_lost:
             number += np.isfinite(lon).sum(axis=0)
         area = self._with_slivers(self._flat[self._lost][number == 0]).ravel()[self._flat]
-        if factors is not None:
-            area *= factors
-        share = area[self._lost] / np.maximum(number, 1)
-        parts = [(*self.centres, area)]
+        parts: list[list[NDArray[Any]]] = [[*self.centres, area, np.arange(self.count)]]
+        lost = np.flatnonzero(self._lost)
+        share = area[lost] / np.maximum(number, 1)
         for _, _, (lon, lat) in self._split_lost:
-            parts.append((lon, lat, np.broadcast_to(share, lon.shape)))
-        for lon, lat, area in parts:
-            near = (np.abs(lat) >= lowest) & (np.abs(lat) <= highest)  # (no NaN)
-            yield lon[near], lat[near], area[near]
+            parts.append([lon, lat, *(np.broadcast_to(v, lon.shape) for v in (share, lost))])
+        for k, columns in enumerate(parts):
+            lat = np.abs(columns[1])
+            near = (lat >= lowest) & (lat <= highest)  # (no NaN)
+            parts[k] = columns if near.all() else [values[near] for values in columns]
+        if len(parts) == 1:
+            return parts[0]
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def _with_slivers(self, slivers: NDArray[np.intp]) -> FloatArray:
         """Return solid angles in which pixels have those of the slivers that `fill` fills."""
@@ -313,11 +314,20 @@ class SkyPixels:
         fill(image, self._flat[np.isnan(values)])
         return image
 
-    def sampled(self, smooth: Callable[[Positions], FloatArray]) -> FloatArray:
-        """Return the values of a map at the pixels' centres; means where these are off the sky."""
-        values = smooth(self.centres)
-        if self._lost.any():
-            values[self._lost] = self._means(smooth, self._lost, self._split_lost)
+    def sampled(
+        self, smooth: Callable[[Positions], FloatArray], at: NDArray[np.intp] | None = None
+    ) -> FloatArray:
+        """Return the values of a map at the centres of pixels; means where these are off the sky.
+
+        At all of them, or some.
+        """
+        some = slice(None) if at is None else at
+        lon, lat = self.centres
+        values, lost = smooth((lon[some], lat[some])), self._lost[some]
+        if lost.any():
+            means = np.empty(self.count)
+            means[self._lost] = self._means(smooth, self._lost, self._split_lost)
+            values[lost] = means[some][lost]
         return values
 
     def _even_out(self, values: FloatArray, smooth: Callable[[Positions], FloatArray]) -> None:
@@ -347,9 +357,7 @@ class SkyPixels:
 
         Weighted with the solid angle around these places.
         """
-        slopes = np.zeros((2, self.count))
-        slopes[:, self._steep] = self._slopes
-        slope_x, slope_y = slopes[:, wanted]
+        slope_x, slope_y = self._slopes_of(wanted)
         total, number = np.zeros((2, len(slope_x)))
         for i, j, (lon, lat) in places:
             weight = np.where(np.isfinite(lon), 1 + slope_x * i + slope_y * j, 0.0)
@@ -360,6 +368,14 @@ class SkyPixels:
             number += (weight * found).sum(axis=0)
         with np.errstate(invalid="ignore"):
             return np.asarray(total / number)
+
+    def _slopes_of(self, wanted: NDArray[np.bool_]) -> FloatArray:
+        """Return the slopes of solid angle of wanted pixels, along x and y."""
+        if not len(self._steep):
+            return np.zeros((2, np.count_nonzero(wanted)))
+        slopes = np.zeros((2, self.count))
+        slopes[:, self._steep] = self._slopes
+        return slopes[:, wanted]
 
     @cached_property
     def _split_lost(self) -> list[Places]:

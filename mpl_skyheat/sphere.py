@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.balancing import balanced
+from mpl_skyheat.balancing import Factors, balanced
 from mpl_skyheat.grid import SkyGrid, to_vectors
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.projection import change_frame, frame_rotation, turned
 from mpl_skyheat.rings import Lattice, PointSpread, Smoothing
+from mpl_skyheat.skyedge import inner_pixels, marked
 from mpl_skyheat.skypixels import SkyPixels
 
 if TYPE_CHECKING:
@@ -29,10 +30,15 @@ if TYPE_CHECKING:
     from mpl_skyheat.threads import Team
 
     FloatArray = NDArray[np.float64]
+    Smoother = tuple[Smoothing, Factors | None]
 
 
 # How well (in bins) positions of pixels on the lattice are interpolated.
 ACCURACY = 1e-5
+
+# The edge of a map is one point of the sky, opposite to its centre, if so many pixels all along it
+# are on average not farther from that than this fraction of a unit sphere's radius.
+SOME, NEAR = 64, 0.1
 
 
 class SphereSum:
@@ -53,7 +59,11 @@ class SphereSum:
         self._centre = centre
         middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
         self._turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
+        rim = _rim(plane, grid, area)
+        if len(rim) and float(np.linalg.norm(rim.mean(axis=0) + self._turn[0])) < NEAR:
+            self._turn = self._turn[[1, 2, 0]]
         self._rotation = frame_rotation(frame, plane.frame)
+        self._smoothers: list[Smoother] = []
         self._spreads: list[PointSpread] = []
         if not (area > 0).any():
             return
@@ -64,6 +74,15 @@ class SphereSum:
             PointSpread(lattice, kernel.spline_order)
             for lattice, (_, kernel) in zip(lattices, terms, strict=True)
         ]
+
+    def balance(self) -> None:
+        """Find the factors that go with the pixels; points may be added meanwhile."""
+        self._smoothers = []
+        for spread, (_, kernel) in zip(self._spreads, self._terms, strict=True):
+            latitudes = self._pixels.uneven_latitudes(kernel)
+            smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=latitudes is not None)
+            factors = None if latitudes is None else balanced(self._pixels, smoothing, latitudes)
+            self._smoothers.append((smoothing, factors))
 
     def _pixels_of(self, area: FloatArray) -> SkyPixels:
         finest = min(kernel.bin_size for _, kernel in self._terms)
@@ -76,7 +95,7 @@ class SphereSum:
             whole = self._turn @ self._rotation
             for lon, lat, weights in chunk.arrays():
                 for spread in self._spreads:
-                    spread.add_turned(lon, lat, weights, whole, self._team)
+                    spread.add_compiled(lon, lat, weights, whole, self._team)
             return
         for block in chunk.blocks():
             lon, lat = block.lon, block.lat
@@ -92,20 +111,29 @@ class SphereSum:
         if not self._spreads:
             return np.full(self._grid.shape, np.nan)
         if np.count_nonzero(area) != self._pixels.count:  # points have shown more sky
-            self._pixels = self._pixels_of(area)
-        pixels = self._pixels
+            self._pixels, self._smoothers = self._pixels_of(area), []
+        if not self._smoothers:
+            self.balance()
         density = np.zeros(self._grid.shape)
-        for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
+        for spread, (smoothing, factors), (factor, kernel) in zip(
+            self._spreads, self._smoothers, self._terms, strict=True
+        ):
             bins = spread.bins
-            latitudes = pixels.uneven_latitudes(kernel)
-            smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=latitudes is not None)
-            factors = None if latitudes is None else balanced(pixels, smoothing, latitudes)
             if factors is not None:
                 bins *= factors.of_bins
-            density += factor * pixels.values(
+            density += factor * self._pixels.values(
                 smoothing(bins), kernel, factors and factors.of_pixels
             )
         return density
+
+
+def _rim(plane: Plane, grid: SkyGrid, area: FloatArray) -> FloatArray:
+    """Return unit vectors to some of the pixels at the edge of the sky."""
+    on_sky = area > 0
+    row, column = marked(on_sky & ~inner_pixels(on_sky))
+    some = np.s_[:: len(row) // SOME + 1]
+    vectors = to_vectors(*plane.to_sky(grid.x.centres[column[some]], grid.y.centres[row[some]]))
+    return vectors[np.isfinite(vectors[:, 0])]
 
 
 def _check_memory(lattices: Sequence[Lattice]) -> None:

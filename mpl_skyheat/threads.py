@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -80,6 +81,19 @@ class Team:
             wait(running)
         for result in running:
             result.result()
+
+    @contextmanager
+    def beside(self) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
+        """Yield what starts work, one after the other, while this thread does other.
+
+        It returns what waits for the result. With nobody to share with, that does the work.
+        """
+        if self.size == 1:
+            yield cache
+            return
+        # A thread of its own: the others are shared.
+        with ThreadPoolExecutor(1) as one:
+            yield lambda work: one.submit(work).result
 
 
 def shared(functions: Sequence[Function], team: Team) -> Function:

@@ -54,8 +54,8 @@ WIDTH = 2 * TERMS + 2 * DRAFT_TERMS + 1
 # exact route, as a polynomial is a little off (ROUGH), or more than that (TORN).
 LEAF, OUTSIDE, UNMADE, ROUGH, TORN = -1, -2, -3, -4, -5
 
-# What a point's pixel is, if it is to be asked of the exact route.
-ASK = -2
+# What a point's pixel is if it is off the map, or to be asked of the exact route.
+OFF, ASK = -1, -2
 
 # The largest error (pixels) of a polynomial where it is compared, and what is nearer than this to
 # an edge of a pixel is left to the exact route.

@@ -1,5 +1,7 @@
 """Smoothing on the sphere equals the sum over great circles, everywhere on the sky."""
 
+import itertools
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -23,6 +25,7 @@ from mpl_skyheat import (
 from mpl_skyheat.grid import native_grid, separation, to_vectors
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.rings import Lattice, PointSpread
+from mpl_skyheat.sphere import SphereSum
 from mpl_skyheat.threads import Team
 from mpl_skyheat.views import all_sky_wcs, field_wcs
 
@@ -500,7 +503,7 @@ def test_points_beyond_a_lattice_are_left_out_of_it_by_compiled_code_too(order, 
     lattice = Lattice.covering(0.2, 0.3, 0.1, 0.02)
     assert not lattice.has_poles
     ours, judge = PointSpread(lattice, order), PointSpread(lattice, order)
-    ours.add_turned(lon, lat, weights, np.eye(3), Team(2))
+    ours.add_compiled(lon, lat, weights, np.eye(3), Team(2))
     judge.add(np.radians(lon), np.radians(lat), weights)
     assert judge.bins.sum() > 100
     np.testing.assert_allclose(ours.bins, judge.bins, rtol=1e-9, atol=1e-9)
@@ -546,6 +549,60 @@ def test_the_prefilter_along_the_meridians_goes_on_beyond_the_poles():
     expected = spline_filter1d(circle, 3, axis=0, mode="grid-wrap")[:120]
     rings._prefilter(waves, turn)
     np.testing.assert_allclose(waves, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("rings_with", [120, 3, 1])
+def test_the_prefilter_is_the_same_in_compiled_code(rings_with):
+    waves = np.random.default_rng(3).normal(size=(rings_with, 2, 301))
+    turn = np.where(np.arange(301) % 2, -1.0, 1.0)
+    kernel = Gaussian("5 deg")
+    lattice = Lattice.whole(kernel.bin_size)
+    results = []
+    for answer in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rings, "is_worth", lambda _, answer=answer: answer)
+            results.append(waves.copy())
+            every = np.ones(rings_with, bool)
+            rings.Smoothing(lattice, kernel, Team(2))._prefilter(results[-1], every, turn)
+    np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-14)
+    assert np.abs(results[0] - waves).max() > 0.1
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("kernel", [Gaussian("3 deg"), TopHat("3 deg")], ids=repr)
+def test_rings_without_points_nearby_make_no_difference(kernel, is_compiled, monkeypatch):
+    monkeypatch.setattr(rings, "is_worth", lambda _: is_compiled)
+    lattice = Lattice.whole(kernel.bin_size)
+    bins, smooth = sample_bins(lattice), rings.Smoothing(lattice, kernel)
+    total = np.zeros(bins.shape)
+    edges = np.array([0, 0.07, 0.4, 0.41, 0.9, 1]) * lattice.rings
+    for start, stop in itertools.pairwise(edges.astype(int)):
+        some = np.zeros(bins.shape)
+        some[start:stop] = bins[start:stop]
+        part = smooth(some).coefficients
+        total += part
+        reach = kernel.reach / lattice.lat_step + 2 * rings.FAR + 2
+        assert not part[: max(int(start - reach), 0)].any()
+        assert not part[int(stop + reach) :].any()
+    expected = smooth(bins).coefficients
+    np.testing.assert_allclose(total, expected, rtol=0, atol=1e-10 * expected.max())
+
+
+@pytest.mark.parametrize(
+    ("code", "size", "at_pole"),
+    [("ZEA", 120, True), ("ARC", 186, True), ("SIN", 62, False), ("ZEA", 45, False)],
+)
+def test_a_map_whose_edge_is_one_point_has_that_at_a_pole_of_the_lattice(code, size, at_pole):
+    wcs = zenithal(code, size=size)
+    plane = plane_of_wcs(wcs)
+    area = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape).solid_angle.value
+    middle = tuple(wcs.wcs.crpix - 1)
+    terms = [(1.0, Gaussian("8 deg"))]
+    made = SphereSum(plane.frame, plane, middle, native_grid(plane.view), area, terms, Team(1))
+    (antipode,) = -to_vectors(*(np.array([v]) for v in wcs.wcs.crval)) @ made._turn.T
+    expected = (0, 0, -1) if at_pole else (-1, 0, 0)
+    np.testing.assert_allclose(antipode, expected, atol=1e-12)
+    assert np.linalg.det(made._turn) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("step", [1.5, 1.4])
