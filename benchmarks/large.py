@@ -267,20 +267,21 @@ def sphere(_):
         return healpy.smoothing(counts, sigma=np.radians(1)) / healpy.nside2pixarea(256)
 
     rows = []
-    for name, lon, lat in (
-        ("CAR", "RA---CAR", "DEC--CAR"),
-        ("Galactic AIT", "GLON-AIT", "GLAT-AIT"),
-        ("Galactic MOL", "GLON-MOL", "GLAT-MOL"),
-        ("Galactic HPX", "GLON-HPX", "GLAT-HPX"),
+    for name, lon, lat, bins in (
+        ("CAR", "RA---CAR", "DEC--CAR", (1440, 720)),
+        ("Galactic AIT", "GLON-AIT", "GLAT-AIT", (1440, 720)),
+        ("Galactic MOL", "GLON-MOL", "GLAT-MOL", (1440, 720)),
+        ("Galactic HPX", "GLON-HPX", "GLAT-HPX", (1440, 720)),
+        ("Galactic ZEA", "GLON-ZEA", "GLAT-ZEA", (920, 920)),
     ):
         wcs = WCS(naxis=2)
-        wcs.wcs.ctype, wcs.wcs.crpix = [lon, lat], [720.5, 360.5]
-        wcs.wcs.cdelt, wcs.pixel_shape = [-0.25, 0.25], (1440, 720)
+        wcs.wcs.ctype, wcs.wcs.crpix = [lon, lat], [0.5 * count + 0.5 for count in bins]
+        wcs.wcs.cdelt, wcs.pixel_shape = [-0.25, 0.25], bins
 
-        def ours(wcs=wcs):
-            return sky_map(ra, dec, wcs=wcs, bins=(1440, 720), kernel=1 * u.deg, unit="sr-1")
+        def ours(wcs=wcs, bins=bins):
+            return sky_map(ra, dec, wcs=wcs, bins=bins, kernel=1 * u.deg, unit="sr-1")
 
-        mine, other, sky, smooth = turns(ours, theirs)
+        mine, other, sky, smooth = turns(ours, theirs, 15)
         at = np.nonzero(~sky.mask)
         at = tuple(index[rng.integers(0, len(at[0]), 500)] for index in at)
         position = sky.wcs.pixel_to_world(*at[::-1]).icrs

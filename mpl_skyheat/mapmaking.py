@@ -163,10 +163,8 @@ def make_map(
     margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
-    *others, own = plane.twins(2)
-    # What follows from the map alone is found while points are counted, if these are many.
-    is_large = isinstance(catalogue, Catalogue) and is_worth(len(catalogue))
-    with (team if others and is_large else Team(1)).beside() as start:
+    own, crew = _for_preparation(catalogue, plane, team)
+    with crew.beside() as start:
         get_area = start(partial(_areas, own, wide))
         get_sphere = None
         if choice.geometry == "sphere" and catalogue.frame is not None:
@@ -294,6 +292,19 @@ def _angle_text(angle: u.Quantity) -> str:
         if angle >= 0.1 * unit:
             break
     return f"{angle.to_value(unit):.3g}*u.{unit.name}"
+
+
+def _for_preparation(catalogue: Catalogue | Stream, plane: Plane, team: Team) -> tuple[Plane, Team]:
+    """Return the plane and the threads that prepare what follows from the map alone.
+
+    Others than those that count, if points are many: it is then done meanwhile.
+    """
+    # (Of a stream, nobody knows. Compiled code is loaded by this thread, before there are others.)
+    if isinstance(catalogue, Catalogue) and is_worth(len(catalogue)):
+        planes = plane.twins(2)
+        if len(planes) == 2:
+            return planes[1], team
+    return plane, Team(1)
 
 
 def _areas(plane: Plane, grid: SkyGrid) -> FloatArray:
