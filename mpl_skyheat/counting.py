@@ -60,10 +60,6 @@ SAMPLE = 2**14
 # Fewer rows than these are not worth a second thread.
 ALONE = 2000
 
-# A place this far (rad) beside a point is on the other side of what rounding may bring the point
-# across: the frames' rotation is off by less than a hundredth of that.
-ASIDE = 1e-11
-
 # What a compiled route can number.
 MOST_PIXELS = 2**31
 
@@ -252,8 +248,7 @@ class CompiledRoute:
         frame, own_frame = catalogue.frame, plane.frame
         is_same = frame.is_equivalent_frame(own_frame)
         rotation = None if is_same else frame_rotation(frame, own_frame)
-        # A little to either side of where the frames' rotation takes points.
-        self._beside = [] if rotation is None else [turn @ rotation for turn in _turned_aside()]
+        self._rotation = rotation
 
         def to_pixels(to_plane: Projection, lon: FloatArray, lat: FloatArray) -> Positions:
             if rotation is None:
@@ -431,23 +426,26 @@ class CompiledRoute:
     def _without_frames(self, plane: Plane, lon: FloatArray, lat: FloatArray) -> Pixels:
         """Return the pixels of points by the rotation between the frames, or ASK.
 
-        That takes a tenth of the time of astropy's frames, and is the same but for rounding. To a
-        point at an edge of a pixel, or of the sky, rounding matters: the places on its two sides
-        are not in one pixel then.
+        That is far faster than astropy's frames, and the same but for rounding. This matters at
+        edges of pixels; and where a projection cuts the sky, which is at the edge of what it shows.
         """
         pixels = np.full(len(lon), ASK, np.int32)
-        if not self._beside:
+        if self._rotation is None or plane.shows is None:
             return pixels
-        places = [plane.to_plane(*_rotated(lon, lat, turn)) for turn in self._beside]
-        found = []
-        for axis, pair in zip((self._grid.x, self._grid.y), zip(*places, strict=True), strict=True):
-            numbers = [axis.number(v) for v in pair]
-            low, high = np.floor(np.minimum(*numbers) - EDGE), np.floor(np.maximum(*numbers) + EDGE)
+        x, y = plane.to_plane(*_rotated(lon, lat, self._rotation))
+        axes, numbers = (self._grid.x, self._grid.y), []
+        known = np.ones(len(lon), bool)
+        for axis, place in zip(axes, (x, y), strict=True):
+            number = axis.number(place)
+            below = np.floor(number - EDGE)
             # (With NaN, none of these hold.)
-            found.append(np.where((low == high) & (low >= 0) & (low < axis.count), low, np.nan))
-        column, row = found
-        known = np.isfinite(column) & np.isfinite(row)
-        pixels[known] = row[known] * self._grid.x.count + column[known]
+            known &= (below == np.floor(number + EDGE)) & (below >= 0) & (below < axis.count)
+            numbers.append(below)
+        dx, dy = (EDGE * axis.step for axis in axes)
+        for right, up in ((-dx, -dy), (-dx, dy), (dx, -dy), (dx, dy)):
+            known &= plane.shows(x + right, y + up)
+        column, row = (number[known] for number in numbers)
+        pixels[known] = row * self._grid.x.count + column
         return pixels
 
 
@@ -457,16 +455,6 @@ def _rotated(lon: FloatArray, lat: FloatArray, rotation: FloatArray) -> Position
     lon, lat = turned(lon, lat, np.ascontiguousarray(rotation), is_compiled=True)
     lon = np.degrees(lon)
     return np.where(lon < 0, lon + 360, lon), np.degrees(lat)
-
-
-def _turned_aside() -> list[FloatArray]:
-    """Return two rotations that take a position by about `ASIDE` to one side and to the other.
-
-    They are about an axis around which no map cuts the sky: no cut goes along both places.
-    """
-    axis = np.array([0.36, -0.48, 0.8])
-    across = np.cross(np.eye(3), ASIDE * axis)
-    return [np.eye(3) + across, np.eye(3) - across]
 
 
 def _pulled_in(grid: SkyGrid, plane: Plane, x: FloatArray, y: FloatArray) -> Positions:

@@ -172,9 +172,11 @@ def make_map(
             get_sphere = start(
                 lambda: _sphere_sum(catalogue.frame, own, centre, wide, get_area(), terms, team)
             )
-            start(lambda: get_sphere().balance())
+            finish = start(lambda: get_sphere().balance())
         counts = tally.counts(wide, core, get_sphere)
         area = get_area()
+        if get_sphere is not None:
+            finish()
     tally.warn_if_all_are_outside(centre)
     _add_slivers(area, counts)
     if get_sphere is not None:
@@ -300,7 +302,7 @@ def _for_preparation(catalogue: Catalogue | Stream, plane: Plane, team: Team) ->
     Others than those that count, if points are many: it is then done meanwhile.
     """
     # (Of a stream, nobody knows. Compiled code is loaded by this thread, before there are others.)
-    if isinstance(catalogue, Catalogue) and is_worth(len(catalogue)):
+    if team.size > 1 and isinstance(catalogue, Catalogue) and is_worth(len(catalogue)):
         planes = plane.twins(2)
         if len(planes) == 2:
             return planes[1], team

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 RADIUS = float(np.degrees(1))  # of the generating sphere (deg), r₀ in Calabretta & Greisen
 
-# What is nearer than this fraction to an edge is beyond it: it may be so to the WCS.
+# What is nearer than this fraction to the rim is beyond it: it may be so to the WCS.
 ROUNDING = 1e-12
 
 

@@ -77,12 +77,13 @@ class SphereSum:
 
     def balance(self) -> None:
         """Find the factors that go with the pixels; points may be added meanwhile."""
-        self._smoothers = []
+        found: list[Smoother] = []
         for spread, (_, kernel) in zip(self._spreads, self._terms, strict=True):
             latitudes = self._pixels.uneven_latitudes(kernel)
             smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=latitudes is not None)
             factors = None if latitudes is None else balanced(self._pixels, smoothing, latitudes)
-            self._smoothers.append((smoothing, factors))
+            found.append((smoothing, factors))
+        self._smoothers = found
 
     def _pixels_of(self, area: FloatArray) -> SkyPixels:
         finest = min(kernel.bin_size for _, kernel in self._terms)

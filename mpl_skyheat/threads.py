@@ -84,16 +84,21 @@ class Team:
 
     @contextmanager
     def beside(self) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
-        """Yield what starts work, one after the other, while this thread does other.
+        """Yield what starts tasks, which one more thread does in their order.
 
-        It returns what waits for the result. With nobody to share with, that does the work.
+        It returns what waits for the result of a task; without other threads, what does the task
+        when it is first called.
         """
         if self.size == 1:
             yield cache
             return
-        # A thread of its own: the others are shared.
-        with ThreadPoolExecutor(1) as one:
+        _ = self._others  # made by one thread, before there are two that may use them
+        one = ThreadPoolExecutor(1)
+        try:
             yield lambda work: one.submit(work).result
+        finally:
+            # After an error, not all that was to be done is waited for.
+            one.shutdown(cancel_futures=True)
 
 
 def shared(functions: Sequence[Function], team: Team) -> Function:

@@ -23,7 +23,17 @@ from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS, make_wcs
 
-from mpl_skyheat import counting, mapmaking, sky_heatmap, sky_map, sphere, threads, tiles
+from mpl_skyheat import (
+    Gaussian,
+    counting,
+    mapmaking,
+    rings,
+    sky_heatmap,
+    sky_map,
+    sphere,
+    threads,
+    tiles,
+)
 from mpl_skyheat.grid import grid_of_steps, native_grid, to_vectors
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.points import read_catalogue
@@ -886,7 +896,7 @@ def without_frames(wcs, lon, lat, frame="icrs"):
 
 
 @pytest.mark.parametrize("frame", ["icrs", "fk5"])
-@pytest.mark.parametrize("projection", ["AIT", "HPX", "ZEA", "TSC"])
+@pytest.mark.parametrize("projection", ["AIT", "HPX", "ZEA", "SFL"])
 def test_what_is_found_without_frames_is_what_these_give(projection, frame):
     wcs = make_wcs(SKY_OF_GALAXY | {"CTYPE1": f"GLON-{projection}", "CTYPE2": f"GLAT-{projection}"})
     rng = np.random.default_rng(7)
@@ -953,7 +963,55 @@ def test_errors_of_what_is_prepared_are_raised(number, monkeypatch):
     monkeypatch.setattr(sphere, "allowed_bytes", lambda: 1000)
     with pytest.raises(ValueError, match="kernel is too narrow for so much sky"):
         sky_map(lon, lat, kernel="9 deg", **kwargs)
+    # So are those of kernels that fail after others have not.
+    monkeypatch.undo()
+    monkeypatch.setattr(counting, "is_worth", lambda _: True)
+    monkeypatch.setattr(mapmaking, "is_worth", lambda _: True)
+    both, made = Gaussian("9 deg") - Gaussian("12 deg"), []
+
+    def failing(*args, **kwargs):
+        made.append(rings.Smoothing(*args, **kwargs))
+        if len(made) == 2:
+            raise MemoryError("no room")
+        return made[-1]
+
+    monkeypatch.setattr(sphere, "Smoothing", failing)
+    with pytest.raises(MemoryError, match="no room"):
+        sky_map(lon, lat, kernel=both, **kwargs)
     # So are those of the points, which come first.
     lat[77] = 95
     with pytest.raises(ValueError, match="95"):
         sky_map(lon, lat, kernel="9 deg", **kwargs)
+
+
+def test_after_an_error_not_all_that_was_to_be_done_is_waited_for():
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def slow():
+        begun.set()
+        go_on.wait(20)
+        done.append("slow")
+
+    with pytest.raises(ValueError, match="mine"):
+        run_beside(begun, go_on, [slow, lambda: done.append("never")])
+    assert done == ["slow"]
+
+
+def run_beside(begun, go_on, tasks):
+    with threads.Team(2).beside() as start:
+        for task in tasks:
+            start(task)
+        begun.wait(20)
+        threading.Timer(0.2, go_on.set).start()
+        raise ValueError("mine")
+
+
+def test_without_other_threads_a_task_is_done_once_when_it_is_asked_for():
+    done = []
+    with threads.Team(1).beside() as start:
+        first, second = (start(partial(done.append, name)) for name in "ab")
+        assert not done
+        second()
+        first()
+        second()
+    assert done == ["b", "a"]
