@@ -261,7 +261,8 @@ class SkyPixels:
         for k, columns in enumerate(parts):
             lat = np.abs(columns[1])
             near = (lat >= lowest) & (lat <= highest)  # (no NaN)
-            parts[k] = columns if near.all() else [values[near] for values in columns]
+            every = near.all()
+            parts[k] = [np.ravel(values) if every else values[near] for values in columns]
         if len(parts) == 1:
             return parts[0]
         return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -61,6 +61,7 @@ class SphereSum:
         self._turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
         rim = _rim(plane, grid, area)
         if len(rim) and float(np.linalg.norm(rim.mean(axis=0) + self._turn[0])) < NEAR:
+            # At a pole of the lattice, few rings have the long pixels of the rim.
             self._turn = self._turn[[1, 2, 0]]
         self._rotation = frame_rotation(frame, plane.frame)
         self._smoothers: list[Smoother] = []
