@@ -15,7 +15,7 @@ from astropy.coordinates import SkyCoord
 
 import mpl_skyheat
 from mpl_skyheat.kernels import parse_width
-from mpl_skyheat.points import find_frame, read_catalogue
+from mpl_skyheat.points import find_frame, find_sky_frame, read_catalogue
 from mpl_skyheat.regions import PROJECTIONS, find_region
 from mpl_skyheat.subplots import (
     ALL_SKY_SIZE,
@@ -24,7 +24,7 @@ from mpl_skyheat.subplots import (
     has_outline,
     position_of_text,
 )
-from mpl_skyheat.views import all_sky_wcs, check_map_frame, field_wcs
+from mpl_skyheat.views import all_sky_wcs, field_wcs, find_map_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,11 +205,9 @@ def _picture(options: argparse.Namespace) -> Figure:
     """Return the figure of a catalogue file."""
     from matplotlib.figure import Figure
 
-    frame = _sky_frame("--frame", options.frame)
-    map_frame = frame
+    frame = map_frame = find_sky_frame("--frame", options.frame)
     if options.map_frame is not None:
-        map_frame = _sky_frame("--map-frame", options.map_frame)
-        check_map_frame("--map-frame", map_frame)
+        map_frame = find_map_frame("--map-frame", options.map_frame)
     names, table = _named_columns(options), _read_table(options.catalogue)
     region = find_region(
         _read_positions(names, table, frame),
@@ -237,13 +235,6 @@ def _picture(options: argparse.Namespace) -> Figure:
     _set_norm(heat, options.norm)
     heat.add_colorbar("right" if region.is_field else "bottom")
     return figure
-
-
-def _sky_frame(option: str, name: str) -> BaseCoordinateFrame:
-    frame = find_frame(name)
-    if frame is None:
-        raise ValueError(f"{option} must be a frame of the sky; got 'flat'")
-    return frame
 
 
 def _named_columns(options: argparse.Namespace) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from astropy.wcs.wcsapi import BaseHighLevelWCS
 from matplotlib.transforms import Affine2D
 
-from mpl_skyheat.grid import UNKNOWN, View, grid_of_bins, local_areas, nearest_sky
+from mpl_skyheat.grid import UNKNOWN, View, grid_of_bins, local_areas, nearest_sky, to_vectors
 from mpl_skyheat.planes import Plane, ProjectedWCS, celestial_plane, flat_plane, view_of_shape
 from mpl_skyheat.projection import change_frame
 
@@ -42,6 +42,14 @@ GEO_SIZES = {
     "aitoff": (np.pi, np.pi / 2),
     "lambert": (2.0, 2.0),
 }
+
+# The cosine of how far from its middle a gnomonic projection goes.
+HORIZON = 1e-9
+
+# Where maps of one Axes are held against each other, as a fraction of its height: not in its
+# middle, which may be a pole. Their middles may differ by so much (deg).
+ABOVE_MIDDLE = 0.6
+SAME = 1e-6
 
 # Points without a gap as wide as this in longitude (deg) are all around the sky.
 WIDE_GAP = 30
@@ -88,7 +96,7 @@ def plane_of_axes(
     if isinstance(ax, WCSAxes):
         return _plane_of_wcsaxes(ax)
     if name in GEO_SIZES:
-        return _plane_of_geo_axes(ax, frame, center or 0.0)
+        return _like_earlier_maps(ax, _plane_of_geo_axes(ax, frame, center or 0.0), frame, center)
     if is_of_cartopy:
         return _plane_in_data(ax, _cartopy_projection(crs), frame)
     if is_of_skyproj:
@@ -289,8 +297,16 @@ def _cartopy_projection(crs: Any) -> ForeignProjection:
 
 
 def _skyproj_projection(crs: Any) -> ForeignProjection:
+    def forward(lon: FloatArray, lat: FloatArray) -> Any:
+        points = crs.transform_points(lon, lat)
+        if crs.name == "gnom":
+            # Beyond its horizon, skyproj leaves in place what it finds in memory.
+            middle = to_vectors(np.asarray(crs.lon_0, float), np.asarray(crs.lat_0, float))
+            points[to_vectors(lon, lat) @ middle < HORIZON] = np.nan
+        return points
+
     return ForeignProjection(
-        crs.transform_points,
+        forward,
         lambda x, y: crs.transform_points(x, y, inverse=True),
         float(crs.radius),
     )
@@ -353,6 +369,33 @@ def _plane_of_geo_axes(ax: Any, frame: BaseCoordinateFrame, center: float) -> Pl
     transform = Affine2D().scale(1 / projection.stretch, 1) + ax.transAffine + ax.transAxes
     plane = _projected_plane(projection, frame, view, transform)
     return replace(plane, longitude_of=lambda x: center - np.degrees(x))
+
+
+def _like_earlier_maps(
+    ax: Any, plane: Plane, frame: BaseCoordinateFrame, center: float | None
+) -> Plane:
+    """Return a plane with the middle of the maps that a geographic Axes shows already."""
+    earlier = next((image for image in ax.images if hasattr(image, "sky_map")), None)
+    if earlier is None:
+        return plane
+    view, (ny, nx) = plane.view, earlier.sky_map.data.shape
+    there = earlier.sky_map.wcs.pixel_to_world(0.5 * (nx - 1), ABOVE_MIDDLE * ny - 0.5)
+    if not there.frame.is_equivalent_frame(frame):
+        raise ValueError(
+            f"frame must be that of the map on the Axes, {there.frame.name!r}; got "
+            f"{frame.name!r} (positions in another are a SkyCoord's)"
+        )
+    y = view.y_min + ABOVE_MIDDLE * (view.y_max - view.y_min)
+    lon, _ = plane.to_sky(np.array([view.centre[0]]), np.array([y]))
+    shift = float(_wrapped(there.spherical.lon.deg - lon[0], 0.0))
+    if center is None:
+        return _plane_of_geo_axes(ax, frame, shift)
+    if abs(shift) > SAME:
+        raise ValueError(
+            f"center must be that of the map on the Axes, {(center + shift) % 360:g} deg; got "
+            f"{center:g} deg"
+        )
+    return plane
 
 
 def _plane_in_data(ax: Any, projection: Any, frame: BaseCoordinateFrame) -> Plane:

@@ -125,12 +125,14 @@ class SkyHeatmap(AxesImage):
         values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
         if isinstance(self.norm, LogNorm) and not (values > 0).any():
             values = self._log_limits_of_nothing()
-        given = self.get_clim()[0]
+        given, is_open = self.get_clim()[0], self.norm.vmax is None
         if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
             # A kernel's wings fall for many decades, of which nothing is to be seen.
             values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
         low, high = self.get_clim()
+        if is_open and low == high == 0:
+            self.set_clim(0.0, 1.0)  # of nothing; matplotlib would go below zero
         if low is not None and high is not None and low > high:
             # The one limit that was given is beyond all of the map.
             limit = high if given is None else low

@@ -88,7 +88,8 @@ def sky_heatmap(
         off by more than 1 % of a source's peak. A kernel in map pixels, and an explicit boundary,
         have a meaning on the plane only; where that is off, a warning says by how much.
     center : `~astropy.units.Quantity` ['angle'], float or SkyCoord, optional
-        The longitude (deg) in the middle of matplotlib's geographic axes; by default 0.
+        The longitude (deg) in the middle of matplotlib's geographic axes; by default that of the
+        map that they show already, or 0.
     unit : `~astropy.units.Unit` or str, optional
         Unit of a density; by default deg⁻², arcmin⁻² or arcsec⁻², by the size of the pixels.
     label : str, optional
@@ -218,8 +219,11 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
 
 def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
-    if plane.longitude_of is not None and not ax.has_data():
-        # matplotlib labels longitudes that grow to the right.
+    from matplotlib.projections.geo import GeoAxes
+
+    formatter = ax.xaxis.get_major_formatter()
+    if plane.longitude_of is not None and isinstance(formatter, GeoAxes.ThetaFormatter):
+        # matplotlib labels longitudes that grow to the right; labels that someone set are kept.
         ax.xaxis.set_major_formatter(lambda x, _: f"{plane.longitude_of(x) % 360:.0f}°")
     heat.set_transform(plane.transform)
     ax.add_image(heat)

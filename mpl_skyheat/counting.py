@@ -67,6 +67,11 @@ MOST_PIXELS = 2**31
 MOST_OWN_COUNTS = 2**29
 
 
+# On maps of less (sr), points are not taken for those of the whole sky in radians; on others, so
+# many of them are looked at.
+LARGE, SOME = 0.1, 1000
+
+
 class Tally:
     """The pass over the catalogue: bounds, counts per pixel, and what became of every row."""
 
@@ -199,6 +204,24 @@ class Tally:
             AstropyUserWarning,
             stacklevel=4,
         )
+
+    def warn_if_in_radians(self, solid_angle: float) -> None:
+        """Warn if points are spread over a map (sr) as the whole sky would be in radians."""
+        if solid_angle < LARGE or self._plane.frame is None or not self._first:
+            return
+        some = self._first.rows(np.linspace(0, len(self._first) - 1, SOME).astype(np.intp))
+        if not len(some.lon):
+            return
+        (lon_min, lon_max), (lat_min, lat_max) = ((v.min(), v.max()) for v in (some.lon, some.lat))
+        is_within = -np.pi <= lon_min and lon_max <= 2 * np.pi and -0.5 * np.pi <= lat_min
+        if is_within and lat_max <= 0.5 * np.pi < lat_max - lat_min and lon_max - lon_min > np.pi:
+            warnings.warn(
+                f"positions look like radians, but are read as degrees: {lon_min:.3g} to "
+                f"{lon_max:.3g}, {lat_min:.3g} to {lat_max:.3g}; write ra*u.rad, dec*u.rad if they "
+                "are",
+                AstropyUserWarning,
+                stacklevel=4,
+            )
 
 
 def _beside_pole(view: View) -> View:

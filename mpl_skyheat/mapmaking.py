@@ -179,6 +179,7 @@ def make_map(
             finish()
     tally.warn_if_all_are_outside(centre)
     _add_slivers(area, counts)
+    tally.warn_if_in_radians(float(area[core].sum()))
     if get_sphere is not None:
         density = get_sphere().density(area)
         values = density if options.statistic == "density" else density * area

@@ -457,6 +457,24 @@ def find_frame(frame: Any) -> BaseCoordinateFrame | None:
     raise ValueError(f"frame must be the name of an astropy frame or a frame; got {frame!r}")
 
 
+def find_sky_frame(name: str, value: Any) -> BaseCoordinateFrame:
+    """Return the frame of the sky that an argument asks for.
+
+    Raises
+    ------
+    ValueError
+        If astropy has no such frame, or it is none of the sky. The message names the argument.
+    """
+    try:
+        frame = find_frame(value)
+    except ValueError as error:
+        text = str(error).replace("must be 'flat' or", "must be")
+        raise ValueError(text.replace("frame must be", f"{name} must be", 1)) from error
+    if frame is None:
+        raise ValueError(f"{name} must be a frame of the sky; got {value!r}")
+    return frame
+
+
 def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
     """Return a frame whose positions are on the sky; without time and place, AltAz's are not."""
     if not isinstance(frame, ROTATED_FRAMES):
@@ -636,7 +654,10 @@ def _column(values: Any, name: str) -> Column:
     mask = values.mask if isinstance(values, Masked) else None
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
-        hint = " (read sexagesimal text with SkyCoord)" if array.dtype.kind in "SU" else ""
+        hint = {
+            "S": " (make it numbers with float, or read sexagesimal text with SkyCoord)",
+            "O": " (make it numbers with float, and None NaN)",
+        }.get("S" if array.dtype.kind == "U" else array.dtype.kind, "")
         raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
     return Column(
         name,

@@ -67,7 +67,8 @@ class Region:
         if self.radius > widest:
             raise ValueError(
                 f"radius must be at most {widest:g} in the projection {self.projection}; got "
-                f"{self.radius:.4g}: give a smaller radius, or take the projection ZEA, AIT or MOL"
+                f"{self.radius:.4g}: give a radius that fits, or take the projection ZEA, AIT or "
+                "MOL"
             )
         pixels = float(2 * self.radius / self.pixel_size)
         if pixels > MOST_PIXELS:
@@ -102,14 +103,20 @@ def find_region(
     ValueError
         If the catalogue has no position, where they are needed, or a region cannot be shown.
     """
-    asked = center
-    if center is None or radius is None:
-        center, found = _circle_around(catalogue, center)
+    asked, whole = center, 180 * u.deg
     if radius is None:
-        is_field = found <= WIDEST_FIELD
-        radius = found if is_field else 180 * u.deg
-    else:
-        is_field = radius < 180 * u.deg
+        center, found = _circle_around(catalogue, center)
+        radius = found if found <= WIDEST_FIELD else whole
+        if asked is not None and projection == "SIN":
+            radius = min(radius, WIDEST["SIN"] * u.deg)  # the half that it shows
+    elif center is None and radius < whole:
+        center, found = _circle_around(catalogue, None)
+        if found > WIDEST_FIELD:
+            raise ValueError(
+                f"center must be given with a radius ({radius:.4g}) where points are all over the "
+                "sky, as center='3h47m +24d07m'"
+            )
+    is_field = radius < whole
     if projection is not None and is_field:
         is_field = radius <= WIDEST_WITHIN.get(projection, 180) * u.deg
         if projection == "SIN" and not is_field:

@@ -16,9 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from mpl_skyheat.kernels import parse_width
-from mpl_skyheat.points import find_frame, read_catalogue
+from mpl_skyheat.points import find_sky_frame, read_catalogue
 from mpl_skyheat.regions import PROJECTIONS, find_region
-from mpl_skyheat.views import check_map_frame
+from mpl_skyheat.views import find_map_frame
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -108,7 +108,7 @@ def subplot(
     ----------
     *points, data
         The catalogue, as in `sky_heatmap`, in one piece. It is not drawn. It may be left out where
-        ``center`` and ``radius`` say what to show.
+        ``center`` and ``radius``, or a radius of 180°, say what to show.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers; by default ICRS.
     map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
@@ -122,7 +122,8 @@ optional
         the position, and others on its longitude. Numbers (deg) and text are read in the frame of
         the points.
     radius : `~astropy.units.Quantity` ['angle'] or str, optional
-        From the centre of the field to the edges; 180° for the whole sky. So is a field that would
+        From the centre of the field to the edges; 180° for the whole sky. (Where points are all
+        over the sky, a field has to have a ``center``.) So is a field that would
         have corners without sky (beyond 44° of a HPX, 57° of a CEA, 67° of a SFL, 72° of an AIT or
         MOL, 90° of a CAR or ZEA, 127° of an ARC); beyond 50°, a SIN shows half of the sky.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
@@ -156,21 +157,25 @@ optional
             "points must be arrays or a table, which can be read again to be drawn; got an "
             "iterator: give center and radius, with points=[], [] in its place"
         )
-    if not points and data is None and center is not None:
-        if radius is None:
+    radius = _parse_angle(radius, "radius")
+    if not points and data is None:
+        if radius is None and center is not None:
             raise TypeError("radius must be given with a center where there are no points")
+        if center is None and (radius is None or radius < 180 * u.deg):
+            raise TypeError(
+                "points must be given, as in sky_heatmap, or what to show without them: center and "
+                "radius, or radius=180*u.deg for the whole sky"
+            )
         points = [], []
     catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
-    own = _sky_frame("frame", catalogue.frame if frame is None else frame)
-    shown = own
+    shown = find_sky_frame("frame", catalogue.frame if frame is None else frame)
     if map_frame is not None:
-        shown = _sky_frame("map_frame", map_frame)
-        check_map_frame("map_frame", shown)
+        shown = find_map_frame("map_frame", map_frame)
     region = find_region(
         catalogue,
         shown,
         center=None if center is None else parse_position(center, catalogue.frame),
-        radius=_parse_angle(radius, "radius"),
+        radius=radius,
         pixel_size=_parse_angle(pixel_size, "pixel_size"),
         projection=_parse_projection(projection),
     )
@@ -185,18 +190,6 @@ optional
         raise ValueError(
             f"position must be as in Figure.add_subplot, such as 111 or (1, 2, 1); got {position!r}"
         ) from error
-
-
-def _sky_frame(name: str, value: Any) -> BaseCoordinateFrame:
-    try:
-        frame = find_frame(value)
-    except ValueError as error:
-        raise ValueError(
-            str(error).replace("frame must be 'flat' or", f"{name} must be")
-        ) from error
-    if frame is None:
-        raise ValueError(f"{name} must be a frame of the sky; got {value!r}")
-    return frame
 
 
 def _new_figure(region: Region) -> Figure:

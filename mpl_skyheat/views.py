@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 
 from mpl_skyheat.grid import circles
 from mpl_skyheat.planes import ecliptic_frame
+from mpl_skyheat.points import find_sky_frame
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -48,13 +49,20 @@ class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
         return classes | {"celestial": (kind, arguments, options | {"frame": ecliptic_frame(self)})}
 
 
-def check_map_frame(name: str, frame: BaseCoordinateFrame) -> None:
-    """Raise a ValueError if a FITS WCS cannot say a frame that is asked for by an argument."""
-    if frame.name not in AXES:
-        raise ValueError(
-            f"{name} must be a frame that a FITS WCS has a name for ({', '.join(AXES)}); got "
-            f"{frame.name!r}"
-        )
+def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
+    """Return the frame that an argument asks for, if a FITS WCS can say it; else, a ValueError."""
+    if isinstance(value, str) and value.lower() not in AXES:
+        close = next((known for known in AXES if value.lower() in known), None)
+        hint = "" if close is None else f" (did you mean {close!r}?)"
+    else:
+        frame = find_sky_frame(name, value)
+        if frame.name in AXES:
+            return frame
+        value, hint = frame.name, ""
+    raise ValueError(
+        f"{name} must be a frame that a FITS WCS has a name for ({', '.join(AXES)}); got "
+        f"{value!r}{hint}"
+    )
 
 
 def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code: str) -> WCS:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
 from matplotlib.figure import Figure
 
 from mpl_skyheat import Gaussian, sky_heatmap
@@ -239,11 +240,52 @@ def test_longitudes_are_labelled_as_the_map_has_them(name):
     ax.sky_heatmap([1.0], [2.0], center=60)
     label = ax.xaxis.get_major_formatter()
     assert [label(x, 0) for x in np.radians([-90, 0, 60, 120])] == ["150°", "60°", "0°", "300°"]
+    # What is drawn before makes no difference, but labels of one's own are kept.
     ax = Figure().add_subplot(projection=name)
     ax.scatter([0.1], [0.1])
-    before = ax.xaxis.get_major_formatter()
     ax.sky_heatmap([1.0], [2.0])
-    assert ax.xaxis.get_major_formatter() is before
+    assert ax.xaxis.get_major_formatter()(np.radians(60), 0) == "300°"
+    ax = Figure().add_subplot(projection=name)
+    ax.set_xticks(np.radians([-60, 60]), ["4h", "20h"])
+    ax.sky_heatmap([1.0], [2.0])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["4h", "20h"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [*((name, {}) for name in GEO), ("lambert", {"center_longitude": 0.3, "center_latitude": 1.5})],
+    ids=str,
+)
+def test_later_maps_have_the_centre_of_the_first(name, kwargs):
+    points = np.random.default_rng(8).uniform(-60, 60, (2, 200))
+    ax = Figure().add_subplot(projection=name, **kwargs)
+    first = ax.sky_heatmap(*points, center=77).sky_map
+    for again in ({}, {"center": 77}, {"center": 437}, {"frame": "icrs"}):
+        np.testing.assert_array_equal(ax.sky_heatmap(*points, **again).sky_map.counts, first.counts)
+    with pytest.raises(ValueError, match=r"center must be that of the map .*, 77 deg; got 50 deg"):
+        ax.sky_heatmap(*points, center=50)
+    with pytest.raises(
+        ValueError, match=r"frame must be .* on the Axes, 'icrs'; got 'galactic' \(p"
+    ):
+        ax.sky_heatmap(*points, frame="galactic")
+    for image in list(ax.images):
+        image.remove()
+    moved = ax.sky_heatmap(*points, center=50, frame="galactic").sky_map
+    assert not np.array_equal(moved.counts, first.counts)
+
+
+def test_a_gnomonic_axes_of_skyproj_ends_at_its_horizon():
+    ax, _ = skyproj("GnomonicSkyproj", lon_0=56.0, lat_0=24.0)()
+    ax.set_extent([54, 58, 22, 26])
+    rng = np.random.default_rng(5)
+    lon, lat = rng.uniform(0, 360, 100_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 100_000)))
+    wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.0, "CRVAL2": 24.0})
+    x, y = (np.radians(v) for v in wcs.wcs_world2pix(lon, lat, 0))
+    low, high = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    radius = ax.projection.radius
+    x, y = radius * (x - np.radians(-1)), radius * (y - np.radians(-1))
+    is_inside = (x >= low[0]) & (x < low[1]) & (y >= high[0]) & (y < high[1])
+    assert ax.sky_heatmap(lon, lat).sky_map.counts.sum() == np.count_nonzero(is_inside) > 20
 
 
 def test_a_centre_is_for_geographic_axes():

@@ -580,7 +580,7 @@ def refuses(command):
         ("stars.csv --dec dec", "--ra and --dec must be given together"),
         ("stars.csv --ra ra --dec b", "no column 'b' in data; it has ra, dec, mag"),
         ("stars.csv --ra a --dec dec", "no column 'a' in data; it has ra, dec, mag"),
-        ("stars.csv --frame icrss", "frame must be "),
+        ("stars.csv --frame icrss", "--frame must be one of "),
         ("stars.csv --frame flat", "--frame must be a frame of the sky; got 'flat'"),
         (
             "stars.csv --map-frame supergalactic",

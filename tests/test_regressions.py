@@ -204,7 +204,28 @@ def test_a_map_without_a_point_is_warned_of(field, points):
         sky_map(*points, wcs=field)
 
 
+def test_a_whole_sky_in_radians_is_warned_of():
+    rng = np.random.default_rng(4)
+    lon, lat = rng.uniform(0, 2 * np.pi, 5000), np.arcsin(rng.uniform(-1, 1, 5000))
+    whole = make_wcs("CAR", shape=(60, 30), center=(0.0, 0.0), cdelt=(-6, 6))
+    kwargs = {"wcs": whole, "shape": (30, 60)}
+    text = "positions look like radians, but are read as degrees: 0.* to 6.28, -1.5.* to 1.5"
+    for points in ((lon, lat), iter([(lon, lat)])):
+        with pytest.warns(AstropyUserWarning, match=text):
+            sky_map(*(points if isinstance(points, tuple) else (points,)), **kwargs)
+    sky_map(lon * u.rad, lat * u.rad, **kwargs)
+    # As small a part of the sky may be meant.
+    sky_map(lon[lon < 3], lat[lon < 3], **kwargs)
+    sky_map(lon, lat, wcs=make_wcs(center=(3.0, 0.0)), shape=(20, 30))
+
+
 # Drawing
+
+
+def test_colours_of_an_empty_map_begin_at_zero(field):
+    heat = add_axes(field).sky_heatmap([], [], kernel="9 arcmin", colorbar=True)
+    assert heat.get_clim() == (0, 1)
+    assert add_axes(field).sky_heatmap([], [], vmin=-1, vmax=2).get_clim() == (-1, 2)
 
 
 def add_axes(wcs, **kwargs):

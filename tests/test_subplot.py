@@ -130,6 +130,21 @@ def test_a_wide_field_around_a_pole_has_the_frame_of_a_field(code):
 def test_a_centre_alone_is_no_field():
     with pytest.raises(TypeError, match="radius must be given with a center where there are no"):
         subplot(center=(10, 20))
+    for radius in (None, "3 deg"):
+        with pytest.raises(TypeError, match="points must be given, as in sky_heatmap, or what"):
+            subplot(projection="MOL", radius=radius)
+
+
+def test_all_of_the_sky_needs_no_points():
+    ax = subplot(projection="AIT", radius=180 * u.deg, map_frame="galactic")
+    assert isinstance(ax.coords.frame, EllipticalFrame)
+    # A SIN shows the half of it around a centre.
+    for points in ((), sky()):
+        radius = {} if points else {"radius": "90 deg"}
+        half = subplot(*points, projection="SIN", center="0h -90d", **radius)
+        assert half.sky_heatmap(*sky()).sky_map.solid_angle.value.sum() == pytest.approx(
+            2 * np.pi, rel=2e-3
+        )
 
 
 @pytest.mark.parametrize("code", ["AIT", "MOL", "HPX", "SFL", "ZEA", "ARC"])
@@ -271,12 +286,14 @@ def test_what_is_no_figure_or_catalogue_is_refused():
         ({"pixel_size": "2 pix"}, r"pixel_size must be an angle such as .*; got '2 pix'"),
         ({"pixel_size": "0.01 arcsec"}, r"pixel_size is too small: a map of .* would do"),
         ({"frame": "flat"}, r"frame must be a frame of the sky; got 'flat'"),
-        ({"map_frame": "flat"}, r"map_frame must be a frame of the sky; got 'flat'"),
+        ({"map_frame": "flat"}, r"map_frame must be a frame that a FITS .*; got 'flat'"),
         (
             {"map_frame": "supergalactic"},
             r"map_frame must be a frame that a FITS WCS has a name for \(icrs, .*; got 'supergala",
         ),
-        ({"map_frame": "sky"}, r"map_frame must be one of .*; got 'sky'"),
+        ({"map_frame": "ecliptic"}, r"map_frame .*'ecliptic' \(did you mean 'barycentricmeanecl"),
+        ({"map_frame": 3}, r"map_frame must be the name of an astropy frame or a frame; got 3"),
+        ({"radius": "2 deg"}, r"center must be given with a radius \(2 deg\) where points are all"),
         ({"center": (np.nan, 0)}, r"center must be one position, such as .*; got \(nan, 0\)"),
         ({"position": "x", "figure": Figure()}, r"position must be as in .*; got 'x'"),
     ],
