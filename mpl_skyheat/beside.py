@@ -71,11 +71,20 @@ class Beside:
             try:
                 # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
                 nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
-                box = ax.get_tightbbox(nowhere, bbox_extra_artists=[])
+                if _is_of(ax, "skyproj"):
+                    ax.draw(nowhere)  # which is when it places its labels
+                labels = [
+                    artist for artist in ax.artists if _is_of(artist, "cartopy.mpl.gridliner")
+                ]
+                box = ax.get_tightbbox(nowhere, bbox_extra_artists=labels)
             finally:
                 self._measuring = False
             self._measured[place] = extent if box is None else box
         return self._measured[place]
+
+
+def _is_of(thing: Any, package: str) -> bool:
+    return f"{type(thing).__module__}.".startswith(f"{package}.")
 
 
 class _Forget(Artist):

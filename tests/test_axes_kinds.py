@@ -274,6 +274,30 @@ def test_later_maps_have_the_centre_of_the_first(name, kwargs):
     assert not np.array_equal(moved.counts, first.counts)
 
 
+@pytest.mark.parametrize("layout", [None, "constrained"])
+@pytest.mark.parametrize("side", ["left", "right", "bottom", "top"])
+def test_colorbars_are_off_the_labels_of_cartopy(side, layout):
+    crs = pytest.importorskip("cartopy.crs")
+    figure = Figure(layout=layout)
+    ax = figure.add_subplot(projection=crs.PlateCarree())
+    ax.set_extent([50, 60, 20, 28])
+    lines = ax.gridlines(draw_labels=True)
+    heat = ax.sky_heatmap([55], [24], kernel="1 deg", colorbar=side)
+    figure.draw_without_rendering()
+    labels = [label.get_window_extent() for label in getattr(lines, f"{side}_label_artists")]
+    assert len(labels) > 2
+    bar = heat.colorbar.ax.get_window_extent()
+    assert not any(bar.overlaps(label) for label in labels)
+
+
+def test_colorbars_are_off_the_labels_of_skyproj():
+    ax, _ = skyproj("McBrydeSkyproj")()
+    heat = ax.sky_heatmap([55], [24], kernel="5 deg", colorbar="bottom")
+    ax.figure.draw_without_rendering()
+    label = ax.xaxis.label.get_window_extent()
+    assert label.y0 > heat.colorbar.ax.get_window_extent().y1
+
+
 def test_a_gnomonic_axes_of_skyproj_ends_at_its_horizon():
     ax, _ = skyproj("GnomonicSkyproj", lon_0=56.0, lat_0=24.0)()
     ax.set_extent([54, 58, 22, 26])
