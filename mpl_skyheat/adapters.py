@@ -46,11 +46,6 @@ GEO_SIZES = {
 # The cosine of how far from its middle a gnomonic projection goes.
 HORIZON = 1e-9
 
-# Where maps of one Axes are held against each other, as a fraction of its height: not in its
-# middle, which may be a pole. Their middles may differ by so much (deg).
-ABOVE_MIDDLE = 0.6
-SAME = 1e-6
-
 # Points without a gap as wide as this in longitude (deg) are all around the sky.
 WIDE_GAP = 30
 
@@ -85,8 +80,8 @@ def plane_of_axes(
         raise ValueError(
             f"center must be left out on {type(ax).__name__}, which has its own; got {center:g} deg"
         )
-    is_of_cartopy = _is_axes_of(ax, "cartopy.mpl.geoaxes", "GeoAxes")
-    is_of_skyproj = _is_axes_of(ax, "skyproj.skyaxes", "SkyAxes")
+    is_of_cartopy = is_of(ax, "cartopy.mpl.geoaxes", "GeoAxes")
+    is_of_skyproj = is_of(ax, "skyproj.skyaxes", "SkyAxes")
     shows_sky = isinstance(ax, WCSAxes) or name in GEO_SIZES or is_of_cartopy or is_of_skyproj
     if frame is None and shows_sky:
         raise TypeError(
@@ -96,7 +91,7 @@ def plane_of_axes(
     if isinstance(ax, WCSAxes):
         return _plane_of_wcsaxes(ax)
     if name in GEO_SIZES:
-        return _like_earlier_maps(ax, _plane_of_geo_axes(ax, frame, center or 0.0), frame, center)
+        return _plane_of_geo_axes(ax, frame, center or 0.0)
     if is_of_cartopy:
         return _plane_in_data(ax, _cartopy_projection(crs), frame)
     if is_of_skyproj:
@@ -111,9 +106,10 @@ def plane_of_axes(
     raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}")
 
 
-def _is_axes_of(ax: Any, module: str, name: str) -> bool:
+def is_of(thing: Any, module: str, name: str) -> bool:
+    """Tell whether something is of a class of another package, without importing that."""
     loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(ax, getattr(loaded, name))
+    return loaded is not None and isinstance(thing, getattr(loaded, name))
 
 
 def _plane_of_wcsaxes(ax: Any) -> Plane:
@@ -368,34 +364,7 @@ def _plane_of_geo_axes(ax: Any, frame: BaseCoordinateFrame, center: float) -> Pl
     view = View(-width, width, -height, height)
     transform = Affine2D().scale(1 / projection.stretch, 1) + ax.transAffine + ax.transAxes
     plane = _projected_plane(projection, frame, view, transform)
-    return replace(plane, longitude_of=lambda x: center - np.degrees(x))
-
-
-def _like_earlier_maps(
-    ax: Any, plane: Plane, frame: BaseCoordinateFrame, center: float | None
-) -> Plane:
-    """Return a plane with the middle of the maps that a geographic Axes shows already."""
-    earlier = next((image for image in ax.images if hasattr(image, "sky_map")), None)
-    if earlier is None:
-        return plane
-    view, (ny, nx) = plane.view, earlier.sky_map.data.shape
-    there = earlier.sky_map.wcs.pixel_to_world(0.5 * (nx - 1), ABOVE_MIDDLE * ny - 0.5)
-    if not there.frame.is_equivalent_frame(frame):
-        raise ValueError(
-            f"frame must be that of the map on the Axes, {there.frame.name!r}; got "
-            f"{frame.name!r} (positions in another are a SkyCoord's)"
-        )
-    y = view.y_min + ABOVE_MIDDLE * (view.y_max - view.y_min)
-    lon, _ = plane.to_sky(np.array([view.centre[0]]), np.array([y]))
-    shift = float(_wrapped(there.spherical.lon.deg - lon[0], 0.0))
-    if center is None:
-        return _plane_of_geo_axes(ax, frame, shift)
-    if abs(shift) > SAME:
-        raise ValueError(
-            f"center must be that of the map on the Axes, {(center + shift) % 360:g} deg; got "
-            f"{center:g} deg"
-        )
-    return plane
+    return replace(plane, center=center)
 
 
 def _plane_in_data(ax: Any, projection: Any, frame: BaseCoordinateFrame) -> Plane:

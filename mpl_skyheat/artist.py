@@ -113,6 +113,8 @@ class SkyHeatmap(AxesImage):
             norm = LogNorm(clip=True)
         super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
         self.sky_map = sky_map
+        # On one of matplotlib's geographic axes, the longitude (deg) in its middle, and the frame.
+        self.sky_in_middle: tuple[float, Any] | None = None
         self.set_data(np.ma.masked_invalid(sky_map.data))
         self.set_clim(vmin, vmax)
         self._scale_to_map()

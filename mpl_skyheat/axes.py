@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.path import Path
+from matplotlib.ticker import Formatter
 
 if TYPE_CHECKING:
     from mpl_skyheat.artist import SkyHeatmap
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from mpl_skyheat.planes import Plane
 
 METHOD = "sky_heatmap"
+
+# Longitudes (deg) that differ by less are the same.
+ROUNDING = 1e-9
+
+
+class LeftFormatter(Formatter):
+    """Labels the longitudes (rad from the middle) of an Axes as they grow to the left."""
+
+    def __init__(self, center: float) -> None:
+        self._center = center
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        del pos
+        return f"{(self._center - math.degrees(x)) % 360:.0f}°"
 
 
 def sky_heatmap(
@@ -60,7 +75,8 @@ def sky_heatmap(
         iterator of such tables.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
-        astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes.
+        astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes. On matplotlib's
+        geographic axes, all maps have one.
     weights : array-like or str, optional
         A weight for each point, not negative, or the name of a column. A unit carries over to
         the map.
@@ -99,7 +115,8 @@ def sky_heatmap(
         arguments.
     threads : int, optional
         Threads to project a large catalogue with; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS
-        of the environment, else as many as there are cores. The map does not depend on it.
+        of the environment, else as many as there are cores. The map does not depend on it,
+        but for rounding.
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
         ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities, and ``norm`` may be
@@ -166,9 +183,11 @@ def sky_heatmap(
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
     catalogue = read_points(points, data, frame, weights)
-    plane = plane_of_axes(ax, catalogue, find_frame(frame), parse_center(center))
+    shown = find_frame(frame)
+    plane = plane_of_axes(ax, catalogue, shown, _center_of(ax, shown, parse_center(center)))
     sky_map, grid, view = make_map(catalogue, plane, options)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
+    heat.sky_in_middle = None if plane.center is None else (plane.center, plane.frame)
     if plane.transform is not None:
         _show_projected(ax, heat, plane)
     else:
@@ -181,6 +200,36 @@ def sky_heatmap(
             heat.remove()
             raise
     return heat
+
+
+def _center_of(ax: Axes, frame: Any, center: float | None) -> float | None:
+    """Return the longitude (deg) in the middle of a geographic Axes, that of a map on it already.
+
+    Raises
+    ------
+    ValueError
+        If that map is in another frame, or another longitude is asked for.
+    """
+    from mpl_skyheat.artist import SkyHeatmap
+
+    maps = [image for image in ax.images if isinstance(image, SkyHeatmap)]
+    earlier = next((image.sky_in_middle for image in maps if image.sky_in_middle), None)
+    if earlier is None:
+        return center
+    shown, its_frame = earlier
+    if frame is not None and not frame.is_equivalent_frame(its_frame):
+        ours, its = frame.name, its_frame.name
+        ours, its = (repr(ours), repr(its)) if ours != its else (repr(frame), repr(its_frame))
+        raise ValueError(
+            f"frame must be that of the map on the Axes, {its}, unless that is removed; got "
+            f"{ours} (a SkyCoord in any frame is turned to it)"
+        )
+    if center is not None and abs((center - shown + 180) % 360 - 180) > ROUNDING:
+        raise ValueError(
+            f"center must be that of the map on the Axes, {shown:g} deg, unless that is removed; "
+            f"got {center:g} deg"
+        )
+    return shown
 
 
 def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
@@ -221,10 +270,11 @@ def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
     from matplotlib.projections.geo import GeoAxes
 
-    formatter = ax.xaxis.get_major_formatter()
-    if plane.longitude_of is not None and isinstance(formatter, GeoAxes.ThetaFormatter):
+    if plane.center is not None:
         # matplotlib labels longitudes that grow to the right; labels that someone set are kept.
-        ax.xaxis.set_major_formatter(lambda x, _: f"{plane.longitude_of(x) % 360:.0f}°")
+        formatter = ax.xaxis.get_major_formatter()
+        if type(formatter) is GeoAxes.ThetaFormatter or isinstance(formatter, LeftFormatter):
+            ax.xaxis.set_major_formatter(LeftFormatter(plane.center))
     heat.set_transform(plane.transform)
     ax.add_image(heat)
     if plane.outline is not None:

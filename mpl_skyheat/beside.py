@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from weakref import WeakSet
 
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colorbar import make_axes, make_axes_gridspec
 from matplotlib.transforms import Bbox
 
+from mpl_skyheat.adapters import is_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axes._base import _AxesBase
 
 Side = Literal["left", "right", "top", "bottom"]
+
+_BEING_DRAWN: WeakSet[Axes] = WeakSet()
 
 # Thickness of a colorbar and its distance, as fractions of the shorter side of the Axes.
 THICKNESS = 0.05
@@ -71,11 +76,9 @@ class Beside:
             try:
                 # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
                 nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
-                if _is_of(ax, "skyproj"):
-                    ax.draw(nowhere)  # which is when it places its labels
-                labels = [
-                    artist for artist in ax.artists if _is_of(artist, "cartopy.mpl.gridliner")
-                ]
+                _place_labels(ax, nowhere)
+                lines = (a for a in ax.artists if is_of(a, "cartopy.mpl.gridliner", "Gridliner"))
+                labels = [artist for artist in lines if artist.get_in_layout()]
                 box = ax.get_tightbbox(nowhere, bbox_extra_artists=labels)
             finally:
                 self._measuring = False
@@ -83,8 +86,18 @@ class Beside:
         return self._measured[place]
 
 
-def _is_of(thing: Any, package: str) -> bool:
-    return f"{type(thing).__module__}.".startswith(f"{package}.")
+def _place_labels(ax: Axes, renderer: Any) -> None:
+    """Have an Axes of skyproj place its labels, which it does when it is drawn.
+
+    Not while that draws colorbars on it, each of which asks for their places, too.
+    """
+    if not is_of(ax, "skyproj.skyaxes", "SkyAxes") or ax in _BEING_DRAWN:
+        return
+    _BEING_DRAWN.add(ax)
+    try:
+        ax.draw(renderer)
+    finally:
+        _BEING_DRAWN.discard(ax)
 
 
 class _Forget(Artist):

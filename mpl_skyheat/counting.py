@@ -67,9 +67,11 @@ MOST_PIXELS = 2**31
 MOST_OWN_COUNTS = 2**29
 
 
-# On maps of less (sr), points are not taken for those of the whole sky in radians; on others, so
-# many of them are looked at.
-LARGE, SOME = 0.1, 1000
+# On maps of less (sr), points are not taken for those of the whole sky in radians. On others, that
+# is told from about so many, if these are enough, and by their mean squared sine of the latitude.
+LARGE = 0.1
+SOME, ENOUGH = 1000, 50
+LOW = 0.42
 
 
 class Tally:
@@ -84,6 +86,7 @@ class Tally:
         self._kept: list[Projected] | None = None
         self.rows = {"read": 0, "dropped": 0, "inside": 0, "outside": 0}
         self._first: Catalogue | None = None  # that has points, to tell of them
+        self._is_in_radians = False
 
     def bounds(self) -> View:
         """Return the bounds of the points on the plane; one pixel if there are none."""
@@ -92,7 +95,7 @@ class Tally:
                 "points must be arrays or a table, which can be read twice, where the bounds of "
                 "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
             )
-        self._first = self._catalogue
+        self._meet(self._catalogue)
         self._kept = [p for chunk in self._catalogue.chunks() for p in self._projected(chunk)]
         x, y = (np.concatenate([np.empty(0), *(block[i] for block in self._kept)]) for i in (0, 1))
         known = np.isfinite(x) & np.isfinite(y)
@@ -126,7 +129,7 @@ class Tally:
         route = None
         # What the bounds were taken from can be read again, or it would not have got so far.
         for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
-            self._first = self._first or chunk
+            self._meet(chunk)
             # What is smoothed on the sphere has work for compiled code in its pixels, too.
             known = self.rows["read"] + len(chunk) + (0 if others is None else in_core.size)
             is_compiled = self._plane.frame is not None and is_worth(known)
@@ -207,21 +210,41 @@ class Tally:
 
     def warn_if_in_radians(self, solid_angle: float) -> None:
         """Warn if points are spread over a map (sr) as the whole sky would be in radians."""
-        if solid_angle < LARGE or self._plane.frame is None or not self._first:
-            return
-        some = self._first.rows(np.linspace(0, len(self._first) - 1, SOME).astype(np.intp))
-        if not len(some.lon):
-            return
-        (lon_min, lon_max), (lat_min, lat_max) = ((v.min(), v.max()) for v in (some.lon, some.lat))
-        is_within = -np.pi <= lon_min and lon_max <= 2 * np.pi and -0.5 * np.pi <= lat_min
-        if is_within and lat_max <= 0.5 * np.pi < lat_max - lat_min and lon_max - lon_min > np.pi:
+        if self._is_in_radians and solid_angle > LARGE:
             warnings.warn(
-                f"positions look like radians, but are read as degrees: {lon_min:.3g} to "
-                f"{lon_max:.3g}, {lat_min:.3g} to {lat_max:.3g}; write ra*u.rad, dec*u.rad if they "
-                "are",
+                "positions are read as degrees, but look like those of the whole sky in radians: "
+                "write ra*u.rad, dec*u.rad if they are",
                 AstropyUserWarning,
                 stacklevel=4,
             )
+
+    def _meet(self, chunk: Catalogue) -> None:
+        """Note what the first chunk with a row has to tell."""
+        if not self._first:
+            self._first = chunk
+            self._is_in_radians = self._plane.frame is not None and _look_like_radians(chunk)
+
+
+def _look_like_radians(catalogue: Catalogue) -> bool:
+    """Tell whether bare numbers are spread as those of the whole sky are in radians."""
+    if catalogue.lon.unit is not None:
+        return False
+    some = slice(None, None, len(catalogue) // SOME + 1)
+    lon, lat = catalogue.lon.array(some), catalogue.lat.array(some)
+    known = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = lon[known], lat[known]
+    if len(lon) < ENOUGH:
+        return False
+    lon_span, lat_span = (float(v.max() - v.min()) for v in (lon, lat))
+    return (
+        lon.min() > -1.01 * np.pi
+        and lon.max() < 2.01 * np.pi
+        and 1.8 * np.pi < lon_span < 2.01 * np.pi
+        and np.abs(lat).max() < 0.501 * np.pi
+        and lat_span > 0.9 * np.pi
+        # It is 1/3 of the sky, and more of a field that reaches so far in deg.
+        and float(np.mean(np.sin(lat) ** 2)) < LOW
+    )
 
 
 def _beside_pole(view: View) -> View:

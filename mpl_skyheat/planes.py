@@ -67,8 +67,8 @@ class Plane:
     is_fresh: tuple[bool, bool] = (False, False)
     transform: Any = None
     outline: FloatArray | None = None
-    # The longitude (deg) of a tick, where the Axes would label it with another.
-    longitude_of: Any = None
+    # The longitude (deg) in the middle, where the Axes would label it with another.
+    center: float | None = None
     # Whether its unit pixels are a size to map in, where none is asked for.
     has_pixels: bool = True
     # Whether polynomials may stand for it on tiles: it has no features that are smaller than those.

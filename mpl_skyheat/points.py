@@ -654,10 +654,8 @@ def _column(values: Any, name: str) -> Column:
     mask = values.mask if isinstance(values, Masked) else None
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
-        hint = {
-            "S": " (make it numbers with float, or read sexagesimal text with SkyCoord)",
-            "O": " (make it numbers with float, and None NaN)",
-        }.get("S" if array.dtype.kind == "U" else array.dtype.kind, "")
+        hint = " (make it numbers, or read sexagesimal text with SkyCoord)"
+        hint = hint if array.dtype.kind in "SUO" else ""
         raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
     return Column(
         name,

@@ -29,6 +29,9 @@ PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "S
 # Without a radius, a catalogue that reaches farther than this from its centre is shown all-sky.
 WIDEST_FIELD = 60 * u.deg
 
+# Points with a shorter mean vector have no centre: that of half a sky is 0.5, of all of it 0.
+TOGETHER = 0.2
+
 # How far (deg) these projections show, or how far they do without stretching it beyond measure.
 WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 
@@ -107,14 +110,17 @@ def find_region(
     if radius is None:
         center, found = _circle_around(catalogue, center)
         radius = found if found <= WIDEST_FIELD else whole
-        if asked is not None and projection == "SIN":
-            radius = min(radius, WIDEST["SIN"] * u.deg)  # the half that it shows
+        if radius == whole and projection == "SIN":
+            if asked is None:
+                raise ValueError(
+                    "center must be given for a SIN of the sky, which shows half of it"
+                )
+            radius = WIDEST["SIN"] * u.deg
     elif center is None and radius < whole:
-        center, found = _circle_around(catalogue, None)
-        if found > WIDEST_FIELD:
+        center, together = _mean_position(catalogue)
+        if together < TOGETHER:
             raise ValueError(
-                f"center must be given with a radius ({radius:.4g}) where points are all over the "
-                "sky, as center='3h47m +24d07m'"
+                f"center must be given with a radius ({radius:.4g}): points are all over the sky"
             )
     is_field = radius < whole
     if projection is not None and is_field:
@@ -136,16 +142,24 @@ def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
             yield to_vectors(block.lon, block.lat)
 
 
+def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
+    """Return the mean position, and the length of the mean vector: 1 of one place, 0 of the sky."""
+    total, count = np.zeros(3), 0
+    for vectors in _vectors(catalogue):
+        total, count = total + vectors.sum(axis=0), count + len(vectors)
+    if not count:
+        raise ValueError("the catalogue has no row with a position")
+    frame = catalogue.frame
+    mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
+    center = SkyCoord(mean.lon, mean.lat, frame=frame)
+    return center, float(np.linalg.norm(total)) / count
+
+
 def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
     """Return the centre, where it is None, and the radius of a circle that holds a catalogue."""
     if center is None:
-        total, count = np.zeros(3), 0
-        for vectors in _vectors(catalogue):
-            total, count = total + vectors.sum(axis=0), count + len(vectors)
-        frame = catalogue.frame
-        mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
-        center = SkyCoord(mean.lon, mean.lat, frame=frame)
-        if 0 < np.linalg.norm(total) < count * np.cos(WIDEST_FIELD):
+        center, together = _mean_position(catalogue)
+        if together < np.cos(WIDEST_FIELD):
             return center, 180 * u.deg  # some are farther than that
     middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
     farthest = -1.0

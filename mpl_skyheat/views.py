@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,8 +53,8 @@ class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
 def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
     """Return the frame that an argument asks for, if a FITS WCS can say it; else, a ValueError."""
     if isinstance(value, str) and value.lower() not in AXES:
-        close = next((known for known in AXES if value.lower() in known), None)
-        hint = "" if close is None else f" (did you mean {close!r}?)"
+        close = get_close_matches(value.lower(), AXES, 1, cutoff=0.5)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
     else:
         frame = find_sky_frame(name, value)
         if frame.name in AXES:

@@ -7,6 +7,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from matplotlib.figure import Figure
+from matplotlib.projections.geo import GeoAxes
 
 from mpl_skyheat import Gaussian, sky_heatmap
 from mpl_skyheat.adapters import plane_of_axes
@@ -250,6 +251,14 @@ def test_longitudes_are_labelled_as_the_map_has_them(name):
     ax.sky_heatmap([1.0], [2.0])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["4h", "20h"]
 
+    class OnesOwn(GeoAxes.ThetaFormatter):
+        pass
+
+    ax = Figure().add_subplot(projection=name)
+    ax.xaxis.set_major_formatter(OnesOwn(60))
+    ax.sky_heatmap([1.0], [2.0])
+    assert isinstance(ax.xaxis.get_major_formatter(), OnesOwn)
+
 
 @pytest.mark.parametrize(
     ("name", "kwargs"),
@@ -262,16 +271,19 @@ def test_later_maps_have_the_centre_of_the_first(name, kwargs):
     first = ax.sky_heatmap(*points, center=77).sky_map
     for again in ({}, {"center": 77}, {"center": 437}, {"frame": "icrs"}):
         np.testing.assert_array_equal(ax.sky_heatmap(*points, **again).sky_map.counts, first.counts)
-    with pytest.raises(ValueError, match=r"center must be that of the map .*, 77 deg; got 50 deg"):
+    with pytest.raises(
+        ValueError, match=r"center must be that of the map .*, 77 deg, .*; got 50 deg"
+    ):
         ax.sky_heatmap(*points, center=50)
     with pytest.raises(
-        ValueError, match=r"frame must be .* on the Axes, 'icrs'; got 'galactic' \(p"
+        ValueError, match=r"frame must be .* on the Axes, 'icrs', .*; got 'galactic' \(a"
     ):
         ax.sky_heatmap(*points, frame="galactic")
     for image in list(ax.images):
         image.remove()
     moved = ax.sky_heatmap(*points, center=50, frame="galactic").sky_map
     assert not np.array_equal(moved.counts, first.counts)
+    assert ax.xaxis.get_major_formatter()(0.0) == "50°"
 
 
 @pytest.mark.parametrize("layout", [None, "constrained"])
@@ -296,6 +308,19 @@ def test_colorbars_are_off_the_labels_of_skyproj():
     ax.figure.draw_without_rendering()
     label = ax.xaxis.label.get_window_extent()
     assert label.y0 > heat.colorbar.ax.get_window_extent().y1
+
+
+def test_colorbars_do_not_draw_an_axes_of_skyproj_again_for_each_other(monkeypatch):
+    crs = pytest.importorskip("skyproj.skycrs")
+    figure = Figure()
+    ax = figure.add_axes((0.2, 0.2, 0.6, 0.6), projection=crs.get_crs("mbtfpq"))
+    heat = ax.sky_heatmap([55], [24], kernel="5 deg")
+    for _ in range(4):
+        heat.add_colorbar(location="bottom")
+    draw, drawn = ax.draw, []
+    monkeypatch.setattr(ax, "draw", lambda *args: (drawn.append(1), draw(*args)))
+    figure.draw_without_rendering()
+    assert 1 < len(drawn) < 20  # (they were 120)
 
 
 def test_a_gnomonic_axes_of_skyproj_ends_at_its_horizon():

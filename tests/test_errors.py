@@ -62,7 +62,11 @@ NO_POINTS += "or data=table alone; got "
         (("sky",), TypeError, "points must be named in pairs …; got the single name 'sky'"),
         (("ra", "dec"), TypeError, "ra is the column name 'ra': pass the table too, as data=table"),
         ((RA, "dec"), TypeError, "dec is the column name 'dec': pass the table too, …"),
-        ((["0h40m"], ["20d"]), TypeError, "ra must be numbers or angles; got … <U5 (make it …"),
+        (
+            (["0h40m"], ["20d"]),
+            TypeError,
+            "ra must be numbers or angles; got … <U5 (make it numbers…",
+        ),
         (([[1, 2], [3]], DEC), TypeError, "ra must be a flat …; got [[1, 2], [3]]"),
         ((RA + 1j, DEC), TypeError, "ra must be numbers or angles; got an array of complex128…"),
         ((SkyCoord(1, 1, unit="deg"), DEC), TypeError, "ra must be …; got a SkyCoord (pass it on…"),

@@ -209,13 +209,24 @@ def test_a_whole_sky_in_radians_is_warned_of():
     lon, lat = rng.uniform(0, 2 * np.pi, 5000), np.arcsin(rng.uniform(-1, 1, 5000))
     whole = make_wcs("CAR", shape=(60, 30), center=(0.0, 0.0), cdelt=(-6, 6))
     kwargs = {"wcs": whole, "shape": (30, 60)}
-    text = "positions look like radians, but are read as degrees: 0.* to 6.28, -1.5.* to 1.5"
-    for points in ((lon, lat), iter([(lon, lat)])):
+    text = "positions are read as degrees, but look like those of the whole sky in radians: write"
+    reused = np.stack([lon, lat])
+
+    def chunks():
+        yield [], []
+        yield reused[0], reused[1]
+        reused[:] = -1e9
+
+    corners = np.float32([0, 2 * np.pi] * 50), np.float32([-0.5 * np.pi, 0.5 * np.pi, 0, 0, 0] * 20)
+    for points in ((lon, lat), chunks(), corners):
         with pytest.warns(AstropyUserWarning, match=text):
             sky_map(*(points if isinstance(points, tuple) else (points,)), **kwargs)
     sky_map(lon * u.rad, lat * u.rad, **kwargs)
     # As small a part of the sky may be meant.
     sky_map(lon[lon < 3], lat[lon < 3], **kwargs)
+    sky_map(lon * u.deg, lat * u.deg, **kwargs)
+    sky_map([0, 2, 6.2], [0.5, -1.5, 1.5], **kwargs)
+    sky_map(rng.uniform(-3, 3, 5000), rng.uniform(-1.5, 1.5, 5000), **kwargs)
     sky_map(lon, lat, wcs=make_wcs(center=(3.0, 0.0)), shape=(20, 30))
 
 

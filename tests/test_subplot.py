@@ -135,6 +135,15 @@ def test_a_centre_alone_is_no_field():
             subplot(projection="MOL", radius=radius)
 
 
+def test_a_radius_alone_is_around_the_points():
+    rng = np.random.default_rng(1)
+    lon, lat = (np.append(rng.normal(c, 1, 1000), far) for c, far in ((56, 200), (24, -30)))
+    center = subplot(lon, lat, radius="3 deg").wcs.wcs.crval
+    np.testing.assert_allclose(center, (56, 24), atol=0.2)
+    half = subplot(*(v[sky()[1] < 0] for v in sky()), projection="ZEA", radius="85 deg")
+    assert half.wcs.wcs.crval[1] < -80
+
+
 def test_all_of_the_sky_needs_no_points():
     ax = subplot(projection="AIT", radius=180 * u.deg, map_frame="galactic")
     assert isinstance(ax.coords.frame, EllipticalFrame)
@@ -277,6 +286,8 @@ def test_what_is_no_figure_or_catalogue_is_refused():
     [
         ({"projection": "XYZ"}, r"projection must be one of TAN, .*; got 'XYZ'"),
         ({"projection": 3}, r"projection must be one of TAN, .*; got 3"),
+        ({"projection": "SIN"}, r"center must be given for a SIN of the sky, which shows half of"),
+        ({"map_frame": "galatic"}, r"map_frame .*; got 'galatic' \(did you mean 'galactic'\?\)"),
         ({"projection": "TAN"}, r"radius must be at most 80.* in the projection TAN; got 180 deg"),
         ({"center": "nowhere"}, r"center must be one position, such as .*; got 'nowhere'"),
         ({"center": 3}, r"center must be one position, such as .*; got 3"),
@@ -293,7 +304,7 @@ def test_what_is_no_figure_or_catalogue_is_refused():
         ),
         ({"map_frame": "ecliptic"}, r"map_frame .*'ecliptic' \(did you mean 'barycentricmeanecl"),
         ({"map_frame": 3}, r"map_frame must be the name of an astropy frame or a frame; got 3"),
-        ({"radius": "2 deg"}, r"center must be given with a radius \(2 deg\) where points are all"),
+        ({"radius": "2 deg"}, r"center must be given with a radius \(2 deg\): points are all over"),
         ({"center": (np.nan, 0)}, r"center must be one position, such as .*; got \(nan, 0\)"),
         ({"position": "x", "figure": Figure()}, r"position must be as in .*; got 'x'"),
     ],
