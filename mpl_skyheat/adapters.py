@@ -297,7 +297,7 @@ def _skyproj_projection(crs: Any) -> ForeignProjection:
         points = crs.transform_points(lon, lat)
         if crs.name == "gnom":
             # Beyond its horizon, skyproj leaves in place what it finds in memory.
-            middle = to_vectors(np.asarray(crs.lon_0, float), np.asarray(crs.lat_0, float))
+            middle = to_vectors(crs.lon_0, crs.lat_0)
             points[to_vectors(lon, lat) @ middle < HORIZON] = np.nan
         return points
 

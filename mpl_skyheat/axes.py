@@ -184,7 +184,7 @@ def sky_heatmap(
     check_image_keywords(image_kwargs)
     catalogue = read_points(points, data, frame, weights)
     shown = find_frame(frame)
-    plane = plane_of_axes(ax, catalogue, shown, _center_of(ax, shown, parse_center(center)))
+    plane = plane_of_axes(ax, catalogue, shown, _agreed_center(ax, shown, parse_center(center)))
     sky_map, grid, view = make_map(catalogue, plane, options)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
     heat.sky_in_middle = None if plane.center is None else (plane.center, plane.frame)
@@ -202,8 +202,8 @@ def sky_heatmap(
     return heat
 
 
-def _center_of(ax: Axes, frame: Any, center: float | None) -> float | None:
-    """Return the longitude (deg) in the middle of a geographic Axes, that of a map on it already.
+def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
+    """Return the longitude (deg) in the middle of a geographic Axes, as maps on it have it.
 
     Raises
     ------
@@ -268,13 +268,8 @@ def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
 
 def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
-    from matplotlib.projections.geo import GeoAxes
-
     if plane.center is not None:
-        # matplotlib labels longitudes that grow to the right; labels that someone set are kept.
-        formatter = ax.xaxis.get_major_formatter()
-        if type(formatter) is GeoAxes.ThetaFormatter or isinstance(formatter, LeftFormatter):
-            ax.xaxis.set_major_formatter(LeftFormatter(plane.center))
+        _label_longitudes(ax, plane.center)
     heat.set_transform(plane.transform)
     ax.add_image(heat)
     if plane.outline is not None:
@@ -284,6 +279,18 @@ def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
         # Later artists must not shrink the limits to themselves.
         to_data = plane.transform - ax.transData
         ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
+
+
+def _label_longitudes(ax: Axes, center: float) -> None:
+    """Label the longitudes of a geographic Axes, but where someone has set others.
+
+    matplotlib labels those that grow to the right.
+    """
+    from matplotlib.projections.geo import GeoAxes
+
+    formatter = ax.xaxis.get_major_formatter()
+    if type(formatter) is GeoAxes.ThetaFormatter or isinstance(formatter, LeftFormatter):
+        ax.xaxis.set_major_formatter(LeftFormatter(center))
 
 
 def _set_up_degrees(ax: Axes, view: View) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Side = Literal["left", "right", "top", "bottom"]
 
-_BEING_DRAWN: WeakSet[Axes] = WeakSet()
+# Those that are being measured: matplotlib places the colorbars on them meanwhile, too.
+_MEASURED_NOW: WeakSet[Axes] = WeakSet()
 
 # Thickness of a colorbar and its distance, as fractions of the shorter side of the Axes.
 THICKNESS = 0.05
@@ -34,7 +35,6 @@ class Beside:
     def __init__(self, ax: Axes, location: Side) -> None:
         self._ax, self._location = ax, location
         self._earlier = colorbars_beside(ax, location)
-        self._measuring = False
         self._measured: dict[tuple[Any, ...], Bbox] = {}
 
     def forget(self) -> None:
@@ -65,39 +65,25 @@ class Beside:
         return Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
 
     def _labelled(self, ax: Axes) -> Bbox:
-        # matplotlib asks for this position, too, while it measures the Axes.
-        if self._measuring:
+        if ax in _MEASURED_NOW:
             return ax.get_window_extent()
         # A layout asks many times for few places, and to measure a WCSAxes takes long.
         extent = ax.get_window_extent()
         place = (ax, *extent.bounds, *ax.viewLim.bounds, self._ax.figure.dpi)
         if place not in self._measured:
-            self._measuring = True
+            _MEASURED_NOW.add(ax)
             try:
                 # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
                 nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
-                _place_labels(ax, nowhere)
+                if is_of(ax, "skyproj.skyaxes", "SkyAxes"):
+                    ax.draw(nowhere)  # which is when it places its labels
                 lines = (a for a in ax.artists if is_of(a, "cartopy.mpl.gridliner", "Gridliner"))
                 labels = [artist for artist in lines if artist.get_in_layout()]
                 box = ax.get_tightbbox(nowhere, bbox_extra_artists=labels)
             finally:
-                self._measuring = False
+                _MEASURED_NOW.discard(ax)
             self._measured[place] = extent if box is None else box
         return self._measured[place]
-
-
-def _place_labels(ax: Axes, renderer: Any) -> None:
-    """Have an Axes of skyproj place its labels, which it does when it is drawn.
-
-    Not while that draws colorbars on it, each of which asks for their places, too.
-    """
-    if not is_of(ax, "skyproj.skyaxes", "SkyAxes") or ax in _BEING_DRAWN:
-        return
-    _BEING_DRAWN.add(ax)
-    try:
-        ax.draw(renderer)
-    finally:
-        _BEING_DRAWN.discard(ax)
 
 
 class _Forget(Artist):

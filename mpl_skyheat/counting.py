@@ -66,12 +66,8 @@ MOST_PIXELS = 2**31
 # Counts that the threads may have of their own (bytes).
 MOST_OWN_COUNTS = 2**29
 
-
-# On maps of less (sr), points are not taken for those of the whole sky in radians. On others, that
-# is told from about so many, if these are enough, and by their mean squared sine of the latitude.
+# On maps of less (sr), points are not taken for those of the whole sky in radians.
 LARGE = 0.1
-SOME, ENOUGH = 1000, 50
-LOW = 0.42
 
 
 class Tally:
@@ -222,29 +218,7 @@ class Tally:
         """Note what the first chunk with a row has to tell."""
         if not self._first:
             self._first = chunk
-            self._is_in_radians = self._plane.frame is not None and _look_like_radians(chunk)
-
-
-def _look_like_radians(catalogue: Catalogue) -> bool:
-    """Tell whether bare numbers are spread as those of the whole sky are in radians."""
-    if catalogue.lon.unit is not None:
-        return False
-    some = slice(None, None, len(catalogue) // SOME + 1)
-    lon, lat = catalogue.lon.array(some), catalogue.lat.array(some)
-    known = np.isfinite(lon) & np.isfinite(lat)
-    lon, lat = lon[known], lat[known]
-    if len(lon) < ENOUGH:
-        return False
-    lon_span, lat_span = (float(v.max() - v.min()) for v in (lon, lat))
-    return (
-        lon.min() > -1.01 * np.pi
-        and lon.max() < 2.01 * np.pi
-        and 1.8 * np.pi < lon_span < 2.01 * np.pi
-        and np.abs(lat).max() < 0.501 * np.pi
-        and lat_span > 0.9 * np.pi
-        # It is 1/3 of the sky, and more of a field that reaches so far in deg.
-        and float(np.mean(np.sin(lat) ** 2)) < LOW
-    )
+            self._is_in_radians = chunk.looks_like_radians
 
 
 def _beside_pole(view: View) -> View:

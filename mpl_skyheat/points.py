@@ -139,6 +139,12 @@ class Column:
         return values * self.factor
 
 
+# Whether positions are in radians is told from about so many, if these are enough. The mean of
+# sin² of the latitude is 1/3 of the whole sky, and lower than this of what gathers around a plane.
+SOME, ENOUGH = 1000, 50
+LOW = 0.42
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Positions in one frame (None: Cartesian x and y), with optional weights."""
@@ -175,6 +181,22 @@ class Catalogue:
     def is_in_memory(self) -> bool:
         """Tell whether reading some rows of all is cheap."""
         return not any(_is_mapped(c.values) for c in (self.lon, self.lat))
+
+    @property
+    def looks_like_radians(self) -> bool:
+        """Tell whether bare numbers are spread as those of the whole sky are in radians."""
+        if self.frame is None or self.lon.unit is not None:
+            return False
+        some = slice(None, None, len(self) // SOME + 1)
+        lon, lat = self.lon.array(some), self.lat.array(some)
+        known = np.isfinite(lon) & np.isfinite(lat)
+        lon, lat = lon[known] / np.pi, lat[known] / np.pi
+        if len(lon) < ENOUGH:
+            return False
+        is_within = lon.min() > -1.01 and lon.max() < 2.01 and np.abs(lat).max() < 0.501
+        is_whole = 1.8 < np.ptp(lon) < 2.01 and np.ptp(lat) > 0.9
+        # A field that reaches as far in deg has more at high latitudes.
+        return bool(is_within and is_whole and np.mean(np.sin(np.pi * lat) ** 2) < LOW)
 
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Block]:
         """Yield the catalogue block by block, without the rows that are not finite.
@@ -436,43 +458,36 @@ def find_frame(frame: Any) -> BaseCoordinateFrame | None:
     ValueError
         If astropy has no such frame.
     """
-    if isinstance(frame, str):
-        if frame == "flat":
-            return None
-        found = frame_transform_graph.lookup_name(frame.lower())
-        if found is None:
-            names = sorted(frame_transform_graph.get_names())
-            close = get_close_matches(frame.lower(), names, 1, cutoff=0.5)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ValueError(
-                f"frame must be 'flat' or one of {', '.join(names)}; got {frame!r}{hint}"
-            )
-        return _complete(found())
-    if isinstance(frame, type) and issubclass(frame, BaseCoordinateFrame):
-        return _complete(frame())
-    if isinstance(frame, SkyCoord):
-        frame = frame.frame
-    if isinstance(frame, BaseCoordinateFrame):
-        return _complete(frame.replicate_without_data())
-    raise ValueError(f"frame must be the name of an astropy frame or a frame; got {frame!r}")
+    if isinstance(frame, str) and frame == "flat":
+        return None
+    return find_sky_frame("frame", frame, also="'flat' or ")
 
 
-def find_sky_frame(name: str, value: Any) -> BaseCoordinateFrame:
-    """Return the frame of the sky that an argument asks for.
+def find_sky_frame(name: str, value: Any, *, also: str = "") -> BaseCoordinateFrame:
+    """Return the frame of the sky that an argument asks for, which may ``also`` be something else.
 
     Raises
     ------
     ValueError
         If astropy has no such frame, or it is none of the sky. The message names the argument.
     """
-    try:
-        frame = find_frame(value)
-    except ValueError as error:
-        text = str(error).replace("must be 'flat' or", "must be")
-        raise ValueError(text.replace("frame must be", f"{name} must be", 1)) from error
-    if frame is None:
-        raise ValueError(f"{name} must be a frame of the sky; got {value!r}")
-    return frame
+    if isinstance(value, str):
+        if value == "flat":
+            raise ValueError(f"{name} must be a frame of the sky; got 'flat'")
+        found = frame_transform_graph.lookup_name(value.lower())
+        if found is None:
+            names = sorted(frame_transform_graph.get_names())
+            close = get_close_matches(value.lower(), names, 1, cutoff=0.5)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ValueError(f"{name} must be {also}one of {', '.join(names)}; got {value!r}{hint}")
+        return _complete(found())
+    if isinstance(value, type) and issubclass(value, BaseCoordinateFrame):
+        return _complete(value())
+    if isinstance(value, SkyCoord):
+        value = value.frame
+    if isinstance(value, BaseCoordinateFrame):
+        return _complete(value.replicate_without_data())
+    raise ValueError(f"{name} must be the name of an astropy frame or a frame; got {value!r}")
 
 
 def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:

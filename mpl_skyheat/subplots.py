@@ -122,10 +122,10 @@ optional
         the position, and others on its longitude. Numbers (deg) and text are read in the frame of
         the points.
     radius : `~astropy.units.Quantity` ['angle'] or str, optional
-        From the centre of the field to the edges; 180° for the whole sky. (Where points are all
-        over the sky, a field has to have a ``center``.) So is a field that would
+        From the centre of the field to the edges; 180° for the whole sky. So is a field that would
         have corners without sky (beyond 44° of a HPX, 57° of a CEA, 67° of a SFL, 72° of an AIT or
         MOL, 90° of a CAR or ZEA, 127° of an ARC); beyond 50°, a SIN shows half of the sky.
+        Where points are all over the sky, a field needs a ``center``, too.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
         Side of the Axes' pixels; by default 240 across a field, and 1° on the whole sky. They are
         those of a map unless it says otherwise, merged k × k above 1024 along a side.

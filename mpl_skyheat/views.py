@@ -53,16 +53,17 @@ class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
 def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
     """Return the frame that an argument asks for, if a FITS WCS can say it; else, a ValueError."""
     if isinstance(value, str) and value.lower() not in AXES:
-        close = get_close_matches(value.lower(), AXES, 1, cutoff=0.5)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        asked = value
     else:
         frame = find_sky_frame(name, value)
         if frame.name in AXES:
             return frame
-        value, hint = frame.name, ""
+        asked = str(frame.name)
+    close = get_close_matches(asked.lower(), AXES, 1, cutoff=0.5)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
     raise ValueError(
         f"{name} must be a frame that a FITS WCS has a name for ({', '.join(AXES)}); got "
-        f"{value!r}{hint}"
+        f"{asked!r}{hint}"
     )
 
 

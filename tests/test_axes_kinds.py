@@ -320,7 +320,7 @@ def test_colorbars_do_not_draw_an_axes_of_skyproj_again_for_each_other(monkeypat
     draw, drawn = ax.draw, []
     monkeypatch.setattr(ax, "draw", lambda *args: (drawn.append(1), draw(*args)))
     figure.draw_without_rendering()
-    assert 1 < len(drawn) < 20  # (they were 120)
+    assert 1 < len(drawn) < 30  # (not 120, as where each measuring draws all others)
 
 
 def test_a_gnomonic_axes_of_skyproj_ends_at_its_horizon():
