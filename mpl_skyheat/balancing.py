@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mpl_skyheat.compiling import is_worth
-from mpl_skyheat.rings import PointSpread, Smoothing, SmoothSphere
+from mpl_skyheat.rings import Belt, PointSpread, Smoothing, SmoothSphere
 from mpl_skyheat.skyedge import marked
 from mpl_skyheat.skypixels import LEEWAY, WIDE
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mpl_skyheat.skypixels import SkyPixels
 
     FloatArray = NDArray[np.float64]
-    # The lowest and the highest, both in the north and in the south (rad).
-    Latitudes = tuple[float, float]
 
 # Bins are scaled within `LEEWAY`, by less than 1 %, if the values of a source then add up to what
 # the map shows of it but for so much: what pixels show is then right to 1 % whatever the sources.
@@ -57,32 +55,31 @@ class Factors(NamedTuple):
     of_pixels: FloatArray
 
 
-def balanced(pixels: SkyPixels, smoothing: Smoothing, latitudes: Latitudes) -> Factors:
-    """Return factors with which every source adds up to what the map shows of it.
+def balanced(pixels: SkyPixels, smoothing: Smoothing, belt: Belt) -> Factors:
+    """Return factors with which every source in a belt adds up to what the map shows of it.
 
-    That is so between some latitudes. A uniform sky stays flat: as rows and columns of a matrix are
-    made to have given sums (Sinkhorn & Knopp 1967, Pacific J. Math. 21, 343).
+    A uniform sky stays flat: as rows and columns of a matrix are made to have given sums (Sinkhorn
+    & Knopp 1967, Pacific J. Math. 21, 343).
     """
     lattice, kernel = smoothing.lattice, smoothing.kernel
     sums = _Sums(pixels, smoothing)
-    shown, wanted = sums.shown(sums.grown(latitudes)), sums.wanted(sums.grown(latitudes))
+    shown, wanted = sums.shown(sums.grown(belt)), sums.wanted(sums.grown(belt))
     of_bins = _ratio(wanted, shown)
     lossy = (np.abs(_at_centres(of_bins * shown - wanted)) > LOSS).any(axis=1)
     of_pixels = np.ones(pixels.count)
     is_narrow = kernel.spread < WIDE * pixels.side_at_centre
     if not lossy.any() or is_narrow or not pixels.have_no_hole(kernel):
         return Factors(of_bins, of_pixels)
-    lat = np.abs(lattice.latitudes[lossy])
-    latitudes = sums.grown((float(lat.min()), float(lat.max())))
-    at, rings = pixels.between(*latitudes), lattice.between(*latitudes)
+    belt = sums.grown(Belt.around(lattice.latitudes[lossy]))
+    at, rings = pixels.in_belt(belt), lattice.rings_in(belt)
     for _ in range(ROUNDS):
         of_bins[rings] = 1 / np.clip(shown[rings], *LIMITS)
-        flat = pixels.sampled(sums.uniform_sky(of_bins, sums.grown(latitudes)), at)
+        flat = pixels.sampled(sums.uniform_sky(of_bins, sums.grown(belt)), at)
         if np.abs(flat * of_pixels[at] - 1).max() < FLAT:
             break
         better = of_pixels[at] ** (1 - RELAXATION) * np.clip(flat, *LIMITS) ** -RELAXATION
         of_pixels[at] = np.clip(better, *LIMITS)
-        shown = sums.shown(latitudes, of_pixels)
+        shown = sums.shown(belt, of_pixels)
     else:
         of_bins[rings] = 1 / np.clip(shown[rings], *LIMITS)
     return Factors(of_bins, of_pixels)
@@ -117,54 +114,52 @@ class _Sums:
     def __init__(self, pixels: SkyPixels, smoothing: Smoothing) -> None:
         self._pixels, self._smooth = pixels, smoothing
         self._lattice, self._kernel = smoothing.lattice, smoothing.kernel
-        # (Few, as most rounds are between the same latitudes.)
-        self._places = lru_cache(2)(lambda latitudes: pixels.places_and_areas(*latitudes))
+        # (Few, as most rounds are in the same belt.)
+        self._places = lru_cache(2)(pixels.places_and_areas)
 
-    def grown(self, latitudes: Latitudes) -> Latitudes:
-        """Return the latitudes within the kernel's reach of others."""
-        reach = self._kernel.reach + 4 * self._lattice.lat_step
-        return latitudes[0] - reach, latitudes[1] + reach
+    def grown(self, belt: Belt) -> Belt:
+        """Return a belt with all within the kernel's reach."""
+        return belt.grown(self._kernel.reach + 4 * self._lattice.lat_step)
 
-    def shown(self, latitudes: Latitudes, of_pixels: FloatArray | None = None) -> FloatArray:
-        """Return what the pixels' values of a source in each bin add up to, 1 beyond latitudes.
+    def shown(self, belt: Belt, of_pixels: FloatArray | None = None) -> FloatArray:
+        """Return what the pixels' values of a source in each bin add up to, 1 beyond a belt.
 
         The kernel and the splines are symmetric: that is what smoothing gives, at the bin, of the
         solid angles of the pixels.
         """
         lattice = self._lattice
         spread = PointSpread(lattice, self._kernel.spline_order, SHARES)
-        lon, lat, area, whose = self._places(self.grown(latitudes))
-        weights = area if of_pixels is None else area * of_pixels[whose]
-        if is_worth(self._pixels.count):
-            spread.add_compiled(lon, lat, weights, None, self._smooth.team)
-        else:
-            spread.add(lon, lat, weights)
-        return self._between(latitudes, self._smooth(spread.bins))
+        for lon, lat, area, whose in self._places(self.grown(belt)):
+            weights = area if of_pixels is None else area * of_pixels[whose]
+            if is_worth(self._pixels.count):
+                spread.add_compiled(lon, lat, weights, None, self._smooth.team)
+            else:
+                spread.add(lon, lat, weights)
+        return self._within(belt, self._smooth(spread.bins))
 
-    def wanted(self, latitudes: Latitudes) -> FloatArray:
-        """Return what they should add up to, 1 beyond latitudes: the part of the kernel on the map.
+    def wanted(self, belt: Belt) -> FloatArray:
+        """Return what they should add up to, 1 beyond a belt: the part of the kernel on the map.
 
         That is what smoothing gives of a uniform sky where the map shows it.
         """
         lattice = self._lattice
         if self._pixels.have_no_hole(self._kernel):
             return np.ones((lattice.rings, lattice.columns))
-        wide = self.grown(latitudes)
+        wide = self.grown(belt)
         everywhere = self.uniform_sky(self._parts_shown(wide), wide)
-        return self._between(latitudes, everywhere)
+        return self._within(belt, everywhere)
 
-    def _between(self, latitudes: Latitudes, smooth: SmoothSphere) -> FloatArray:
-        is_between = self._lattice.between(*latitudes)[:, np.newaxis]
-        return np.where(is_between, smooth.coefficients, 1.0)
+    def _within(self, belt: Belt, smooth: SmoothSphere) -> FloatArray:
+        return np.where(self._lattice.rings_in(belt)[:, np.newaxis], smooth.coefficients, 1.0)
 
-    def _parts_shown(self, latitudes: Latitudes) -> FloatArray:
-        """Return the parts of the bins between latitudes that the map shows."""
+    def _parts_shown(self, belt: Belt) -> FloatArray:
+        """Return the parts of the bins in a belt that the map shows."""
         pixels, lattice = self._pixels, self._lattice
         rows, columns = np.indices((lattice.rings, lattice.columns))
         lon, lat = lattice.places(rows, columns)
         # (Far from a map, distortions cannot be inverted.)
         near = np.cos(lon) * np.cos(lat) > np.cos(min(pixels.farthest, np.pi))
-        near &= lattice.between(*latitudes)[:, np.newaxis]
+        near &= lattice.rings_in(belt)[:, np.newaxis]
         is_shown = np.zeros(near.shape, bool)
         is_shown[near] = pixels.show(lon[near], lat[near])
         rows, columns = marked(_is_at_edge(is_shown) & near)
@@ -175,8 +170,8 @@ class _Sums:
         parts[rows, columns] = finer.mean(axis=0)
         return parts
 
-    def uniform_sky(self, of_bins: FloatArray, latitudes: Latitudes) -> SmoothSphere:
-        """Return the map of bins of the same density, times factors, between latitudes."""
+    def uniform_sky(self, of_bins: FloatArray, belt: Belt) -> SmoothSphere:
+        """Return the map of bins of the same density, times factors, in a belt."""
         rings = self._lattice.uniform(self._kernel.spline_order)
-        rings[~self._lattice.between(*latitudes)] = 0.0
+        rings[~self._lattice.rings_in(belt)] = 0.0
         return self._smooth(rings[:, np.newaxis] * of_bins)

@@ -611,31 +611,36 @@ def _add_splines(
 
 
 @_compile
-def add_rings(waves: Any, transfer: Any, first: int, offset: int, result: Any) -> None:
+def add_rings(
+    waves: Any, has_points: Any, transfer: Any, first: int, offset: int, result: Any
+) -> None:
     """Add what rings from the first on, and those at an offset, give each other.
 
     Both in the one hemisphere and in the other; ``waves`` and ``result`` have the shape (rings, 2,
-    orders), ``transfer`` (pairs, orders).
+    orders), ``transfer`` (pairs, orders). Rings without points have nothing to give.
     """
     last = len(waves) - 1
     for row in range(len(transfer)):
         i = first + row
         j = i + offset
-        _add_ring(waves, transfer[row], i, j, result)
+        _add_pair(waves, has_points, transfer[row], i, j, result)
         if i + j != last:  # else these are those in the other hemisphere
-            _add_ring(waves, transfer[row], last - j, last - i, result)
+            _add_pair(waves, has_points, transfer[row], last - j, last - i, result)
 
 
 @_compile
-def _add_ring(waves: Any, transfer: Any, i: int, j: int, result: Any) -> None:
+def _add_pair(waves: Any, has_points: Any, transfer: Any, i: int, j: int, result: Any) -> None:
+    if has_points[j]:
+        _add_ring(waves[j], transfer, result[i])
+    if i != j and has_points[i]:
+        _add_ring(waves[i], transfer, result[j])
+
+
+@_compile
+def _add_ring(of: Any, transfer: Any, to: Any) -> None:
     for part in range(2):
-        to, of = result[i, part], waves[j, part]
         for m in range(len(transfer)):
-            to[m] += transfer[m] * of[m]
-        if i != j:
-            to, of = result[j, part], waves[i, part]
-            for m in range(len(transfer)):
-                to[m] += transfer[m] * of[m]
+            to[part, m] += transfer[m] * of[part, m]
 
 
 @_compile

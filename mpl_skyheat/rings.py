@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -77,6 +77,41 @@ FIRST_BLOCK = 12
 BLOCK = 96
 
 
+class Belt(NamedTuple):
+    """Latitudes (rad) so far from the equator, in the south, in the north or in both."""
+
+    lowest: float
+    highest: float
+    is_south: bool = True
+    is_north: bool = True
+
+    @classmethod
+    def around(cls, lat: FloatArray, distance: float = 0.0) -> Belt:
+        """Return the belt that holds some latitudes, and reaches so much farther."""
+        far = np.abs(lat)
+        belt = cls(
+            float(far.min()), float(far.max()), bool((lat <= 0).any()), bool((lat >= 0).any())
+        )
+        return belt.grown(distance)
+
+    def grown(self, distance: float) -> Belt:
+        """Return the belt that reaches so much farther."""
+        lowest, reaches_across = self.lowest - distance, self.lowest < distance
+        is_south, is_north = self.is_south or reaches_across, self.is_north or reaches_across
+        return Belt(lowest, self.highest + distance, is_south, is_north)
+
+    def holds(self, lat: FloatArray) -> NDArray[np.bool_]:
+        """Tell which latitudes are in it; NaN is not."""
+        far = np.abs(lat)
+        inside = (far >= self.lowest) & (far <= self.highest)
+        if not (self.is_south and self.is_north):
+            inside &= lat >= 0 if self.is_north else lat <= 0
+        return np.asarray(inside)
+
+
+EVERYWHERE = Belt(0.0, 0.5 * np.pi)
+
+
 @dataclass(frozen=True)
 class Lattice:
     """Bins of ``rings`` × ``columns`` about latitude and longitude zero.
@@ -128,10 +163,9 @@ class Lattice:
     def latitudes(self) -> FloatArray:
         return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
 
-    def between(self, lowest: float, highest: float) -> NDArray[np.bool_]:
-        """Tell which rings are between two latitudes, in the north or in the south."""
-        lat = np.abs(self.latitudes)
-        return np.asarray((lat >= lowest) & (lat <= highest))
+    def rings_in(self, belt: Belt) -> NDArray[np.bool_]:
+        """Tell which rings are in a belt."""
+        return belt.holds(self.latitudes)
 
     def uniform(self, order: int) -> FloatArray:
         """Return what a bin of each ring has of points of one per sr, spread over a whole lattice.
@@ -329,17 +363,17 @@ class Smoothing:
         # Two sums, however many threads there are: the result does not depend on that.
         sums = np.zeros((2, *waves.shape))
         has_points = np.asarray(waves.any(axis=(1, 2)))
-        has_points |= has_points[::-1]
+        in_either = has_points | has_points[::-1]
 
         is_compiled = is_worth(waves.size)
 
         def work(_: int, half: int) -> None:
             add = None if is_compiled else _RingSum(waves, sums[half])
             for offset in self._offsets[half::2]:
-                for i in _blocks(self.lattice, offset, has_points):
+                for i in _blocks(self.lattice, offset, in_either):
                     transfer = self._transfer(i, offset)
                     if add is None:
-                        run("add_rings", waves, transfer, i.start, offset, sums[half])
+                        run("add_rings", waves, has_points, transfer, i.start, offset, sums[half])
                     else:
                         add(i, offset, transfer)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mpl_skyheat.fractions import SPLIT
 from mpl_skyheat.kernels import NARROW
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.projection import turned
-from mpl_skyheat.rings import Lattice
+from mpl_skyheat.rings import EVERYWHERE, Belt, Lattice
 from mpl_skyheat.skyedge import inner_pixels, marked
 
 if TYPE_CHECKING:
@@ -68,6 +68,18 @@ NARROWED = 0.1
 # Pixels are about as long as one in so many along each side, but at the edge of the sky. There they
 # may be so many times as long as the next ones are far away.
 EVERY, AT_EDGE = 8, 1.2
+
+
+class PlacesAndAreas(NamedTuple):
+    """Positions (rad) at which pixels have values, their solid angles, and which pixels' these are.
+
+    Four arrays of one length.
+    """
+
+    lon: FloatArray
+    lat: FloatArray
+    area: FloatArray
+    whose: NDArray[np.intp]
 
 
 class SkyPixels:
@@ -184,16 +196,18 @@ class SkyPixels:
         lengths = np.sqrt(squares.sum(axis=0)) * np.where(is_edge[rows, columns], AT_EDGE, 1.0)
         return lengths, lat
 
-    def between(self, lowest: float, highest: float) -> NDArray[np.intp]:
-        """Return the pixels between two latitudes, in the north and in the south."""
-        lat = np.abs(self.centres[1])
-        places = [np.abs(lat) for _, _, (_, lat) in self._split_lost]
+    def in_belt(self, belt: Belt) -> NDArray[np.intp]:
+        """Return the pixels in a belt."""
+        centres = self.centres[1].copy()
+        places = [lat for _, _, (_, lat) in self._split_lost]
         if places:
-            lat[self._lost] = np.fmax.reduce(np.concatenate(places))
-        return np.flatnonzero((lat >= lowest) & (lat <= highest))  # (no NaN)
+            every = np.concatenate(places)
+            lowest, highest = np.fmin.reduce(every), np.fmax.reduce(every)
+            centres[self._lost] = np.where(highest > -lowest, highest, lowest)
+        return np.flatnonzero(belt.holds(centres))
 
-    def uneven_latitudes(self, kernel: RadialKernel) -> tuple[float, float] | None:
-        """Return between which latitudes, north and south, sums over the pixels may be off.
+    def uneven_belt(self, kernel: RadialKernel) -> Belt | None:
+        """Return the belt in which sums over the pixels may be off.
 
         That is so where the sky ends or is stretched, for kernels of few of the pixels there; None
         if nowhere. Of a kernel with steps, so few pixels show more or less everywhere; and what a
@@ -207,14 +221,13 @@ class SkyPixels:
             is_long &= self._lengths > UNEVEN * np.sqrt(2) * self.side_at_centre
         fine = FINE_AT_CUTS if self._has_cuts else FINE
         if not self._is_field and pixels < (FINE_AT_NOTCHES if self._is_ragged else fine):
-            return 0.0, 0.5 * np.pi
+            return EVERYWHERE
         if not is_long.any():
             return None
         if not self._plane.is_equal_area:
-            return 0.0, 0.5 * np.pi
-        lat = np.abs(self._their_lat[is_long])
+            return EVERYWHERE
         around = max(EVERY * self._side, float(self._lengths[is_long].max()))
-        return float(lat.min()) - around, float(lat.max()) + around
+        return Belt.around(self._their_lat[is_long], around)
 
     def show(self, lon: FloatArray, lat: FloatArray) -> NDArray[np.bool_]:
         """Tell which positions on the lattice (rad) are in one of them."""
@@ -244,28 +257,28 @@ class SkyPixels:
         sides += np.count_nonzero(on_sky[:, 1:] != on_sky[:, :-1])
         return bool(sides > RAGGED * np.sqrt(self.count))
 
-    def places_and_areas(self, lowest: float, highest: float) -> list[NDArray[Any]]:
-        """Return positions (two) at which pixels have their values, solid angles, and which pixels.
+    def places_and_areas(self, belt: Belt) -> list[PlacesAndAreas]:
+        """Return where pixels have their values in a belt.
 
-        Of those between two latitudes, in the north and in the south.
+        At their centres; and elsewhere, where these are off the sky.
         """
-        number = np.zeros(np.count_nonzero(self._lost), int)
-        for _, _, (lon, _) in self._split_lost:
-            number += np.isfinite(lon).sum(axis=0)
-        area = self._with_slivers(self._flat[self._lost][number == 0]).ravel()[self._flat]
-        parts: list[list[NDArray[Any]]] = [[*self.centres, area, np.arange(self.count)]]
         lost = np.flatnonzero(self._lost)
+        where = np.zeros((0, 2, len(lost)))
+        if len(lost):
+            where = np.concatenate([np.stack(places, 1) for _, _, places in self._split_lost])
+        number = np.isfinite(where[:, 0]).sum(axis=0)
+        area = self._with_slivers(self._flat[lost[number == 0]]).ravel()[self._flat]
         share = area[lost] / np.maximum(number, 1)
-        for _, _, (lon, lat) in self._split_lost:
-            parts.append([lon, lat, *(np.broadcast_to(v, lon.shape) for v in (share, lost))])
-        for k, columns in enumerate(parts):
-            lat = np.abs(columns[1])
-            near = (lat >= lowest) & (lat <= highest)  # (no NaN)
+        parts = []
+        for lon, lat, areas, whose in (
+            (*self.centres, area, np.arange(self.count)),
+            (where[:, 0], where[:, 1], share, lost),
+        ):
+            near = belt.holds(lat)
+            columns = (np.broadcast_to(v, near.shape) for v in (lon, lat, areas, whose))
             every = near.all()
-            parts[k] = [np.ravel(values) if every else values[near] for values in columns]
-        if len(parts) == 1:
-            return parts[0]
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+            parts.append(PlacesAndAreas(*(v.ravel() if every else v[near] for v in columns)))
+        return parts
 
     def _with_slivers(self, slivers: NDArray[np.intp]) -> FloatArray:
         """Return solid angles in which pixels have those of the slivers that `fill` fills."""

@@ -80,9 +80,9 @@ class SphereSum:
         """Find the factors that go with the pixels; points may be added meanwhile."""
         found: list[Smoother] = []
         for spread, (_, kernel) in zip(self._spreads, self._terms, strict=True):
-            latitudes = self._pixels.uneven_latitudes(kernel)
-            smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=latitudes is not None)
-            factors = None if latitudes is None else balanced(self._pixels, smoothing, latitudes)
+            belt = self._pixels.uneven_belt(kernel)
+            smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=belt is not None)
+            factors = None if belt is None else balanced(self._pixels, smoothing, belt)
             found.append((smoothing, factors))
         self._smoothers = found
 

@@ -7,6 +7,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, cached_property
+from threading import Semaphore, local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,9 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        # One for every task that is being done.
+        self._cores = Semaphore(size)
+        self._own = local()
 
     @cached_property
     def _others(self) -> ThreadPoolExecutor:
@@ -62,11 +66,12 @@ class Team:
         def take(number: int) -> None:
             try:
                 while True:
-                    try:
-                        task = todo.popleft()
-                    except IndexError:
-                        return
-                    work(number, task)
+                    with self._core():
+                        try:
+                            task = todo.popleft()
+                        except IndexError:
+                            return
+                        work(number, task)
             except BaseException:
                 todo.clear()  # for the others to stop, too
                 raise
@@ -78,13 +83,28 @@ class Team:
             take(0)
         finally:
             todo.clear()  # if a thread cannot be started
+            # (Others that are still busy elsewhere have nothing left to do here.)
+            running = [result for result in running if not result.cancel()]
             wait(running)
         for result in running:
             result.result()
 
     @contextmanager
+    def _core(self) -> Iterator[None]:
+        """Wait for a core, but with one."""
+        if getattr(self._own, "has_core", False):
+            yield
+            return
+        with self._cores:
+            self._own.has_core = True
+            try:
+                yield
+            finally:
+                self._own.has_core = False
+
+    @contextmanager
     def beside(self) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
-        """Yield what starts tasks, which one more thread does in their order.
+        """Yield what starts tasks, which one more thread does in their order, on a core of its own.
 
         It returns what waits for the result of a task; without other threads, what does the task
         when it is first called.
@@ -94,8 +114,13 @@ class Team:
             return
         _ = self._others  # made by one thread, before there are two that may use them
         one = ThreadPoolExecutor(1)
+
+        def on_a_core(work: Callable[[], Any]) -> Any:
+            with self._core():
+                return work()
+
         try:
-            yield lambda work: one.submit(work).result
+            yield lambda work: one.submit(on_a_core, work).result
         finally:
             # After an error, not all that was to be done is waited for.
             one.shutdown(cancel_futures=True)

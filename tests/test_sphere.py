@@ -313,12 +313,12 @@ def test_parts_of_bins_add_up_to_what_a_map_shows():
         for kernel in (Gaussian("8 deg"), Gaussian("4 deg")):
             lattice = pixels.lattice(kernel)
             sums = balancing._Sums(pixels, rings.Smoothing(lattice, kernel))
-            latitudes = (-0.1, 2.0)
-            parts = sums._parts_shown(latitudes)
+            belt = rings.EVERYWHERE.grown(0.1)
+            parts = sums._parts_shown(belt)
             bins = lattice.uniform(3)[:, None] * parts
             assert bins.sum() == pytest.approx(area.sum(), rel=2e-3)
             # All of the kernel is on the map in its middle.
-            wanted = sums.wanted(latitudes)
+            wanted = sums.wanted(belt)
             assert wanted[lattice.rings // 2, lattice.columns // 2] == pytest.approx(1, abs=1e-4)
             assert wanted.min() > -1e-3
 
@@ -366,7 +366,28 @@ def test_what_is_balanced_is_so_between_the_latitudes_that_need_it_only(monkeypa
     sky_map([10.0], [10.0], wcs=wcs, kernel=1 * u.deg)
     assert ranges[1][0] < 0
     assert 3 <= len(ranges) < 2 + balancing.ROUNDS
-    assert np.degrees([low for low, _ in ranges[2:]]).min() > 50
+    assert np.degrees([belt.lowest for belt in ranges[2:]]).min() > 50
+
+
+def test_only_the_hemisphere_with_the_rim_is_balanced(monkeypatch):
+    belts = []
+    monkeypatch.setattr(
+        sphere, "balanced", lambda *args: (belts.append(args[2]), balancing.balanced(*args))[1]
+    )
+    sky_map([10.0], [10.0], wcs=LONG["ZEA"], kernel=9 * u.deg)
+    (belt,) = belts
+    assert belt.is_south + belt.is_north == 1
+    assert belt.lowest > 0
+
+
+def test_a_belt_that_grows_across_the_equator_goes_on_beyond_it():
+    lat = np.radians([-60.0, -30.0, -5.0, 5.0, 30.0, 60.0, np.nan])
+    belt = rings.Belt.around(lat[4:6], np.radians(1))
+    assert belt.holds(lat).tolist() == [False] * 4 + [True] * 2 + [False]
+    assert belt.grown(np.radians(28)).holds(lat).tolist() == [False] * 3 + [True] * 3 + [False]
+    assert belt.grown(np.radians(29.5)).holds(lat).tolist() == [True] * 6 + [False]
+    south = rings.Belt.around(lat[:2])
+    assert south.holds(lat).tolist() == [True] * 2 + [False] * 5
 
 
 def shifted(code, pixel, shift):
