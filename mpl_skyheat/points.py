@@ -546,7 +546,7 @@ class Table:
         listed = "; ".join("/".join(pair) for pair in found) or "none"
         other = None if found else self._other_kind(usual)
         if frame is not None and other:
-            remedy = f"they are {other}: give frame='{FRAMES[other]}'"
+            remedy = f"they are {other}: give frame='{FRAMES[other]}', whatever the map's is"
         else:
             remedy = "name the two, as in sky_heatmap('ra', 'dec', data=table)"
         raise ValueError(

@@ -13,10 +13,10 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from mpl_skyheat.kernels import parse_width
 from mpl_skyheat.points import find_sky_frame, read_catalogue
+from mpl_skyheat.readable import Readable
 from mpl_skyheat.regions import PROJECTIONS, find_region
 from mpl_skyheat.views import find_map_frame
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # layout engine cuts the labels of a field that is as wide as all the room there is for it.
 FIELD_SIZE = (6.7, 5.2)
 ALL_SKY_SIZE = (8, 5)
+
+# Seen on dark colours and on light ones.
+GRID = {"color": "0.6", "alpha": 0.6, "linewidth": 0.5}
 
 # The outline of all that is shown around its middle, where it is no rectangle; None for an ellipse.
 _LAT = np.radians(np.linspace(-90, 90, 181))
@@ -285,7 +288,7 @@ def _frame_class(code: str) -> Any:
             for name, spine in self.items():
                 is_given = name == "c" and outline is not None
                 offset = half * outline if is_given else spine.data - middle
-                inset = OFF_RIM if code in ZENITHAL and name in ("h", "v") else INSET
+                inset = OFF_RIM if name in ("h", "v") else INSET
                 spine.data = middle + (1 - inset) * offset
 
     return WholeFrame
@@ -320,7 +323,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     # Limits that are set stay as they are, whatever is drawn that lies outside.
     nx, ny = wcs.pixel_shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
-    ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)
+    ax.coords.grid(**GRID)
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if has_outline(wcs):
         is_polar = code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR
@@ -381,7 +384,7 @@ def _label_around(ax: Any, name: str) -> None:
     lat.set_axislabel("")
     lat.set_ticks_position(["meridian"])
     lat.set_ticklabel_position(["meridian"])
-    _set_inside(lat)
+    _set_inside(ax, lat)
 
 
 def _name_zero(lon: Any) -> None:
@@ -389,14 +392,12 @@ def _name_zero(lon: Any) -> None:
     lon.set_coord_type("longitude", coord_wrap=(360 - ROUNDING) * u.deg)
 
 
-def _set_inside(helper: Any) -> None:
+def _set_inside(ax: Any, helper: Any) -> None:
     """Make labels readable on the map."""
     helper.set_ticks_visible(False)
+    effects = [Readable(ax)]
     helper.set_ticklabel(
-        color="white",
-        size="small",
-        exclude_overlapping=True,
-        path_effects=[withStroke(linewidth=1.5, foreground="black", alpha=0.6)],
+        color="white", size="small", exclude_overlapping=True, path_effects=effects
     )
 
 
@@ -450,10 +451,10 @@ def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
         lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
-    _set_inside(lon)
+    _set_inside(ax, lon)
     if code in ZENITHAL:
         lat.set_ticklabel_position(["v"])
-        _set_inside(lat)
+        _set_inside(ax, lat)
     else:
         lat.set_ticks_position(["c"])
         lat.set_ticklabel_position(["c"])

@@ -111,13 +111,13 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
             {"frame": "galactic"},
             ValueError,
             UNRECOGNISED
-            + "l/b; found none among ra, dec, …: they are equatorial: give frame='icrs'",
+            + "l/b; found none among ra, dec, …: they are equatorial: give frame='icrs', what…",
         ),
         (
             (),
             {"data": {"GLON": RA, "GLAT": DEC}},
             ValueError,
-            UNRECOGNISED + "…: they are Galactic: give frame='galactic'",
+            UNRECOGNISED + "…: they are Galactic: give frame='galactic', what…",
         ),
         (
             ("GLON", "GLAT"),

@@ -60,6 +60,7 @@ ORDER = (
     "axes",
     "views",
     "regions",
+    "readable",
     "subplots",
     "__init__",
     "__main__",
@@ -108,6 +109,7 @@ IMPORTS = {
     "axes": {"matplotlib"},
     "views": {"numpy", "astropy"},
     "regions": {"numpy", "astropy"},
+    "readable": {"numpy", "matplotlib"},
     "subplots": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib"},
     "__main__": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib"},
 }
@@ -220,7 +222,7 @@ def test_modules_use_what_the_design_lets_them(module):
 
 def test_only_the_end_of_the_flow_draws():
     drawing = [module for module in ORDER if any(is_in(name, DRAWS) for name in IMPORTS[module])]
-    assert drawing == ["adapters", "beside", "artist", "axes", "subplots", "__main__"]
+    assert drawing == ["adapters", "beside", "artist", "axes", "readable", "subplots", "__main__"]
     # An Axes, that exists already, is asked whether it is a WCSAxes.
     assert all(
         found.is_within or found.is_for_types

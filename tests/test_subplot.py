@@ -423,14 +423,62 @@ def test_a_field_beside_a_pole_has_some_longitudes_labelled(center, radius, side
     assert longitudes_labelled(ax)[1] == {"b"}
 
 
-@pytest.mark.parametrize("code", ["SIN", "ZEA", "ARC"])
-def test_labels_of_round_maps_are_off_the_rim(code):
+@pytest.mark.parametrize("code", ["SIN", "ZEA", "ARC", "MOL", "HPX"])
+def test_labels_of_bent_maps_are_off_the_rim(code):
     ax = subplot(center=(100, 20), radius=(90 if code == "SIN" else 180) * u.deg, projection=code)
     ax.figure.draw_without_rendering()
     middle = 0.5 * np.array(ax.wcs.pixel_shape) - 0.5
-    for side in "hv":
+    for axis, side in enumerate("hv"):
         offset = np.abs(ax.coords.frame[side].data - middle).max()
-        assert 0.85 < offset / (middle[0] + 0.5) < 0.95
+        assert 0.85 < offset / (middle[axis] + 0.5) < 0.95
+
+
+def test_no_longitude_is_labelled_across_the_rim():
+    ax = subplot(center=(179, 0), radius=180 * u.deg, projection="MOL")
+    ax.figure.draw_without_rendering()
+    labels, _ = longitudes_labelled(ax)
+    assert len(labels["h"]) == 5  # and not 0h
+
+
+@pytest.mark.parametrize(
+    ("cmap", "facecolor", "shades"),
+    [("Greys", "red", (0, 255)), ("viridis", "red", (255, 0)), (None, "white", (0, 255))],
+)
+def test_labels_inside_are_dark_on_light_maps_and_light_on_dark_ones(cmap, facecolor, shades):
+    """Their halo is what they are not; both follow the colours that a map is given later."""
+    ax = subplot(center=(0, 90), radius=180 * u.deg, projection="ZEA")
+    ax.coords.grid(draw_grid=False)
+    ax.figure.set_dpi(200)
+    ax.set_facecolor(facecolor)
+    if cmap is not None:
+        ax.sky_heatmap([], [], vmin=0, vmax=1).set_cmap(cmap)
+
+    def drawn():
+        canvas = FigureCanvasAgg(ax.figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+
+    labelled = drawn()
+    for helper in ax.coords:
+        helper.set_ticklabel_visible(False)
+    change = (labelled - drawn()).sum(axis=2)
+    text, halo = shades
+    assert (labelled[change != 0] == text).all(axis=-1).sum() > 50
+    background = drawn()[tuple(s // 2 for s in labelled.shape[:2])]
+    if (background == halo).all():  # then there is no halo to be seen
+        assert change.max() <= 0
+    else:
+        assert change.min() < 0 < change.max()
+
+
+def test_labels_inside_keep_a_colour_that_is_asked_for():
+    ax = subplot(center=(0, 90), radius=180 * u.deg, projection="ZEA")
+    for helper in ax.coords:
+        helper.set_ticklabel(color="red")
+    ax.figure.set_dpi(200)
+    canvas = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    assert (np.asarray(canvas.buffer_rgba())[..., :3] == (255, 0, 0)).all(axis=-1).sum() > 50
 
 
 def test_north_is_up_on_a_pole_as_it_is_beside_it():
@@ -474,13 +522,15 @@ def test_positions_of_any_frame_are_in_place_on_ecliptic_axes(code):
 def test_names_of_axes_are_beside_a_bent_frame(code):
     ax = subplot(projection=code, center=(0, 0), radius="180 deg")
     ax.set(xlabel="l", ylabel="b")
+    for helper in ax.coords:
+        helper.set_ticklabel(color="lightgray")
     ax.figure.canvas.draw()
     inside = ax.get_window_extent()
     pixels = np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3]
     x, y = int(0.5 * (inside.x0 + inside.x1)), int(0.5 * (inside.y0 + inside.y1))
     assert (pixels[: int(inside.y0) - 2, x - 15 : x + 15] < 100).any()
     assert (pixels[y - 15 : y + 15, : int(inside.x0) - 2] < 100).any()
-    # Once each: nothing is black in the map, which is empty.
+    # Once each: nothing is black in the map.
     assert not (pixels[y - 90 : y + 90, x - 60 : x + 60] < 50).any()
 
 

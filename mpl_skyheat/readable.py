@@ -1,0 +1,44 @@
+"""Text that can be read on a map, whatever its colours are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import same_color, to_rgba_array
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# The parts of red, green and blue in how light a colour is (Rec. ITU-R BT.601).
+LUMA = 0.299, 0.587, 0.114
+
+BLACK = 0.0, 0.0, 0.0, 1.0
+
+
+class Readable(AbstractPathEffect):
+    """Draws text with a halo: white text in black, on light maps in white, and black.
+
+    Text of other colours keeps its own.
+    """
+
+    def __init__(self, ax: Axes) -> None:
+        super().__init__()
+        self._ax = ax
+
+    def draw_path(self, renderer: Any, gc: Any, tpath: Any, affine: Any, color: Any = None) -> None:
+        """Draw a path in place of ``renderer.draw_path``, which calls its last argument rgbFace."""
+        is_light = _is_light(self._ax)
+        if is_light and same_color(color, "white"):
+            color = BLACK
+        halo = withStroke(linewidth=1.5, foreground="white" if is_light else "black", alpha=0.6)
+        halo.draw_path(renderer, gc, tpath, affine, color)
+
+
+def _is_light(ax: Axes) -> bool:
+    """Tell whether most of the map in an Axes is light, as its lower values are; or the Axes is."""
+    colors: Any = [ax.get_facecolor()]
+    if ax.images:
+        colors = ax.images[-1].get_cmap()(np.linspace(0, 0.5, 8))
+    return bool((to_rgba_array(colors)[:, :3] @ LUMA).mean() > 0.5)
