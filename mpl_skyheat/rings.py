@@ -78,7 +78,10 @@ BLOCK = 96
 
 
 class Belt(NamedTuple):
-    """Latitudes (rad) so far from the equator, in the south, in the north or in both."""
+    """Latitudes (rad) so far from the equator, in the south, in the north or in both.
+
+    The lowest is negative, and both sides are held, where one has grown across the equator.
+    """
 
     lowest: float
     highest: float

@@ -258,9 +258,10 @@ class SkyPixels:
         return bool(sides > RAGGED * np.sqrt(self.count))
 
     def places_and_areas(self, belt: Belt) -> list[PlacesAndAreas]:
-        """Return where pixels have their values in a belt.
+        """Return where pixels have their values in a belt, in two parts, of which any may be empty.
 
-        At their centres; and elsewhere, where these are off the sky.
+        First those that have them at their centres; then those whose centres are off the sky, at
+        places that are on it.
         """
         lost = np.flatnonzero(self._lost)
         where = np.zeros((0, 2, len(lost)))
@@ -275,9 +276,11 @@ class SkyPixels:
             (where[:, 0], where[:, 1], share, lost),
         ):
             near = belt.holds(lat)
-            columns = (np.broadcast_to(v, near.shape) for v in (lon, lat, areas, whose))
-            every = near.all()
-            parts.append(PlacesAndAreas(*(v.ravel() if every else v[near] for v in columns)))
+            columns: tuple[NDArray[Any], ...] = lon, lat, areas, whose
+            # (What is broadcast is read-only, which to compiled code is another type.)
+            if not (near.all() and all(v.shape == near.shape for v in columns)):
+                columns = tuple(np.broadcast_to(v, near.shape)[near] for v in columns)
+            parts.append(PlacesAndAreas(*map(np.ravel, columns)))
         return parts
 
     def _with_slivers(self, slivers: NDArray[np.intp]) -> FloatArray:

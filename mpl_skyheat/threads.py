@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, cached_property
-from threading import Semaphore, local
+from threading import Lock, Semaphore, local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        # One for every task that is being done.
+        # No more tasks are done at a time than there are cores for the team.
         self._cores = Semaphore(size)
         self._own = local()
 
@@ -60,21 +60,31 @@ class Team:
         return ThreadPoolExecutor(self.size - 1)
 
     def share(self, tasks: Iterable[Any], work: Callable[[int, Any], Any]) -> None:
-        """Call ``work`` with the number of a thread and a task, for all tasks."""
+        """Call ``work`` with the number of a thread and a task, for all tasks.
+
+        Each needs a core while it is done. A task may share its own work in turn.
+        """
         todo = deque(tasks)
+        busy = [Lock() for _ in range(self.size)]
+        errors: list[BaseException] = []
 
         def take(number: int) -> None:
+            is_left = True
+            while is_left:
+                with self._core(), busy[number]:
+                    is_left = do_one(number)
+
+        def do_one(number: int) -> bool:
             try:
-                while True:
-                    with self._core():
-                        try:
-                            task = todo.popleft()
-                        except IndexError:
-                            return
-                        work(number, task)
-            except BaseException:
+                task = todo.popleft()
+            except IndexError:
+                return False
+            try:
+                work(number, task)
+            except BaseException as error:
+                errors.append(error)
                 todo.clear()  # for the others to stop, too
-                raise
+            return True
 
         running: list[Future[None]] = []
         try:
@@ -83,15 +93,19 @@ class Team:
             take(0)
         finally:
             todo.clear()  # if a thread cannot be started
-            # (Others that are still busy elsewhere have nothing left to do here.)
-            running = [result for result in running if not result.cancel()]
-            wait(running)
-        for result in running:
-            result.result()
+            # What is being done is waited for, but no thread that waits for a core: there is
+            # nothing left for it.
+            for result in running:
+                result.cancel()
+            for lock in busy:
+                with lock:
+                    pass
+        if errors:
+            raise errors[0]
 
     @contextmanager
     def _core(self) -> Iterator[None]:
-        """Wait for a core, but with one."""
+        """Hold a core, which is waited for unless this thread has one."""
         if getattr(self._own, "has_core", False):
             yield
             return
@@ -104,10 +118,11 @@ class Team:
 
     @contextmanager
     def beside(self) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
-        """Yield what starts tasks, which one more thread does in their order, on a core of its own.
+        """Yield what starts tasks, which one more thread does in their order.
 
-        It returns what waits for the result of a task; without other threads, what does the task
-        when it is first called.
+        Each of them has one of the team's cores from its beginning to its end. What starts a task
+        returns what waits for its result; without other threads, what does the task when it is
+        first called.
         """
         if self.size == 1:
             yield cache

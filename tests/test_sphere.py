@@ -17,6 +17,7 @@ from mpl_skyheat import (
     Moffat,
     TopHat,
     balancing,
+    compiling,
     rings,
     sky_map,
     skypixels,
@@ -388,6 +389,45 @@ def test_a_belt_that_grows_across_the_equator_goes_on_beyond_it():
     assert belt.grown(np.radians(29.5)).holds(lat).tolist() == [True] * 6 + [False]
     south = rings.Belt.around(lat[:2])
     assert south.holds(lat).tolist() == [True] * 2 + [False] * 5
+
+
+def test_pixels_with_their_centres_off_the_sky_are_in_a_belt_that_any_of_them_is_in():
+    wcs = LONG["ZEA"]
+    area = sky_map([], [], wcs=wcs).solid_angle.value
+    grid, middle = native_grid(plane_of_wcs(wcs).view), tuple(wcs.wcs.crpix - 1)
+    pixels = skypixels.SkyPixels(plane_of_wcs(wcs), grid, area, middle, np.eye(3), 1e-3)
+    (lost,) = np.nonzero(np.isnan(pixels.centres[0]))
+    assert len(lost) > 10
+    lat = np.tile(np.radians([[-10.0], [-2.0], [1.0], [np.nan]]), len(lost))
+    pixels._split_lost = [(0.0, 0.0, (np.zeros(lat.shape), lat))]
+    south = rings.Belt(np.radians(5), 2.0, is_north=False)
+    assert np.isin(lost, pixels.in_belt(south)).all()
+    north = rings.Belt(np.radians(5), 2.0, is_south=False)
+    assert not np.isin(lost, pixels.in_belt(north)).any()
+
+
+def test_rings_without_points_give_nothing():
+    waves, has_points = np.zeros((6, 2, 4)), np.zeros(6, bool)
+    waves[4], has_points[4] = 1.0, True
+    transfer = np.full((2, 4), 2.0)
+    transfer[0] = np.nan  # of rings 0 and 1, and 5 and 4
+    with_points, result = waves.copy(), np.zeros(waves.shape)
+    compiling.run("add_rings", with_points, has_points, transfer, 0, 1, result)
+    assert np.isnan(result[5]).all()
+    assert np.isfinite(result[:5]).all()
+    assert (result[3] == 2.0).all()  # ring 1 with ring 2, in the other hemisphere
+
+
+def test_compiled_code_is_given_arrays_of_one_type():
+    """Each of another type is compiled for again, for seconds."""
+    wcs = all_sky_wcs(GALACTIC, 4 * u.deg, "CAR")
+    area = sky_map([], [], wcs=wcs).solid_angle.value
+    grid, middle = native_grid(plane_of_wcs(wcs).view), tuple(wcs.wcs.crpix - 1)
+    pixels = skypixels.SkyPixels(plane_of_wcs(wcs), grid, area, middle, np.eye(3), 1e-3)
+    for belt in (rings.EVERYWHERE.grown(0.1), rings.Belt(0.5, 1.0)):
+        for part in pixels.places_and_areas(belt):
+            assert all(v.ndim == 1 and v.flags.c_contiguous and v.flags.writeable for v in part)
+            assert len({len(v) for v in part}) == 1
 
 
 def shifted(code, pixel, shift):

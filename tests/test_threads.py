@@ -24,32 +24,37 @@ def test_no_more_tasks_are_done_at_once_than_a_team_has_threads():
     with team.beside() as start:
         started = Event()
         start(lambda: (started.set(), finished.wait(60)))
-        started.wait(60)
-        team.share(range(20), work)
-        assert most == [1] * 20  # one thread is busy beside it
-        finished.set()
+        try:
+            started.wait(60)
+            team.share(range(20), work)
+        finally:
+            finished.set()
+    assert most == [1] * 20  # one thread was busy beside it
     both = Barrier(2, timeout=60)
     team.share(range(2), lambda *_: both.wait())  # and none is, afterwards
 
 
-def test_tasks_beside_others_do_not_wait_for_threads_that_are_busy_with_these():
-    team, prepared = Team(2), Event()
+@pytest.mark.parametrize(("size", "tasks"), [(2, 1), (2, 2), (3, 2), (3, 3)])
+def test_tasks_beside_others_do_not_wait_for_threads_that_are_busy_with_these(size, tasks):
+    team, begun, prepared = Team(size), Event(), Event()
     done = []
+
+    def prepare():
+        begun.set()
+        assert is_sharing.wait(20)
+        team.share(range(8), lambda _, task: done.append(task))
+        prepared.set()
+
+    def wait(*_):
+        is_sharing.set()
+        assert prepared.wait(20)
 
     with team.beside() as start:
         is_sharing = Event()
-
-        def prepare():
-            is_sharing.wait(60)
-            team.share(range(8), lambda _, task: done.append(task))
-            prepared.set()
-
-        def wait(*_):
-            is_sharing.set()
-            assert prepared.wait(20)
-
-        start(prepare)
-        team.share(range(2), wait)
+        get = start(prepare)
+        assert begun.wait(20)
+        team.share(range(tasks), wait)
+        get()
     assert sorted(done) == list(range(8))
 
 
@@ -65,5 +70,5 @@ def test_an_error_in_a_task_is_raised_and_ends_the_others():
     assert len(done) <= 2
     with team.beside() as start, pytest.raises(ValueError, match="task 7"):
         start(lambda: fail(0, 7))()
-    team.share(range(3), lambda _, task: done.append(task))  # and all cores are free again
-    assert set(done) >= {0, 1, 2}
+    both = Barrier(2, timeout=20)
+    team.share(range(2), lambda *_: both.wait())  # all cores are free again
