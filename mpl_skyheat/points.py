@@ -46,6 +46,11 @@ POLE_TOLERANCE = 1e-5
 # What stands for a missing value in many tables, with either sign.
 MISSING = 99, 999, 9999, 99999
 
+# Whether positions are in radians is told from about so many, if these are enough. The mean of
+# sin² of the latitude is 1/3 of the whole sky, and lower than this of what gathers around a plane.
+SOME, ENOUGH = 1000, 50
+LOW = 0.42
+
 # Frames that are rotations of the sky (and the E-terms of FK4): the direction in one of them gives
 # the direction in every other, whatever the distance. From all others, positions go to ICRS first.
 ROTATED_FRAMES = (
@@ -137,12 +142,6 @@ class Column:
         if self.mask is not None:
             values = np.where(self.mask[rows], np.nan, values)
         return values * self.factor
-
-
-# Whether positions are in radians is told from about so many, if these are enough. The mean of
-# sin² of the latitude is 1/3 of the whole sky, and lower than this of what gathers around a plane.
-SOME, ENOUGH = 1000, 50
-LOW = 0.42
 
 
 @dataclass(frozen=True)

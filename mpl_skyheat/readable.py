@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import same_color, to_rgba_array
+from matplotlib.colors import same_color, to_rgba, to_rgba_array
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # The parts of red, green and blue in how light a colour is (Rec. ITU-R BT.601).
 LUMA = 0.299, 0.587, 0.114
-
-BLACK = 0.0, 0.0, 0.0, 1.0
 
 
 class Readable(AbstractPathEffect):
@@ -31,7 +29,7 @@ class Readable(AbstractPathEffect):
         """Draw a path in place of ``renderer.draw_path``, which calls its last argument rgbFace."""
         is_light = _is_light(self._ax)
         if is_light and same_color(color, "white"):
-            color = BLACK
+            color = to_rgba("black")
         halo = withStroke(linewidth=1.5, foreground="white" if is_light else "black", alpha=0.6)
         halo.draw_path(renderer, gc, tpath, affine, color)
 

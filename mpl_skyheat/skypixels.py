@@ -197,14 +197,13 @@ class SkyPixels:
         return lengths, lat
 
     def in_belt(self, belt: Belt) -> NDArray[np.intp]:
-        """Return the pixels in a belt."""
-        centres = self.centres[1].copy()
-        places = [lat for _, _, (_, lat) in self._split_lost]
-        if places:
-            every = np.concatenate(places)
+        """Return the pixels in a belt; if their centre is off the sky, what is farthest out."""
+        lat = self.centres[1].copy()
+        if self._lost.any():
+            every = np.concatenate([places[1] for _, _, places in self._split_lost])
             lowest, highest = np.fmin.reduce(every), np.fmax.reduce(every)
-            centres[self._lost] = np.where(highest > -lowest, highest, lowest)
-        return np.flatnonzero(belt.holds(centres))
+            lat[self._lost] = np.where(highest > -lowest, highest, lowest)
+        return np.flatnonzero(belt.holds(lat))
 
     def uneven_belt(self, kernel: RadialKernel) -> Belt | None:
         """Return the belt in which sums over the pixels may be off.
@@ -276,11 +275,8 @@ class SkyPixels:
             (where[:, 0], where[:, 1], share, lost),
         ):
             near = belt.holds(lat)
-            columns: tuple[NDArray[Any], ...] = lon, lat, areas, whose
-            # (What is broadcast is read-only, which to compiled code is another type.)
-            if not (near.all() and all(v.shape == near.shape for v in columns)):
-                columns = tuple(np.broadcast_to(v, near.shape)[near] for v in columns)
-            parts.append(PlacesAndAreas(*map(np.ravel, columns)))
+            columns = (np.broadcast_to(v, near.shape)[near] for v in (lon, lat, areas, whose))
+            parts.append(PlacesAndAreas(*columns))
         return parts
 
     def _with_slivers(self, slivers: NDArray[np.intp]) -> FloatArray:

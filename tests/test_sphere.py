@@ -303,21 +303,24 @@ def test_a_source_has_its_flux_on_a_wide_field_with_distortions():
     assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
 
 
+def pixels_of(wcs, turn):
+    """Return the pixels of a WCS on a lattice."""
+    plane, middle = plane_of_wcs(wcs), tuple(wcs.wcs.crpix - 1)
+    area = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape).solid_angle.value
+    return skypixels.SkyPixels(plane, native_grid(plane.view), area, middle, turn, 1e-3)
+
+
 def test_parts_of_bins_add_up_to_what_a_map_shows():
     for code, size in (("ARC", 40), ("SIN", 59)):
         wcs = zenithal(code, size=size, center=(10, 40))
-        skymap = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape)
-        plane, middle = plane_of_wcs(wcs), tuple(wcs.wcs.crpix - 1)
-        turn = sphere._rotation_to_origin(10, 40)
-        area = skymap.solid_angle.value
-        pixels = skypixels.SkyPixels(plane, native_grid(plane.view), area, middle, turn, 1e-3)
+        pixels = pixels_of(wcs, sphere._rotation_to_origin(10, 40))
         for kernel in (Gaussian("8 deg"), Gaussian("4 deg")):
             lattice = pixels.lattice(kernel)
             sums = balancing._Sums(pixels, rings.Smoothing(lattice, kernel))
             belt = rings.EVERYWHERE.grown(0.1)
             parts = sums._parts_shown(belt)
             bins = lattice.uniform(3)[:, None] * parts
-            assert bins.sum() == pytest.approx(area.sum(), rel=2e-3)
+            assert bins.sum() == pytest.approx(pixels._area.sum(), rel=2e-3)
             # All of the kernel is on the map in its middle.
             wanted = sums.wanted(belt)
             assert wanted[lattice.rings // 2, lattice.columns // 2] == pytest.approx(1, abs=1e-4)
@@ -391,11 +394,8 @@ def test_a_belt_that_grows_across_the_equator_goes_on_beyond_it():
     assert south.holds(lat).tolist() == [True] * 2 + [False] * 5
 
 
-def test_pixels_with_their_centres_off_the_sky_are_in_a_belt_that_any_of_them_is_in():
-    wcs = LONG["ZEA"]
-    area = sky_map([], [], wcs=wcs).solid_angle.value
-    grid, middle = native_grid(plane_of_wcs(wcs).view), tuple(wcs.wcs.crpix - 1)
-    pixels = skypixels.SkyPixels(plane_of_wcs(wcs), grid, area, middle, np.eye(3), 1e-3)
+def test_a_pixel_whose_centre_is_off_the_sky_is_in_a_belt_if_what_is_farthest_out_is():
+    pixels = pixels_of(LONG["ZEA"], np.eye(3))
     (lost,) = np.nonzero(np.isnan(pixels.centres[0]))
     assert len(lost) > 10
     lat = np.tile(np.radians([[-10.0], [-2.0], [1.0], [np.nan]]), len(lost))
@@ -411,8 +411,8 @@ def test_rings_without_points_give_nothing():
     waves[4], has_points[4] = 1.0, True
     transfer = np.full((2, 4), 2.0)
     transfer[0] = np.nan  # of rings 0 and 1, and 5 and 4
-    with_points, result = waves.copy(), np.zeros(waves.shape)
-    compiling.run("add_rings", with_points, has_points, transfer, 0, 1, result)
+    result = np.zeros(waves.shape)
+    compiling.run("add_rings", waves, has_points, transfer, 0, 1, result)
     assert np.isnan(result[5]).all()
     assert np.isfinite(result[:5]).all()
     assert (result[3] == 2.0).all()  # ring 1 with ring 2, in the other hemisphere
@@ -420,10 +420,7 @@ def test_rings_without_points_give_nothing():
 
 def test_compiled_code_is_given_arrays_of_one_type():
     """Each of another type is compiled for again, for seconds."""
-    wcs = all_sky_wcs(GALACTIC, 4 * u.deg, "CAR")
-    area = sky_map([], [], wcs=wcs).solid_angle.value
-    grid, middle = native_grid(plane_of_wcs(wcs).view), tuple(wcs.wcs.crpix - 1)
-    pixels = skypixels.SkyPixels(plane_of_wcs(wcs), grid, area, middle, np.eye(3), 1e-3)
+    pixels = pixels_of(all_sky_wcs(GALACTIC, 4 * u.deg, "CAR"), np.eye(3))
     for belt in (rings.EVERYWHERE.grown(0.1), rings.Belt(0.5, 1.0)):
         for part in pixels.places_and_areas(belt):
             assert all(v.ndim == 1 and v.flags.c_contiguous and v.flags.writeable for v in part)

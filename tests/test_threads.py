@@ -36,8 +36,8 @@ def test_no_more_tasks_are_done_at_once_than_a_team_has_threads():
 
 @pytest.mark.parametrize(("size", "tasks"), [(2, 1), (2, 2), (3, 2), (3, 3)])
 def test_tasks_beside_others_do_not_wait_for_threads_that_are_busy_with_these(size, tasks):
-    team, begun, prepared = Team(size), Event(), Event()
-    done = []
+    team, done = Team(size), []
+    begun, is_sharing, prepared = Event(), Event(), Event()
 
     def prepare():
         begun.set()
@@ -50,7 +50,6 @@ def test_tasks_beside_others_do_not_wait_for_threads_that_are_busy_with_these(si
         assert prepared.wait(20)
 
     with team.beside() as start:
-        is_sharing = Event()
         get = start(prepare)
         assert begun.wait(20)
         team.share(range(tasks), wait)
