@@ -1,0 +1,108 @@
+"""What the benchmarks share: jobs that take turns, ratios of their medians, the README's tables."""
+
+import argparse
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
+END = "<!-- end -->"
+
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def parser_of(description):
+    """Return a parser with the options that all scripts have."""
+    parser = argparse.ArgumentParser(description=description)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--readme", action="store_true", help="write the table into README.md")
+    mode.add_argument(
+        "--quick",
+        action="store_true",
+        help="few points and one turn: for the answers, not the times",
+    )
+    return parser
+
+
+def environment():
+    """Return the environment of a new process.
+
+    It imports the package that this process does, not one in the folder that it is started in,
+    and modules are compiled to bytecode once.
+    """
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONSAFEPATH": "1"}
+
+
+def output_of(code):
+    """Return the words that code prints in a new process."""
+    command = [sys.executable, "-c", code]
+    return subprocess.check_output(command, env=environment(), text=True).split()
+
+
+def seconds(job):
+    """Return the time (s) of a job, and its answer."""
+    gc.collect()  # what other jobs have left is not for this one to clear away
+    start = time.perf_counter()
+    answer = job()
+    return time.perf_counter() - start, answer
+
+
+def median(job, rounds):
+    """Return the median time (s) of a job, and its last answer."""
+    times = []
+    for _ in range(rounds):
+        spent, answer = seconds(job)
+        times.append(spent)
+    return statistics.median(times), answer
+
+
+def turns(ours, theirs, rounds):
+    """Return the median times (s) and the last answers of two jobs that take turns, both warm.
+
+    A single turn is for the answers alone, and not warm.
+    """
+    if rounds > 1:
+        ours()
+        theirs()
+    gc.collect()
+    gc.freeze()  # what is imported need not be looked through before every turn
+    mine, others = [], []
+    for _ in range(rounds):
+        spent, our_answer = seconds(ours)
+        mine.append(spent)
+        spent, their_answer = seconds(theirs)
+        others.append(spent)
+    return statistics.median(mine), statistics.median(others), our_answer, their_answer
+
+
+def power(count):
+    """Return a number of one digit or two with a power of ten: 10⁷, or 2 × 10⁵."""
+    factor, exponent = f"{count:.1e}".split("e+")
+    tens = f"10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    return tens if factor == "1.0" else f"{float(factor):g} × {tens}"
+
+
+def times_as_fast(ratio):
+    """Return a ratio of times as the README shows it."""
+    return f"{ratio:.0f} ×" if ratio >= 9.5 else f"{ratio:.1f} ×"
+
+
+def report(name, peer, ratio, more=""):
+    """Print a row, and return it for the table."""
+    print(f"{name}: {times_as_fast(ratio)} {peer} {more}", flush=True)
+    return f"| {name} | {peer} | {times_as_fast(ratio)} |"
+
+
+def write_readme(script, text):
+    """Put a script's text between its marker in README.md and the next end."""
+    begin = f"<!-- benchmarks/{script} -->"
+    before, found, rest = README.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(END)
+    if not (found and ended):
+        raise ValueError(f"README.md has no {begin} with {END} after it")
+    README.write_text(f"{before}{begin}\n{text}\n{END}{after}", encoding="utf-8")
