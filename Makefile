@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test lint types test-oldest fuzz baseline docs-figures benchmark clean
+.PHONY: figure test lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed
@@ -38,10 +38,15 @@ docs-figures: $(VENV)/installed-test
 	$(BIN)/python examples/field_survey.py docs/figures/field_survey.png
 	$(BIN)/python examples/every_axes.py docs/figures/every_axes.png
 
-# The numbers of the README.
+# The numbers of the README; CATALOGUE is a table of stars for the figure beside STILTS.
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --readme
-	$(BIN)/python benchmarks/large.py --readme
+	$(BIN)/python benchmarks/large.py --readme $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
+
+# That the benchmarks run, and that their answers are right.
+benchmark-quick: $(VENV)/installed-test
+	$(BIN)/python benchmarks/recipe.py --quick
+	$(BIN)/python benchmarks/large.py --quick
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mpl_skyheat needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
