@@ -1,4 +1,8 @@
-"""The solid angle of every pixel of a grid, however the sky is projected and wherever it ends."""
+"""The solid angle of every pixel of a grid, however the sky is projected and wherever it ends.
+
+Most pixels have theirs from polynomials, or all the same where the projection is equal-area. The
+sky's edge is found in the pixels that it cuts.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.fractions import FEW, sky_fractions
-from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation, to_vectors
+from mpl_skyheat.grid import Projection, SkyGrid, local_areas, separation
 from mpl_skyheat.patches import interpolated
 from mpl_skyheat.skyedge import (
-    LARGE_MAP,
+    HAIR,
     SkyTest,
-    around,
     at_corners,
     cell_corners,
+    grown,
     in_parts,
-    inner_pixels,
+    lattice_in_pixels,
     marked,
     places_all_over,
-    repeat_corners,
     sky_polygons,
     sky_test,
-    split_pixels,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from mpl_skyheat.outlines import Outline
@@ -42,36 +41,42 @@ SMALL = np.radians(1.5)
 # one to the opposite.
 BENT = 0.03
 
-# Pixels that are too large or too bent, but not cut by the edge of the sky, are split into so many
-# cells a side, and into more if these are still too bent (rad).
-CUTS = (3, BENT), (8, np.inf)
-
-# Pixels that the edge of the sky may cut are split into so many cells a side, or into so many on
-# large maps. Where lines of pixels turn fast, as beside the limb of a SIN, cells of these may bend
-# by so much (rad) and no more, and by less if they are long.
-CELLS = 6
-CELLS_OF_LARGE = 4
+# The sides of a cell are followed if they turn by more than this (rad) over the width of the cell:
+# beside the limb of a SIN, cells are long.
 LITTLE_BENT = 0.01
 
-# So near the edge of the sky (in pixels), the sides of all pixels are taken for bent: beside the
-# limb of a SIN, fine ones are so long that angles between opposite sides do not tell.
-BAND = 3
-
-# What is shorter (rad) is a point, but for rounding.
+# Lengths (rad) below this are rounding: such a side of a pixel is a point, at a pole.
 A_POINT = 1e-12
 
-# A smaller change of the solid angle from pixel to pixel does not matter to where in a pixel a map
-# is evaluated.
-STEEP = 0.05
+# Cells along each side of a pixel at the edge of the sky, and on maps with this many pixels along
+# their longer side, on which the edge is that much straighter in a pixel.
+CELLS, CELLS_OF_LARGE = 8, 4
+LARGE_MAP = 500
 
-# The pixel of an equal-area projection is measured by the median of so many places a side, with
-# squares of this size (rad).
-SOME = 16
-TINY = 1e-5
+# Cells are halved if their diagonal is longer than this (rad), as in pixels of tens of degrees, up
+# to the most cells along each side of a pixel.
+LARGE_CELL = np.radians(6)
+MOST_CELLS = 64
 
-# The sides of bent cells are taken through these places (0 and 1 are the ends of what is on the
-# sky), close together where a limb may end them: there, a SIN bends them the most.
+# Bisections that find the sky's edge on the side of a cell. Near the limb of a SIN, where the angle
+# from the limb goes as the root of the distance on the plane, 2^-24 of a cell is 2^-12 in angle;
+# on the plane of an equal-area projection, 2^-10 of a cell is right to 1e-4 of a pixel.
+SPHERE_STEPS, PLANE_STEPS = 24, 10
+
+# Places (0 … 1) that the sides of a cell are followed through, close together at their ends: at the
+# limb of a SIN, that is where they bend most.
 ALONG = 0.5 * (1 - np.cos(np.linspace(0, np.pi, 9)))
+
+# Pixels along each side of the blocks in which the sky is looked for first.
+BLOCK = 8
+
+# On grids with a shorter side (pixels), no pixel is given up as off the sky by its corners.
+FEW_PIXELS = 20
+
+# The whole pixel of an equal-area projection, and the shape of pixels, are the medians of this many
+# places along each side of the map; the former is measured on squares of this size (rad).
+PLACES = 16
+TINY = 1e-5
 
 # Solid angles come from polynomials where these hold to this relative accuracy.
 SMOOTH_ACCURACY = 1e-7
@@ -104,37 +109,33 @@ def solid_angles(
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
     sky = sky_test(grid, to_sky, to_plane, outline)
     whole = _whole_area(sky) if is_equal_area else None
+    reach = _elongation(sky)
+    if whole is not None and sky.outline is not None:
+        areas = np.zeros(grid.shape)
+        known, is_off = _blocks_of_sky(sky, reach)
+    else:
+        areas, known = smooth_solid_angles(grid, sky)
+        is_off = np.zeros(grid.shape, bool)
     if whole is not None:
-        return whole * sky_fractions(sky)
-    areas, known = smooth_solid_angles(grid, sky)
+        areas[known] = whole
     if known.all():
         return areas
-    sound, unrepeated = known.copy(), known.copy()
-    corners, near_sky, near_edge = _nodes(grid, to_sky, known)
-    for row, column in in_parts(near_sky & ~known):
-        pixels = row, column
-        areas[pixels], sound[pixels] = _areas_within(corners(row, column), SMALL, BENT)
-        unrepeated[pixels] = sky(grid.x.centres[column], grid.y.centres[row])
-    sound &= unrepeated
-    for row, column in in_parts(near_edge & sound & ~known):
-        areas[row, column] = _traced_pixels(grid, row, column, sky)
-    inner = inner_pixels(near_sky & unrepeated)
-    for cut, most_bent in CUTS:
-        for row, column in in_parts(inner & ~sound):
-            cells = _cells(grid, row, column, cut, to_sky)
-            areas[row, column], sound[row, column] = _area_of_cells(cells, SMALL, most_bent)
-    areas[~sound] = 0.0
-    split = CELLS if max(grid.shape) < LARGE_MAP else CELLS_OF_LARGE
-    for row, column in in_parts(near_sky & ~sound):
-        left, bottom = grid.x.edges[column], grid.y.edges[row]
-        areas[row, column] = _split_areas(left, bottom, grid.x.step, grid.y.step, sky, split)
+    is_inner, is_at_edge = _inner_and_edge(sky, known, is_off, reach)
+    if whole is not None:
+        areas[is_inner] = whole
+    else:
+        _add_quadrilaterals(areas, is_inner, sky)
+    cells = CELLS if max(grid.shape) < LARGE_MAP else CELLS_OF_LARGE
+    for row, column in in_parts(is_at_edge, cells):
+        # (Cells leave out a hair along the sides of pixels.)
+        areas[row, column] = _traced(sky, row, column, cells, whole) / (1 - 2 * HAIR) ** 2
     return areas
 
 
 def _whole_area(sky: SkyTest) -> float | None:
     """Return the solid angle (sr) of every whole pixel on an equal-area projection, if one is."""
     grid = sky.grid
-    x, y = places_all_over(grid, SOME)
+    x, y = places_all_over(grid, PLACES)
     areas = local_areas(sky.to_sky, x, y, *grid.steps)
     known = np.isfinite(areas)
     if not known.any():
@@ -152,163 +153,113 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, NDArra
     """
 
     def areas_at(x: FloatArray, y: FloatArray) -> FloatArray:
-        corners = to_vectors(
-            *sky.to_sky(
-                np.stack([x + 0.5 * grid.x.step * side for side in (-1, 1, 1, -1)]),
-                np.stack([y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1)]),
-            )
+        corners = sky.vectors(
+            np.stack([x + 0.5 * grid.x.step * side for side in (-1, 1, 1, -1)]),
+            np.stack([y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1)]),
         )
-        areas, sound = _areas_within(corners, SMALL, BENT)
-        return np.where(sound & sky(x, y), areas, np.nan)[np.newaxis]
+        areas = quadrilateral_area(corners)
+        return np.where(_are_straight(corners) & sky(x, y), areas, np.nan)[np.newaxis]
 
     (areas,), known = interpolated(grid, areas_at, sky, rtol=SMOOTH_ACCURACY)
     return areas, known
 
 
-def _nodes(
-    grid: SkyGrid, to_sky: Projection, known: NDArray[np.bool_]
-) -> tuple[Callable[..., FloatArray], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return what gives the corners (4, n, 3) of pixels near the sky, and which these are.
+def _blocks_of_sky(sky: SkyTest, reach: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark the pixels of blocks that show sky all over, and of blocks that show none.
 
-    Those that are known need none: they show sky. Also return which pixels are near the sky's edge.
+    From the corners of the blocks and of those around, ``reach`` of them: the outlines that are
+    known in closed form have no spikes that are longer than they are wide.
     """
-    on_sky, needed = at_corners(known), at_corners(~known)
-    rows, columns = marked(needed)
-    lon, lat = to_sky(grid.x.edges[columns], grid.y.edges[rows])
-    finite = np.isfinite(lon) & np.isfinite(lat)
-    on_sky[rows, columns] |= finite
-    # Off the sky, there is but one vector: NaN.
-    vectors = np.append(to_vectors(lon[finite], lat[finite]), np.full((1, 3), np.nan), axis=0)
-    number = np.full(needed.shape, len(vectors) - 1)
-    number[rows[finite], columns[finite]] = np.arange(len(vectors) - 1)
-    # The sky may bulge into a pixel between two corners: then it touches the pixel beside it.
-    at_corner = on_sky[:-1, :-1], on_sky[:-1, 1:], on_sky[1:, :-1], on_sky[1:, 1:]
-    near_sky = np.any(around(np.any(at_corner, axis=0)), axis=0) | (min(grid.shape) < FEW)
-    near_edge = ~np.all(at_corner, axis=0)
-    for _ in range(BAND):
-        near_edge = np.any(around(near_edge), axis=0)
-
-    def corners(row: NDArray[np.intp], column: NDArray[np.intp]) -> FloatArray:
-        return np.asarray(
-            [vectors[number[row + i, column + j]] for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
-        )
-
-    return corners, near_sky, near_edge
+    grid = sky.grid
+    nodes = [np.append(np.arange(0, axis.count, BLOCK), axis.count) for axis in (grid.y, grid.x)]
+    x, y = np.meshgrid(grid.x.edges[nodes[1]], grid.y.edges[nodes[0]])
+    has_sky, is_whole = _of_corners(sky(x, y))
+    sizes = [np.diff(numbers) for numbers in nodes]
+    full, empty = ~grown(~is_whole, reach), ~grown(has_sky, reach)
+    if empty.all():  # all of a small sky may be in one block
+        empty[:] = False
+    full, empty = (np.repeat(np.repeat(v, sizes[0], 0), sizes[1], 1) for v in (full, empty))
+    return full, empty
 
 
-def whole_pixels(
-    grid: SkyGrid, on_sky: NDArray[np.bool_], to_sky: Projection, to_plane: Projection
-) -> NDArray[np.bool_]:
-    """Tell which pixels the edge of the sky does not cut."""
-    # What is cut at a corner may have sky all around.
-    whole = inner_pixels(inner_pixels(on_sky))
-    rows, columns = marked(on_sky & ~whole)
-    # A hair inside, so that nodes on a branch cut fall on the pixel's side of it.
-    corners = (0.5 - 1e-3) * np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]])
-    x = np.add.outer(grid.x.step * corners[0], grid.x.centres[columns])
-    y = np.add.outer(grid.y.step * corners[1], grid.y.centres[rows])
-    whole[rows, columns] = SkyTest(grid, to_sky, to_plane)(x, y).all(axis=0)
-    return whole
+def _of_corners(on_sky: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which pixels have sky at any of their corners, and which at all."""
+    corners = on_sky[:-1, :-1], on_sky[:-1, 1:], on_sky[1:, :-1], on_sky[1:, 1:]
+    return np.any(corners, axis=0), np.all(corners, axis=0)
 
 
-def slopes(
-    areas: FloatArray, whole: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
-    """Return the pixels at which the solid angle ω is steep, and ∇ω / ω (per pixel) of these.
+def _inner_and_edge(
+    sky: SkyTest, known: NDArray[np.bool_], is_off: NDArray[np.bool_], reach: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark the pixels, of those not known yet, in the midst of the sky, and those near its edge."""
+    grid = sky.grid
+    on_sky, wanted = at_corners(known), at_corners(~known & ~is_off)
+    rows, columns = marked(wanted)
+    on_sky[rows, columns] |= sky(grid.x.edges[columns], grid.y.edges[rows])
+    has_sky, is_whole = _of_corners(on_sky)
+    # Between two corners, the sky may bulge into a pixel, or a notch of its edge may end in one:
+    # beside a pixel that shows it at a corner, or as far away as pixels are long.
+    near_sky = grown(has_sky, reach) | (min(grid.shape) < FEW_PIXELS)
+    is_at_edge = near_sky & grown(near_sky & ~is_whole, reach) & ~known
+    return is_whole & ~is_at_edge & ~known, is_at_edge
 
-    From whole pixels only: the mean of the steps to both sides, or that to one of them.
-    """
-    steep = _at_steps(areas, whole)
-    steep |= _at_steps(areas.T, whole.T).T
-    rows, columns = marked(steep)
-    if not len(rows):
-        return steep, np.zeros(0), np.zeros(0)
-    known = np.pad(np.where(whole, areas, np.nan), 1, constant_values=np.nan)
-    rows, columns = rows + 1, columns + 1
-    area = known[rows, columns]
-    ahead = np.stack([known[rows, columns + 1], known[rows + 1, columns]]) - area
-    behind = area - np.stack([known[rows, columns - 1], known[rows - 1, columns]])
-    ahead, behind = (
-        np.where(np.isfinite(step), step, other)
-        for step, other in ((ahead, behind), (behind, ahead))
+
+def _elongation(sky: SkyTest) -> int:
+    """Return how many pixels side by side are about as long as one is."""
+    grid = sky.grid
+    x, y = places_all_over(grid, PLACES)
+    step = 1e-2
+    here, right, above = (
+        sky.vectors(x + dx * step * grid.x.step, y + dy * step * grid.y.step)
+        for dx, dy in ((0, 0), (1, 0), (0, 1))
     )
-    slope_x, slope_y = np.nan_to_num(0.5 * (ahead + behind) / area)
-    return steep, slope_x, slope_y
+    width, height = (np.linalg.norm(there - here, axis=-1) for there in (right, above))
+    known = (width > 0) & (height > 0)  # (and no NaN)
+    if not known.any():
+        return 1
+    ratio = float(np.median(width[known] / height[known]))
+    return int(np.clip(np.round(max(ratio, 1 / ratio)), 1, max(grid.shape)))
 
 
-def _at_steps(areas: FloatArray, whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark whole pixels beside such ones, in the next row, that are larger or smaller by far."""
-    below, above = areas[:-1], areas[1:]
-    steep = np.abs(above - below) > STEEP * below
-    steep &= whole[:-1] & whole[1:]
-    marked = np.zeros(areas.shape, bool)
-    marked[:-1] |= steep
-    marked[1:] |= steep
-    return marked
+def _add_quadrilaterals(areas: FloatArray, pixels: NDArray[np.bool_], sky: SkyTest) -> None:
+    """Set the areas of pixels that show sky all over, whose sides are followed where bent."""
+    grid = sky.grid
+    for row, column in in_parts(pixels, 1):
+        left, right = grid.x.edges[column], grid.x.edges[column + 1]
+        bottom, top = grid.y.edges[row], grid.y.edges[row + 1]
+        x, y = np.stack([left, right, right, left]), np.stack([bottom, bottom, top, top])
+        corners = sky.vectors(x, y)
+        found, is_bent = quadrilateral_area(corners), ~_are_straight(corners)
+        found[is_bent] = _followed(sky, x[:, is_bent], y[:, is_bent])
+        areas[row, column] = found
 
 
-def _cells(
-    grid: SkyGrid, row: NDArray[np.intp], column: NDArray[np.intp], cut: int, to_sky: Projection
-) -> FloatArray:
-    """Return the lattice that cuts each pixel in cut × cut cells, as unit vectors."""
-    t = np.linspace(0, 1, cut + 1)
-    x = grid.x.edges[column][:, None, None] + grid.x.step * t
-    y = grid.y.edges[row][:, None, None] + grid.y.step * t[:, None]
-    return to_vectors(*to_sky(*np.broadcast_arrays(x, y)))
+def _followed(sky: SkyTest, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the areas (sr) of cells (4, n) that show sky all over, along their bent sides."""
+    on_sky = np.ones(x.shape, bool)
+    return _polygon_area(sky.vectors(*sky_polygons(x, y, on_sky, sky, 0, ALONG)))
 
 
-def _area_of_cells(
-    vectors: FloatArray, largest: float, most_bent: float
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Areas of pixels that are cut in cells, and whether all of a pixel's cells are sound."""
-    areas, sound = _areas_within(_lattice_cells(vectors), largest, most_bent)
-    return np.asarray(areas.sum(axis=(1, 2))), np.asarray(sound.all(axis=(1, 2)))
+def _are_straight(corners: FloatArray) -> NDArray[np.bool_]:
+    """Tell which quadrilaterals (4, …, 3) have sides that pass for great circles."""
+    return np.asarray((_diagonal(corners) < SMALL) & (_turn(corners) < BENT))
 
 
-def _lattice_cells(vectors: FloatArray) -> FloatArray:
-    """Return the corners (4, …, ny, nx, 3), in order around, of a lattice's cells."""
-    return np.stack(
-        [
-            vectors[..., :-1, :-1, :],
-            vectors[..., :-1, 1:, :],
-            vectors[..., 1:, 1:, :],
-            vectors[..., 1:, :-1, :],
-        ]
-    )
-
-
-def _areas_within(
-    corners: FloatArray, largest: float, most_bent: float = np.inf
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Areas of quadrilaterals (4, …, 3) with great circles for sides; 0, False where these are not.
-
-    Their diagonals must be below a limit, and so must be the angles between opposite sides (rad).
-    """
-    areas = quadrilateral_area(corners)
-    # Corners off the sky are NaN, and so is the area.
-    sound = np.isfinite(areas) & (_diagonal(corners) < largest)
-    if np.isfinite(most_bent):
-        sound &= _bend(corners) < most_bent
-    return np.where(sound, areas, 0.0), sound
-
-
-def _bend(corners: FloatArray) -> FloatArray:
+def _turn(corners: FloatArray) -> FloatArray:
     """Return the larger of the angles (rad) between opposite sides of quadrilaterals (4, …, 3)."""
     a, b, c, d = corners
     along = np.linalg.norm(_direction(b - a) - _direction(c - d), axis=-1)
     across = np.linalg.norm(_direction(d - a) - _direction(c - b), axis=-1)
+    # (A side that is a point has no direction, NaN.)
     return np.asarray(np.fmax(along, across))
 
 
-def _elongation(corners: FloatArray) -> FloatArray:
-    """Return how much longer quadrilaterals (4, …, 3) are than wide; infinite for a line."""
+def _shape(corners: FloatArray) -> FloatArray:
+    """Return how many times as long as wide quadrilaterals (4, …, 3) are; infinite for a line."""
     a, b, c, d = corners
     along, across = (np.linalg.norm(v, axis=-1) for v in (b - a + c - d, d - a + c - b))
-    shorter = np.fmin(along, across)
-    longer = np.fmax(along, across)
-    return np.asarray(
-        np.divide(longer, shorter, out=np.full(longer.shape, np.inf), where=shorter > 0)
-    )
+    short, long = np.fmin(along, across), np.fmax(along, across)
+    return np.asarray(np.divide(long, short, out=np.full(long.shape, np.inf), where=short > 0))
 
 
 def _direction(side: FloatArray) -> FloatArray:
@@ -323,73 +274,98 @@ def _diagonal(corners: FloatArray) -> FloatArray:
     return np.asarray(np.fmax(*diagonals))
 
 
-def _split_areas(
-    left: FloatArray,
-    bottom: FloatArray,
-    width: float,
-    height: float,
+def _traced(
     sky: SkyTest,
-    split: int,
-    *,
-    again: bool = True,
+    row: NDArray[np.intp],
+    column: NDArray[np.intp],
+    cells: int,
+    whole: float | None,
 ) -> FloatArray:
-    """Areas of pixels that are large or partly off the sky, from a lattice in each.
+    """Return the areas (sr) of pixels from cells in each, which the sky's edge may cut.
 
-    Cells that are still large, across a branch cut maybe, are split once more. What is large then
-    is taken as it is: so coarse a map has nothing finer to lose.
+    ``whole`` is the solid angle of a pixel where all have the same.
     """
-    x, y = split_pixels(left, bottom, width, height, split)
-    vectors, on_sky = sky.vectors(x, y)
-    largest = 4 * SMALL if again else np.inf
-    corners = _lattice_cells(np.where(on_sky[..., None], vectors, np.nan))
-    areas, sound = _areas_within(corners, largest)
-    sound &= _bend(corners) * _elongation(corners) < LITTLE_BENT
+    x, y = lattice_in_pixels(sky.grid, row, column, cells)
+    on_sky = sky(x, y)
+    if whole is not None:
+        nodes = cell_corners(on_sky)
+        fractions = np.asarray(nodes.all(axis=0) * ((1 - 2 * HAIR) / cells) ** 2, float)
+        is_cut = nodes.any(axis=0) & ~nodes.all(axis=0)
+        if is_cut.any():
+            at = cell_corners(x)[:, is_cut], cell_corners(y)[:, is_cut], nodes[:, is_cut]
+            polygons = sky_polygons(*at, sky, PLANE_STEPS, np.array([0.0, 1.0]))
+            fractions[is_cut] = _plane_area(*polygons) / abs(np.prod(sky.grid.steps))
+        return np.asarray(whole * fractions.sum(axis=(1, 2)))
+    outer = np.s_[:, [0, 0, -1, -1], [0, -1, -1, 0]]
+    areas, is_small = _small_and_whole(
+        sky, x[outer].T, y[outer].T, np.asarray(on_sky.all(axis=(1, 2)))
+    )
+    left = np.flatnonzero(~is_small)
+    if len(left):
+        areas[left], is_large = _of_cells(sky, x[left], y[left], on_sky[left])
+        again = left[is_large] if cells < MOST_CELLS else left[:0]
+        if len(again):
+            areas[again] = _traced(sky, row[again], column[again], 2 * cells, None)
+    return areas
+
+
+def _small_and_whole(
+    sky: SkyTest, x: FloatArray, y: FloatArray, is_whole: NDArray[np.bool_]
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return areas of pixels with corners (4, n) that are whole and not large; and which are."""
+    areas, is_small = np.zeros(len(is_whole)), is_whole.copy()
+    is_small[is_whole] = _diagonal(sky.vectors(x[:, is_whole], y[:, is_whole])) < LARGE_CELL
+    areas[is_small] = _followed(sky, x[:, is_small], y[:, is_small])
+    return areas, is_small
+
+
+def _of_cells(
+    sky: SkyTest, x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_]
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return the areas of pixels by their lattices, and which of them have cells that are large."""
+    areas, _, corners = _cells(sky, x, y, on_sky)
+    is_large = (_diagonal(corners) > LARGE_CELL).any(axis=(1, 2))
+    return np.asarray(areas.sum(axis=(1, 2))), is_large
+
+
+def cells_with_sky(
+    sky: SkyTest, row: NDArray[np.intp], column: NDArray[np.intp], cells: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return areas (sr; n, cells, cells) of cells in pixels, and vectors (…, 3) to their middles.
+
+    Of what they show of the sky; those that show none have an area of 0.
+    """
+    x, y = lattice_in_pixels(sky.grid, row, column, cells)
+    areas, middles, _ = _cells(sky, x, y, sky(x, y))
+    return areas, middles
+
+
+def _cells(
+    sky: SkyTest, x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the areas, the middles and the corners of the cells of lattices in pixels."""
     nodes = cell_corners(on_sky)
-    large = nodes.all(axis=0) & (_diagonal(corners) >= largest)
-    traced = nodes.any(axis=0) & ~sound & ~large
-    if traced.any():
-        areas[traced] = _traced_areas(
-            cell_corners(x)[:, traced], cell_corners(y)[:, traced], nodes[:, traced], sky
-        )
-    if large.any():
-        corner = x[:, :-1, :-1][large], y[:, :-1, :-1][large]
-        size = width / split, height / split
-        areas[large] = _split_areas(*corner, *size, sky, split, again=False)
-    return np.asarray(areas.sum(axis=(1, 2)))
+    corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
+    areas = np.where(nodes.all(axis=0), quadrilateral_area(corners), 0.0)
+    middles = corners.mean(axis=0)
+    # Of two cells that share a bent side, both follow it.
+    is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < LITTLE_BENT)
+    if is_bent.any():
+        at = cell_corners(x)[:, is_bent], cell_corners(y)[:, is_bent], nodes[:, is_bent]
+        polygons = sky.vectors(*sky_polygons(*at, sky, SPHERE_STEPS, ALONG))
+        areas[is_bent], middles[is_bent] = _polygon_area(polygons), polygons.mean(axis=0)
+    return areas, middles, corners
 
 
-def _traced_areas(
-    x: FloatArray, y: FloatArray, on_sky: NDArray[np.bool_], sky: SkyTest
-) -> FloatArray:
-    """Areas of the parts on the sky of cells (4, n) with bent sides or cut by its edge.
+def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the areas of plane polygons from their corners (m, n) in order."""
+    x, y = x - x[0], y - y[0]
+    return np.asarray(0.5 * np.abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum(axis=0)))
 
-    Where the edge crosses two sides, it is taken for the great circle in between, which the limb
-    of a SIN and the meridians around other maps are.
+
+def _polygon_area(corners: FloatArray) -> FloatArray:
+    """Return the areas (sr) of spherical polygons from their corners (m, n, 3) in order.
+
+    As triangles with signs, so that polygons need not be convex.
     """
-    polygon_x, polygon_y, present = sky_polygons(x, y, on_sky, sky)
-    along_x, along_y = _along_sides(polygon_x, present), _along_sides(polygon_y, present)
-    vectors = to_vectors(*sky.to_sky(along_x, along_y))
-    # The ends of sides are on the sky, and with them what is in between.
-    shows_sky = np.repeat(on_sky | np.roll(on_sky, -1, axis=0), len(ALONG), axis=0)
-    repeat_corners(vectors, shows_sky & np.isfinite(vectors[..., 0]))
-    # Triangles with signs, so that polygons need not be convex; all have the same orientation.
-    return np.abs(sum(_triangle_area(vectors[0], *pair) for pair in pairwise(vectors[1:])))
-
-
-def _traced_pixels(
-    grid: SkyGrid, row: NDArray[np.intp], column: NDArray[np.intp], sky: SkyTest
-) -> FloatArray:
-    """Areas of whole pixels, with bent sides."""
-    left, right = grid.x.edges[column], grid.x.edges[column + 1]
-    bottom, top = grid.y.edges[row], grid.y.edges[row + 1]
-    x, y = np.stack([left, right, right, left]), np.stack([bottom, bottom, top, top])
-    return _traced_areas(x, y, np.ones(x.shape, bool), sky)
-
-
-def _along_sides(polygon: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
-    """Return places along the sides of cells, from coordinates of `sky_polygons` (8, n)."""
-    corners, crossings, on_sky = polygon[::2], polygon[1::2], present[::2]
-    start = np.where(on_sky, corners, crossings)
-    stop = np.roll(np.where(on_sky, corners, np.roll(crossings, 1, axis=0)), -1, axis=0)
-    places = start[:, np.newaxis] + (stop - start)[:, np.newaxis] * ALONG[:, np.newaxis]
-    return np.asarray(places.reshape(-1, polygon.shape[1]))
+    return np.abs(sum(_triangle_area(corners[0], *pair) for pair in pairwise(corners[1:])))

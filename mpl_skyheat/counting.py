@@ -16,15 +16,14 @@ from astropy.utils.exceptions import AstropyUserWarning
 from mpl_skyheat.binning import Accumulator
 from mpl_skyheat.compiling import is_worth, run
 from mpl_skyheat.grid import Projection, View, local_areas
-from mpl_skyheat.mollweide import quick_mollweide
 from mpl_skyheat.points import ARRAY_ROWS, Stream
 from mpl_skyheat.projection import change_frame, frame_rotation, project, turned
 from mpl_skyheat.skyedge import pulled_in
 from mpl_skyheat.threads import Team, shared, thread_count
-from mpl_skyheat.tiles import ASK, EDGE, OFF, Footprint, SkyTiles
+from mpl_skyheat.tiles import ASK, OFF, Footprint, SkyTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -108,11 +107,11 @@ class Tally:
         self,
         grid: SkyGrid,
         core: tuple[slice, slice],
-        others: Callable[[], SphereSum] | None = None,
+        sphere: SphereSum | None = None,
     ) -> Counts:
         """Count the points on a grid; those in its core are inside the map.
 
-        What ``others`` returns gets all points, too, in the same pass.
+        ``sphere`` gets all points, too, in the same pass.
         """
         in_core = np.zeros(grid.shape, bool)
         in_core[core] = True
@@ -124,10 +123,10 @@ class Tally:
             self._add(iter(self._kept), grid, inner, in_core, total)
         route = None
         # What the bounds were taken from can be read again, or it would not have got so far.
-        for chunk in self._catalogue.chunks() if self._kept is None or others is not None else ():
+        for chunk in self._catalogue.chunks() if self._kept is None or sphere is not None else ():
             self._meet(chunk)
             # What is smoothed on the sphere has work for compiled code in its pixels, too.
-            known = self.rows["read"] + len(chunk) + (0 if others is None else in_core.size)
+            known = self.rows["read"] + len(chunk) + (0 if sphere is None else in_core.size)
             is_compiled = self._plane.frame is not None and is_worth(known)
             can_tile = self._plane.is_smooth and total.total.size < MOST_PIXELS
             if self._kept is not None:
@@ -142,8 +141,8 @@ class Tally:
                 self.rows["inside"] += inside
             else:
                 self._add(self._projected(chunk), grid, inner, in_core, total)
-            if others is not None:
-                others().add(chunk, is_compiled=is_compiled)
+            if sphere is not None:
+                sphere.add(chunk, is_compiled=is_compiled)
         if route is not None:
             route.finish(total)
         if not is_weighted and has_margin:
@@ -268,7 +267,6 @@ class CompiledRoute:
         frame, own_frame = catalogue.frame, plane.frame
         is_same = frame.is_equivalent_frame(own_frame)
         rotation = None if is_same else frame_rotation(frame, own_frame)
-        self._rotation = rotation
 
         def to_pixels(to_plane: Projection, lon: FloatArray, lat: FloatArray) -> Positions:
             if rotation is None:
@@ -284,8 +282,7 @@ class CompiledRoute:
                 return change_frame(lon, lat, own_frame, frame)
             return _rotated(lon, lat, rotation.T)
 
-        quick = (quick_mollweide(plane.wcs) or plane.to_plane for plane in self._planes)
-        each = [partial(to_pixels, to_plane) for to_plane in quick]
+        each = [partial(to_pixels, plane.to_plane) for plane in self._planes]
         footprint = Footprint(to_sky, grid.shape)
         self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint, self._askers)
         self._others: list[NDArray[np.int64]] = []
@@ -431,42 +428,15 @@ class CompiledRoute:
         def work(number: int, part: slice) -> None:
             block = chunk.rows(rows[part])
             plane = self._planes[number]
-            found = self._without_frames(plane, block.lon, block.lat)
-            left = np.flatnonzero(found == ASK)
-            x, y = project(plane, chunk.frame, block.lon[left], block.lat[left])
+            x, y = project(plane, chunk.frame, block.lon, block.lat)
             on_grid, index = self._grid.index(*_pulled_in(self._inner, plane, x, y))
-            found[left] = OFF
-            found[left[on_grid]] = index
+            found = np.full(len(x), OFF, np.int32)
+            found[on_grid] = index
             pixels[part][slice(None) if block.kept is None else block.kept] = found
             dropped[number] += block.dropped
 
         self._askers.share(_parts(len(rows), self._askers), work)
         return pixels, sum(dropped)
-
-    def _without_frames(self, plane: Plane, lon: FloatArray, lat: FloatArray) -> Pixels:
-        """Return the pixels of points by the rotation between the frames, or ASK.
-
-        That is far faster than astropy's frames, and the same but for rounding. This matters at
-        edges of pixels; and where a projection cuts the sky, which is at the edge of what it shows.
-        """
-        pixels = np.full(len(lon), ASK, np.int32)
-        if self._rotation is None or plane.shows is None:
-            return pixels
-        x, y = plane.to_plane(*_rotated(lon, lat, self._rotation))
-        axes, numbers = (self._grid.x, self._grid.y), []
-        known = np.ones(len(lon), bool)
-        for axis, place in zip(axes, (x, y), strict=True):
-            number = axis.number(place)
-            below = np.floor(number - EDGE)
-            # (With NaN, none of these hold.)
-            known &= (below == np.floor(number + EDGE)) & (below >= 0) & (below < axis.count)
-            numbers.append(below)
-        dx, dy = (EDGE * axis.step for axis in axes)
-        for right, up in ((-dx, -dy), (-dx, dy), (dx, -dy), (dx, dy)):
-            known &= plane.shows(x + right, y + up)
-        column, row = (number[known] for number in numbers)
-        pixels[known] = row * self._grid.x.count + column
-        return pixels
 
 
 def _rotated(lon: FloatArray, lat: FloatArray, rotation: FloatArray) -> Positions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,7 @@ from astropy.coordinates import ICRS
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.areas import solid_angles
-from mpl_skyheat.compiling import is_worth
 from mpl_skyheat.counting import Tally
-from mpl_skyheat.fractions import SPLIT
 from mpl_skyheat.geometry import GridKernels, choose_geometry
 from mpl_skyheat.grid import (
     DEFAULT_LIMIT,
@@ -163,25 +161,17 @@ def make_map(
     margin_x, margin_y = kernels.margin() if has_margin else (0, 0)
     wide = grid.grown(margin_x, margin_y)
     core = np.s_[margin_y : margin_y + grid.y.count, margin_x : margin_x + grid.x.count]
-    own, crew = _for_preparation(catalogue, plane, team)
-    with crew.beside() as start:
-        get_area = start(partial(_areas, own, wide))
-        get_sphere = None
-        if choice.geometry == "sphere" and catalogue.frame is not None:
-            terms = kernels.angular_terms
-            get_sphere = start(
-                lambda: _sphere_sum(catalogue.frame, own, centre, wide, get_area(), terms, team)
-            )
-            finish = start(lambda: get_sphere().balance())
-        counts = tally.counts(wide, core, get_sphere)
-        area = get_area()
-        if get_sphere is not None:
-            finish()
+    area = _areas(plane, wide)
+    sphere = None
+    if choice.geometry == "sphere" and catalogue.frame is not None:
+        terms = kernels.angular_terms
+        sphere = _sphere_sum(catalogue.frame, plane, centre, wide, area, terms, team)
+    counts = tally.counts(wide, core, sphere)
+    _move_strays(counts, area)
     tally.warn_if_all_are_outside(centre)
-    _add_slivers(area, counts)
     tally.warn_if_in_radians(float(area[core].sum()))
-    if get_sphere is not None:
-        density = get_sphere().density(area)
+    if sphere is not None:
+        density = sphere.density()
         values = density if options.statistic == "density" else density * area
     else:
         values = _plane_statistic(options, counts, area, core, kernels)
@@ -297,19 +287,6 @@ def _angle_text(angle: u.Quantity) -> str:
     return f"{angle.to_value(unit):.3g}*u.{unit.name}"
 
 
-def _for_preparation(catalogue: Catalogue | Stream, plane: Plane, team: Team) -> tuple[Plane, Team]:
-    """Return the plane and the threads that prepare what follows from the map alone.
-
-    Others than those that count, if points are many: it is then done meanwhile.
-    """
-    # (Of a stream, nobody knows. Compiled code is loaded by this thread, before there are others.)
-    if team.size > 1 and isinstance(catalogue, Catalogue) and is_worth(len(catalogue)):
-        planes = plane.twins(2)
-        if len(planes) == 2:
-            return planes[1], team
-    return plane, Team(1)
-
-
 def _areas(plane: Plane, grid: SkyGrid) -> FloatArray:
     """Return the solid angle (sr) of each pixel, or its area on a plane of x and y."""
     if plane.frame is None:
@@ -329,11 +306,21 @@ def _sphere_sum(*arguments: Any) -> SphereSum:
     return SphereSum(*arguments)
 
 
-def _add_slivers(area: FloatArray, counts: Counts) -> None:
-    """Give an area to slivers with points that are too thin for the lattice that found no sky."""
-    missed = (area == 0) & (counts > 0)
-    if missed.any() and (area > 0).any():
-        area[missed] = np.median(area[area > 0]) / SPLIT**2
+def _move_strays(counts: Counts, area: FloatArray) -> None:
+    """Move what is in pixels without sky to the nearest pixels with sky, in place.
+
+    A sliver of sky may be too thin for solid angles to find it, but not for a point.
+    """
+    has_sky = area > 0
+    rows, columns = np.nonzero((counts != 0) & ~has_sky)
+    if not len(rows) or not has_sky.any():
+        return
+    from scipy.ndimage import distance_transform_edt
+
+    nearest = distance_transform_edt(~has_sky, return_distances=False, return_indices=True)
+    there = tuple(axis[rows, columns] for axis in nearest)
+    np.add.at(counts, there, counts[rows, columns])
+    counts[rows, columns] = 0
 
 
 def _plane_statistic(

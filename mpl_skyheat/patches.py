@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from mpl_skyheat.skyedge import HAIR
 from mpl_skyheat.threads import product
 
 if TYPE_CHECKING:
@@ -34,18 +35,9 @@ DEGREE = 10
 # A grid with a shorter side (pixels) is not worth it, and blocks are not cut to less than this.
 SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
 
-# Those that need no polynomial, but sky, are cut to less.
-SMALLEST_COVERED = 16
-
-# Where (-1 … 1) a block is looked at first, along each side.
-FIRST_CHECKS = np.linspace(-1, 1, 4)
-
 # How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: so much
 # of what an edge of the sky does nearby must be seen, too.
 REACH = 0.1
-
-# Places on the border of a pixel are a hair inside, on its own side of what tears the sky.
-HAIR = 1e-6
 
 # Blocks that are evaluated together.
 TOGETHER = 32
@@ -86,38 +78,6 @@ def interpolated(
         # (Where there seems to be nothing, nothing is gained by cutting.)
         todo = np.concatenate([todo, _cut(blocks[~fits & ~is_lost])])
     return Interpolated(values, known)
-
-
-def covered(grid: SkyGrid, is_sky: IsSky) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which pixels are in blocks that show sky all over, and which in blocks that show none.
-
-    The sky must be in one piece: what a block without any on its edges shows is then all of it, or
-    nothing.
-    """
-    full, empty = np.zeros((2, *grid.shape), bool)
-    if min(grid.shape) < SMALLEST_GRID:
-        return full, empty
-    ny, nx = grid.shape
-    todo = np.array([[0, ny, 0, nx]])
-    _, checks, _, _ = _points()
-    while len(todo):
-        is_full, is_empty = np.ones((2, len(todo)), bool)
-        # Most blocks that an edge cuts show it to a few places.
-        for places in (FIRST_CHECKS, checks):
-            alike = is_full | is_empty  # (as far as is known)
-            if not alike.any():
-                break
-            found = is_sky(*_places_across(grid, todo[alike], places))
-            is_full[alike], is_empty[alike] = found.all(axis=(1, 2)), ~found.any(axis=(1, 2))
-        is_full[is_full] = _has_border(grid, todo[is_full], is_sky)
-        is_empty[is_empty] = _has_border(grid, todo[is_empty], lambda x, y: ~is_sky(x, y))
-        for mask, blocks in ((full, todo[is_full]), (empty, todo[is_empty])):
-            for low, high, first, last in blocks:
-                mask[low:high, first:last] = True
-        todo = _cut(todo[~is_full & ~is_empty], SMALLEST_COVERED)
-    if empty.all():
-        empty[:] = False  # all of a small sky may be in it
-    return full, empty
 
 
 def _has_border(grid: SkyGrid, blocks: NDArray[np.intp], is_sky: IsSky) -> NDArray[np.bool_]:
@@ -249,15 +209,15 @@ def _vander(count: int, first: float, last: float) -> FloatArray:
     return np.asarray(chebyshev.chebvander(t, DEGREE), float)
 
 
-def _cut(blocks: NDArray[np.intp], smallest: int = SMALLEST) -> NDArray[np.intp]:
+def _cut(blocks: NDArray[np.intp]) -> NDArray[np.intp]:
     """Cut blocks in two along each side that is long enough; others are given up."""
     sides = blocks[:, 1::2] - blocks[:, ::2]
-    blocks, sides = (v[(sides >= 2 * smallest).any(axis=1)] for v in (blocks, sides))
+    blocks, sides = (v[(sides >= 2 * SMALLEST).any(axis=1)] for v in (blocks, sides))
     for axis in (0, 1):
         low, high = 2 * axis, 2 * axis + 1
         side = blocks[:, high] - blocks[:, low]
         # Those with a side that is much shorter than the other are not cut along it.
-        is_long = (side >= 2 * smallest) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
+        is_long = (side >= 2 * SMALLEST) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
         middle = (blocks[:, low] + blocks[:, high]) // 2
         first, second = blocks.copy(), blocks[is_long].copy()
         first[is_long, high] = middle[is_long]

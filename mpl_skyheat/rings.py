@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from mpl_skyheat.threads import PRODUCT, Team, product
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -42,9 +41,6 @@ MARGIN = 10
 # What the prefilter of splines takes so many bins away is 0.27²⁰ ~ 4e-12 of what it was: `NOISE`.
 FAR = 20
 
-# Integrals over a bin are sums of so many parts.
-PARTS_OF_A_BIN = 8
-
 # Bins are never wider (rad): weights spread along a ring pull a point towards its pole.
 WIDEST_BIN = np.radians(1.5)
 
@@ -61,9 +57,6 @@ POLE = np.sqrt(3) - 2
 # faster than an FFT.
 MANY = 60
 
-# Transforms of kernels that reach fewer rings than these are kept where they are needed again.
-MOST_KEPT = 20
-
 # Values that a thread reads off at a time.
 READ = 2**16
 
@@ -75,44 +68,6 @@ TOGETHER = 128
 # interpreter.
 FIRST_BLOCK = 12
 BLOCK = 96
-
-
-class Belt(NamedTuple):
-    """Latitudes (rad) so far from the equator, in the south, in the north or in both.
-
-    The lowest is negative, and both sides are held, where one has grown across the equator.
-    """
-
-    lowest: float
-    highest: float
-    is_south: bool = True
-    is_north: bool = True
-
-    @classmethod
-    def around(cls, lat: FloatArray, distance: float = 0.0) -> Belt:
-        """Return the belt that holds some latitudes, and reaches so much farther."""
-        far = np.abs(lat)
-        belt = cls(
-            float(far.min()), float(far.max()), bool((lat <= 0).any()), bool((lat >= 0).any())
-        )
-        return belt.grown(distance)
-
-    def grown(self, distance: float) -> Belt:
-        """Return the belt that reaches so much farther."""
-        lowest, reaches_across = self.lowest - distance, self.lowest < distance
-        is_south, is_north = self.is_south or reaches_across, self.is_north or reaches_across
-        return Belt(lowest, self.highest + distance, is_south, is_north)
-
-    def holds(self, lat: FloatArray) -> NDArray[np.bool_]:
-        """Tell which latitudes are in it; NaN is not."""
-        far = np.abs(lat)
-        inside = (far >= self.lowest) & (far <= self.highest)
-        if not (self.is_south and self.is_north):
-            inside &= lat >= 0 if self.is_north else lat <= 0
-        return np.asarray(inside)
-
-
-EVERYWHERE = Belt(0.0, 0.5 * np.pi)
 
 
 @dataclass(frozen=True)
@@ -160,39 +115,11 @@ class Lattice:
     @property
     def bytes(self) -> float:
         """What smoothing on the lattice takes."""
-        return (136.0 + 2 * MOST_KEPT + 8 * PARTS) * self.rings * self.columns
+        return (136.0 + 8 * PARTS) * self.rings * self.columns
 
     @property
     def latitudes(self) -> FloatArray:
         return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
-
-    def rings_in(self, belt: Belt) -> NDArray[np.bool_]:
-        """Tell which rings are in a belt."""
-        return belt.holds(self.latitudes)
-
-    def uniform(self, order: int) -> FloatArray:
-        """Return what a bin of each ring has of points of one per sr, spread over a whole lattice.
-
-        That is ∫ B(φ) cos φ dφ with the B-spline of the ring, which goes on beyond the pole.
-        """
-        count = PARTS_OF_A_BIN * self.rings
-        height = self.rings * self.lat_step
-        lat = np.asarray(height * ((np.arange(count) + 0.5) / count - 0.5), float)
-        row, _ = self.position(np.zeros(1), lat)
-        first, weights = _spline_weights(row, order)
-        area = np.cos(lat) * (self.lat_step / PARTS_OF_A_BIN) * self.lon_step
-        total = np.zeros(self.rings)
-        for step, weight in enumerate(weights):
-            ring = first + step
-            ring = np.where(ring < 0, -1 - ring, ring)
-            ring = np.where(ring >= self.rings, 2 * self.rings - 1 - ring, ring)
-            np.add.at(total, ring, weight * area)
-        return total
-
-    def places(self, row: NDArray[Any], column: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-        """Return the positions (rad) that have rows and columns."""
-        lon = (column - 0.5 * (self.columns - 1)) * self.lon_step
-        return lon, (row - 0.5 * (self.rings - 1)) * self.lat_step
 
     def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return row and column (0 at the centre of the first bin) of positions (rad)."""
@@ -203,9 +130,8 @@ class Lattice:
 class PointSpread:
     """Points, spread over the bins of a lattice with the weights of a B-spline."""
 
-    def __init__(self, lattice: Lattice, order: int, parts: int = PARTS) -> None:
-        """Make it ready for points that threads share in so many parts."""
-        self.lattice, self._order, self._number = lattice, order, parts
+    def __init__(self, lattice: Lattice, order: int) -> None:
+        self.lattice, self._order = lattice, order
         self._shape = lattice.rings + 2 * PAD, lattice.columns + 2 * PAD
         self._total = Accumulator(self._shape, weighted=True)
         self._parts: FloatArray | None = None
@@ -238,11 +164,11 @@ class PointSpread:
         """Add points by compiled code: (rad), or (deg) and turned onto the lattice by a matrix."""
         lattice = self.lattice
         if self._parts is None:
-            self._parts = np.zeros((self._number, *self._shape))
+            self._parts = np.zeros((PARTS, *self._shape))
         parts = self._parts
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
         matrix = np.eye(3) if turn is None else turn
-        bounds = np.linspace(0, len(lon), self._number + 1).astype(int)
+        bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
 
         def work(_: int, part: int) -> None:
             rows = slice(bounds[part], bounds[part + 1])
@@ -252,7 +178,7 @@ class PointSpread:
                 *size, lattice.has_poles, self._order, PAD, parts[part],
             )  # fmt: skip
 
-        team.share(range(self._number), work)
+        team.share(range(PARTS), work)
 
     @property
     def bins(self) -> FloatArray:
@@ -290,20 +216,10 @@ def _spline_weights(position: FloatArray, order: int) -> tuple[NDArray[np.intp],
 class Smoothing:
     """Smooths what bins of a lattice hold with a kernel."""
 
-    def __init__(
-        self,
-        lattice: Lattice,
-        kernel: RadialKernel,
-        team: Team | None = None,
-        *,
-        keeps: bool = False,
-    ) -> None:
-        """Make it ready; with ``keeps``, it holds what takes time for the next bins."""
+    def __init__(self, lattice: Lattice, kernel: RadialKernel, team: Team | None = None) -> None:
         self.lattice, self.kernel, self.team = lattice, kernel, team or Team(1)
         farthest = int(_reach(lattice, kernel) / lattice.lat_step) + 1
         self._offsets = range(min(farthest + 1, lattice.rings))
-        self._keeps = keeps and len(self._offsets) <= MOST_KEPT
-        self._kept: dict[tuple[int, int], FloatArray] = {}
 
     def __call__(self, bins: FloatArray) -> SmoothSphere:
         """Return the sum of the kernel over points that are spread over bins."""
@@ -374,7 +290,7 @@ class Smoothing:
             add = None if is_compiled else _RingSum(waves, sums[half])
             for offset in self._offsets[half::2]:
                 for i in _blocks(self.lattice, offset, in_either):
-                    transfer = self._transfer(i, offset)
+                    transfer = _transfer(self.lattice, self.kernel, i, offset)
                     if add is None:
                         run("add_rings", waves, has_points, transfer, i.start, offset, sums[half])
                     else:
@@ -382,16 +298,6 @@ class Smoothing:
 
         self.team.share(range(2), work)
         return np.asarray(sums[0] + sums[1])
-
-    def _transfer(self, i: slice, offset: int) -> FloatArray:
-        """Return K̂ₘ(φᵢ, φᵢ₊ₒ) for rings i and an offset o."""
-        at = i.start, offset
-        transfer = self._kept.get(at)
-        if transfer is None:
-            transfer = _transfer(self.lattice, self.kernel, i, offset)
-        if self._keeps:
-            self._kept[at] = transfer
-        return transfer
 
 
 def _within(marked: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:

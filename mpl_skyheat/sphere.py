@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpl_skyheat.balancing import Factors, balanced
 from mpl_skyheat.grid import SkyGrid, to_vectors
 from mpl_skyheat.memory import allowed_bytes
 from mpl_skyheat.projection import change_frame, frame_rotation, turned
 from mpl_skyheat.rings import Lattice, PointSpread, Smoothing
-from mpl_skyheat.skyedge import inner_pixels, marked
 from mpl_skyheat.skypixels import SkyPixels
 
 if TYPE_CHECKING:
@@ -30,15 +28,10 @@ if TYPE_CHECKING:
     from mpl_skyheat.threads import Team
 
     FloatArray = NDArray[np.float64]
-    Smoother = tuple[Smoothing, Factors | None]
 
 
 # How well (in bins) positions of pixels on the lattice are interpolated.
 ACCURACY = 1e-5
-
-# The edge of a map is one point of the sky, opposite to its centre, if so many pixels all along it
-# are on average not farther from that than this fraction of a unit sphere's radius.
-SOME, NEAR = 64, 0.1
 
 
 class SphereSum:
@@ -56,15 +49,9 @@ class SphereSum:
     ) -> None:
         assert plane.frame is not None
         self._plane, self._grid, self._terms, self._team = plane, grid, terms, team
-        self._centre = centre
         middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
         self._turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
-        rim = _rim(plane, grid, area)
-        if len(rim) and float(np.linalg.norm(rim.mean(axis=0) + self._turn[0])) < NEAR:
-            # At a pole of the lattice, few rings have the long pixels of the rim.
-            self._turn = self._turn[[1, 2, 0]]
         self._rotation = frame_rotation(frame, plane.frame)
-        self._smoothers: list[Smoother] = []
         self._spreads: list[PointSpread] = []
         if not (area > 0).any():
             return
@@ -76,20 +63,10 @@ class SphereSum:
             for lattice, (_, kernel) in zip(lattices, terms, strict=True)
         ]
 
-    def balance(self) -> None:
-        """Find the factors that go with the pixels; points may be added meanwhile."""
-        found: list[Smoother] = []
-        for spread, (_, kernel) in zip(self._spreads, self._terms, strict=True):
-            belt = self._pixels.uneven_belt(kernel)
-            smoothing = Smoothing(spread.lattice, kernel, self._team, keeps=belt is not None)
-            factors = None if belt is None else balanced(self._pixels, smoothing, belt)
-            found.append((smoothing, factors))
-        self._smoothers = found
-
     def _pixels_of(self, area: FloatArray) -> SkyPixels:
         finest = min(kernel.bin_size for _, kernel in self._terms)
         accuracy = ACCURACY * finest
-        return SkyPixels(self._plane, self._grid, area, self._centre, self._turn, accuracy)
+        return SkyPixels(self._plane, self._grid, area, self._turn, accuracy)
 
     def add(self, chunk: Catalogue, *, is_compiled: bool) -> None:
         """Add points, in the frame that was told before."""
@@ -108,34 +85,15 @@ class SphereSum:
             for spread in self._spreads:
                 spread.add(*positions, block.weights)
 
-    def density(self, area: FloatArray) -> FloatArray:
+    def density(self) -> FloatArray:
         """Return the sum in the pixels with an area; NaN in the others."""
         if not self._spreads:
             return np.full(self._grid.shape, np.nan)
-        if np.count_nonzero(area) != self._pixels.count:  # points have shown more sky
-            self._pixels, self._smoothers = self._pixels_of(area), []
-        if not self._smoothers:
-            self.balance()
         density = np.zeros(self._grid.shape)
-        for spread, (smoothing, factors), (factor, kernel) in zip(
-            self._spreads, self._smoothers, self._terms, strict=True
-        ):
-            bins = spread.bins
-            if factors is not None:
-                bins *= factors.of_bins
-            density += factor * self._pixels.values(
-                smoothing(bins), kernel, factors and factors.of_pixels
-            )
+        for spread, (factor, kernel) in zip(self._spreads, self._terms, strict=True):
+            smooth = Smoothing(spread.lattice, kernel, self._team)(spread.bins)
+            density += factor * self._pixels.values(smooth, kernel)
         return density
-
-
-def _rim(plane: Plane, grid: SkyGrid, area: FloatArray) -> FloatArray:
-    """Return unit vectors to some of the pixels at the edge of the sky."""
-    on_sky = area > 0
-    row, column = marked(on_sky & ~inner_pixels(on_sky))
-    some = np.s_[:: len(row) // SOME + 1]
-    vectors = to_vectors(*plane.to_sky(grid.x.centres[column[some]], grid.y.centres[row[some]]))
-    return vectors[np.isfinite(vectors[:, 0])]
 
 
 def _check_memory(lattices: Sequence[Lattice]) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache, cached_property
-from threading import Lock, Semaphore, local
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,95 +47,43 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        # No more tasks are done at a time than there are cores for the team.
-        self._cores = Semaphore(size)
-        self._own = local()
-
-    @cached_property
-    def _others(self) -> ThreadPoolExecutor:
         # They end with the last reference to this.
-        return ThreadPoolExecutor(self.size - 1)
+        self._others = ThreadPoolExecutor(size - 1) if size > 1 else None
 
     def share(self, tasks: Iterable[Any], work: Callable[[int, Any], Any]) -> None:
         """Call ``work`` with the number of a thread and a task, for all tasks.
 
-        Each needs a core while it is done. A task may share its own work in turn.
+        Raises
+        ------
+        BaseException
+            The first error of a task, once all that have begun have ended; no other is begun.
         """
         todo = deque(tasks)
-        busy = [Lock() for _ in range(self.size)]
         errors: list[BaseException] = []
 
         def take(number: int) -> None:
-            is_left = True
-            while is_left:
-                with self._core(), busy[number]:
-                    is_left = do_one(number)
-
-        def do_one(number: int) -> bool:
-            try:
-                task = todo.popleft()
-            except IndexError:
-                return False
-            try:
-                work(number, task)
-            except BaseException as error:
-                errors.append(error)
-                todo.clear()  # for the others to stop, too
-            return True
+            while True:
+                try:
+                    task = todo.popleft()
+                except IndexError:
+                    return
+                try:
+                    work(number, task)
+                except BaseException as error:
+                    errors.append(error)
+                    todo.clear()  # for the others to stop, too
 
         running: list[Future[None]] = []
         try:
             for number in range(1, min(self.size, len(todo))):
-                running += [self._others.submit(take, number)]
+                assert self._others is not None
+                running.append(self._others.submit(take, number))
             take(0)
         finally:
             todo.clear()  # if a thread cannot be started
-            # What is being done is waited for, but no thread that waits for a core: there is
-            # nothing left for it.
-            for result in running:
-                result.cancel()
-            for lock in busy:
-                with lock:
-                    pass
+            wait(running)
         if errors:
             raise errors[0]
-
-    @contextmanager
-    def _core(self) -> Iterator[None]:
-        """Hold a core, which is waited for unless this thread has one."""
-        if getattr(self._own, "has_core", False):
-            yield
-            return
-        with self._cores:
-            self._own.has_core = True
-            try:
-                yield
-            finally:
-                self._own.has_core = False
-
-    @contextmanager
-    def beside(self) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
-        """Yield what starts tasks, which one more thread does in their order.
-
-        Each of them has one of the team's cores from its beginning to its end. What starts a task
-        returns what waits for its result; without other threads, what does the task when it is
-        first called.
-        """
-        if self.size == 1:
-            yield cache
-            return
-        _ = self._others  # made by one thread, before there are two that may use them
-        one = ThreadPoolExecutor(1)
-
-        def on_a_core(work: Callable[[], Any]) -> Any:
-            with self._core():
-                return work()
-
-        try:
-            yield lambda work: one.submit(on_a_core, work).result
-        finally:
-            # After an error, not all that was to be done is waited for.
-            one.shutdown(cancel_futures=True)
 
 
 def shared(functions: Sequence[Function], team: Team) -> Function:

@@ -14,7 +14,6 @@ from scipy.integrate import quad
 
 from mpl_skyheat import areas, patches, sky_map
 from mpl_skyheat.areas import smooth_solid_angles
-from mpl_skyheat.fractions import sky_fractions
 from mpl_skyheat.grid import Axis, SkyGrid, View, grid_of_bins, local_areas, native_grid
 from mpl_skyheat.planes import plane_of_wcs
 from mpl_skyheat.skyedge import SkyTest
@@ -252,7 +251,7 @@ def test_polynomials_on_blocks_give_the_solid_angles_of_an_all_sky_map(code, mor
     assert known.mean() > 0.02
     found = areas.solid_angles(grid, plane.to_sky, plane.to_plane)
     exact = pixel_by_pixel(plane, grid, monkeypatch)
-    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    np.testing.assert_allclose(found, exact, rtol=3e-5)
     assert 0 < (found > 0).mean() < 1 or code == "CAR"
 
 
@@ -350,6 +349,12 @@ NOTCHED = {
 }
 
 
+def local_area(plane, grid):
+    """Return the solid angle of a whole pixel, by a tiny square."""
+    x, y = np.meshgrid(*(np.linspace(*axis.bounds, 60) for axis in (grid.x, grid.y)))
+    return np.nanmedian(local_areas(plane.to_sky, x, y, 1e-3, 1e-3)) * 1e6 * np.prod(grid.steps)
+
+
 @pytest.mark.parametrize("name", NOTCHED)
 def test_what_a_notch_or_a_tip_of_the_sky_cuts_is_no_whole_pixel(name):
     code, shape, more = NOTCHED[name]
@@ -357,38 +362,16 @@ def test_what_a_notch_or_a_tip_of_the_sky_cuts_is_no_whole_pixel(name):
     plane = plane_of_wcs(make_wcs(code, cdelt=1.0, **options), shape)
     grid = native_grid(plane.view)
     sky = SkyTest(grid, plane.to_sky, plane.to_plane)
-    fractions = sky_fractions(sky)
+    found = areas.solid_angles(
+        grid, plane.to_sky, plane.to_plane, is_equal_area=True, outline=plane.shows
+    )
+    fractions = found / local_area(plane, grid)
     t = (np.arange(12) + 0.5) / 12
     for row in range(0, shape[0], 1 + shape[0] // 130):
         x = grid.x.edges[:-1][:, None, None] + t
         y = grid.y.edges[row] + t[:, None]
         found = sky(*np.broadcast_arrays(x, y)).mean(axis=(1, 2))
         np.testing.assert_allclose(fractions[row], found, atol=0.07)
-
-
-@pytest.mark.parametrize("is_inside", [True, False])
-@pytest.mark.parametrize("depth", [0.1, 0.6, 3.0])
-@pytest.mark.parametrize("line", [0.0, 128.0, 512.0])
-def test_blocks_with_sky_or_without_are_what_they_seem(line, depth, is_inside):
-    """A disc that reaches a little across the border of a map or of a block."""
-    grid = SkyGrid(Axis(0.0, 1.0, 640), Axis(0.0, 1.0, 512))
-    radius = 413
-    middle = line - radius + depth if line < 512 else line + radius - depth
-
-    def is_sky(x, y):
-        return (np.hypot(x - 301.3, y - middle) < radius) == is_inside
-
-    full, empty = patches.covered(grid, is_sky)
-    x, y = np.meshgrid(np.arange(0.25, 640, 0.5), np.arange(0.0, 512.01, 0.25))
-    sky = is_sky(x, np.clip(y, 1e-6, 512 - 1e-6))
-    # Four samples a pixel, and those on its edges.
-    shown = np.array([sky[i : i + 2048 : 4] for i in range(5) if i < 4]).any(axis=0)
-    shown = shown.reshape(512, 640, 2).any(axis=2)
-    lost = np.array([~sky[i : i + 2048 : 4] for i in range(4)]).any(axis=0)
-    lost = lost.reshape(512, 640, 2).any(axis=2)
-    assert not (full & lost).any()
-    assert not (empty & shown).any()
-    assert (full | empty).mean() > 0.5
 
 
 def test_sky_that_bulges_into_a_pixel_between_its_corners_is_seen():
@@ -398,7 +381,10 @@ def test_sky_that_bulges_into_a_pixel_between_its_corners_is_seen():
         known = np.hypot(x - 80.5, y - 80.0) < 1.1
         return np.where(known, 0.01 * x, np.nan), np.where(known, 0.01 * y, np.nan)
 
-    fractions = sky_fractions(SkyTest(grid, to_sky, None))
+    found = areas.solid_angles(
+        grid, to_sky, lambda lon, lat: (100 * lon, 100 * lat), is_equal_area=True
+    )
+    fractions = found / np.radians(0.01) ** 2
     # A segment of the disc, 0.1 high.
     angle = 2 * np.arccos(1 / 1.1)
     assert fractions[81, 80] == pytest.approx(0.5 * 1.21 * (angle - np.sin(angle)), abs=0.01)

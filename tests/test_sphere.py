@@ -16,17 +16,12 @@ from mpl_skyheat import (
     Gaussian,
     Moffat,
     TopHat,
-    balancing,
     compiling,
     rings,
     sky_map,
-    skypixels,
-    sphere,
 )
-from mpl_skyheat.grid import native_grid, separation, to_vectors
-from mpl_skyheat.planes import plane_of_wcs
+from mpl_skyheat.grid import separation, to_vectors
 from mpl_skyheat.rings import Lattice, PointSpread
-from mpl_skyheat.sphere import SphereSum
 from mpl_skyheat.threads import Team
 from mpl_skyheat.views import all_sky_wcs, field_wcs
 
@@ -109,12 +104,8 @@ def test_a_gaussian_is_right_everywhere_on_the_sky(stars, sky, sigma):
     expected = exact(Gaussian(sigma), stars, centres)
     found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
     error = np.abs(found / expected - 1)
-    # At the edge of the sky, and where pixels narrow to a pole or are long, values with a kernel of
-    # few pixels are changed a little, to keep the integral.
-    few = {"HPX": 7.5, "ZEA": 7.5}.get(sky, 4)
-    is_changed = sky in ("CAR", "SIN") or (sigma < few * PIXEL and sky != "TAN 60 deg")
-    assert error.max() < (0.01 if is_changed else 1e-3)
-    assert np.median(error) < (1e-3 if sky == "SIN" else 3e-4)
+    assert error.max() < 1e-3
+    assert np.median(error) < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -175,60 +166,6 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("sky", "place"),
-    [
-        (sky, place)
-        for sky in ("AIT", "CAR", "HPX", "MOL", "ZEA", "oblique")
-        for place in PLACES
-        # The pixels there are longer than the kernel is wide.
-        if (sky, place) != ("MOL", "Galactic pole")
-    ],
-)
-def test_one_source_has_its_flux_its_place_and_its_width(sky, place):
-    source = SkyCoord(*PLACES[place], unit="deg")
-    sigma = 4 * u.deg  # two map pixels
-    skymap = sky_map(source.reshape(1), wcs=SKIES[sky], kernel=sigma, statistic="count")
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-    rows, columns = np.nonzero(np.nan_to_num(skymap.data) > 0)
-    vectors = shown(skymap.wcs, columns, rows)
-    weights = skymap.data[rows, columns]
-    mean = (weights[:, None] * vectors).sum(axis=0)
-    middle = SkyCoord(*mean, representation_type="cartesian")
-    assert middle.separation(source) < 0.05 * PIXEL
-    # 1 - <cos θ> is half the mean square distance.
-    (truth,) = to_vectors(source.ra.deg[None], source.dec.deg[None])
-    spread = np.sqrt(1 - (weights * (vectors @ truth)).sum() / weights.sum())
-    theta = (np.arange(100_000) + 0.5) * np.pi / 100_000
-    profile = np.exp(-0.5 * (theta / sigma.to_value(u.rad)) ** 2) * np.sin(theta)
-    expected = np.sqrt(1 - (profile * np.cos(theta)).sum() / profile.sum())
-    assert spread == pytest.approx(expected, rel=0.01)
-
-
-@pytest.mark.parametrize("sky", ["AIT", "CAR", "HPX", "oblique", "MOL", "ZEA"])
-@pytest.mark.parametrize("sigma", [2, 2.7, 3.6])
-def test_one_source_anywhere_at_the_edge_of_the_map_has_its_flux(sky, sigma):
-    wcs, rng = SKIES[sky], np.random.default_rng(7)
-    on_sky = ~sky_map([], [], wcs=wcs).mask
-    rim = np.argwhere(on_sky & ~binary_erosion(on_sky, iterations=3))
-    rim = rim[rng.integers(len(rim), size=40)] + rng.uniform(-0.5, 0.5, (40, 2))
-    sources = wcs.pixel_to_world(*rim.T[::-1])
-    for source in sources[np.isfinite(sources.spherical.lon)][:6]:
-        skymap = sky_map(
-            source.reshape(1), wcs=wcs, kernel=sigma * PIXEL, statistic="count", geometry="sphere"
-        )
-        assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize(("lon", "lat"), [(3.66, -86.48), (269.48, 42.43), (178.9, 37.1)])
-@pytest.mark.parametrize("sigma", [3.6, 4.5, 6])
-def test_a_source_where_the_outline_of_a_map_has_notches_has_its_flux(lon, lat, sigma):
-    wcs = all_sky_wcs(GALACTIC, 1.5 * u.deg, "HPX")
-    options = {"frame": "galactic", "kernel": sigma * 1.5 * u.deg, "statistic": "count"}
-    skymap = sky_map([lon], [lat], wcs=wcs, geometry="sphere", **options)
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
 LONG = {
     # Pixels of half a degree at the poles, those of a quarter of a degree where pixels are merged.
     "MOL": all_sky_wcs(GALACTIC, 0.5 * u.deg, "MOL"),
@@ -237,110 +174,8 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("sigma", [2, 2.7, 4.5, 8])
-@pytest.mark.parametrize("distance", [0.01, 1.1, 2.5, 7, 23])
-@pytest.mark.parametrize("sky", LONG)
-def test_a_source_where_pixels_are_longer_than_the_kernel_has_its_flux(sky, distance, sigma):
-    """Beside the poles of a MOL, and towards the rim of a ZEA, opposite to its centre."""
-    wcs = LONG[sky]
-    pixel = np.sqrt(np.abs(np.linalg.det(wcs.pixel_scale_matrix))) * u.deg
-    frame, lon, lat = ("icrs", 86, 29) if sky == "ZEA" else ("galactic", 40, 90)
-    options = {"frame": frame, "kernel": sigma * pixel, "statistic": "count"}
-    skymap = sky_map([lon], [lat - distance], wcs=wcs, **options)
-    assert skymap.meta["geometry"] == "sphere"
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=3e-4)
-
-
-@pytest.mark.parametrize(("pixel", "sigma", "nearest"), [(2, 2, 6), (1, 2, 10), (0.5, 4, 6)])
-@pytest.mark.parametrize("angle", [0, 3, 40])
-def test_a_source_not_far_from_the_limb_of_a_sin_has_its_flux(pixel, sigma, nearest, angle):
-    """Closer to it, pixels are longer than the kernel is wide, and values are right, not sums."""
-    wcs, size = WCS(naxis=2), int(115 / pixel) + 4
-    wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---SIN", "DEC--SIN"], [-pixel, pixel]
-    wcs.wcs.crpix, wcs.pixel_shape = [0.5 * size + 0.8, 0.5 * size + 0.3], (size, size)
-    origin = SkyCoord(0, 0, unit="deg")
-    for away in (nearest, nearest + 1):
-        distance = 90 - away * sigma * pixel
-        source = origin.directional_offset_by(angle * u.deg, distance * u.deg).reshape(1)
-        skymap = sky_map(source, wcs=wcs, kernel=sigma * pixel * u.deg, statistic="count")
-        assert skymap.meta["geometry"] == "sphere"
-        assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
-PARTS = {
-    # CRPIX, shape and a place far from the edges of the map.
-    "MOL": ((70.9, 75.8), (129, 124), (31.1, 16.98)),
-    "MOL with a pole": ((60.5, 20.5), (120, 130), (20, 80)),
-    "CEA": ((124.3, 38.7), (137, 73), (43.3, -15.9)),
-    "SFL with a pole": ((50.2, 100.4), (100, 130), (10, -82)),
-    "CAR with a pole": ((180.5, 20.5), (360, 110), (70, 89)),
-    "PAR": ((3.4, 88.4), (43, 93), (-15.1, -18.3)),
-    "STG": ((52.6, 30.3), (91, 98), (5, 40)),
-}
-
-
-@pytest.mark.parametrize("sigma", [2, 3])
-@pytest.mark.parametrize("part", PARTS)
-def test_a_source_has_its_flux_on_a_map_of_a_part_of_the_sky(part, sigma):
-    wcs, (crpix, shape, place) = WCS(naxis=2), PARTS[part]
-    wcs.wcs.ctype, wcs.wcs.cdelt = [f"GLON-{part[:3]}", f"GLAT-{part[:3]}"], [-1, 1]
-    wcs.wcs.crpix, wcs.pixel_shape = crpix, shape
-    options = {"frame": "galactic", "statistic": "count", "geometry": "sphere"}
-    skymap = sky_map(*([v] for v in place), wcs=wcs, kernel=sigma * u.deg, **options)
-    assert 0.03 < skymap.solid_angle.value.sum() / (4 * np.pi) < 0.7
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_source_has_its_flux_on_a_wide_field_with_distortions():
-    """Which cannot be inverted far from it."""
-    wcs = WCS(
-        {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "CRVAL1": 20, "CRVAL2": 60}
-        | {"CRPIX1": 70.5, "CRPIX2": 70.5, "CDELT1": -1, "CDELT2": 1, "A_ORDER": 2, "B_ORDER": 2}
-        | {"A_2_0": 1e-4, "B_0_2": 1e-4, "NAXIS1": 140, "NAXIS2": 140}
-    )
-    skymap = sky_map([20.0], [60.0], wcs=wcs, kernel=2.5 * u.deg, statistic="count")
-    assert skymap.meta["geometry"] == "sphere"
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
-def pixels_of(wcs, turn):
-    """Return the pixels of a WCS on a lattice."""
-    plane, middle = plane_of_wcs(wcs), tuple(wcs.wcs.crpix - 1)
-    area = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape).solid_angle.value
-    return skypixels.SkyPixels(plane, native_grid(plane.view), area, middle, turn, 1e-3)
-
-
-def test_parts_of_bins_add_up_to_what_a_map_shows():
-    for code, size in (("ARC", 40), ("SIN", 59)):
-        wcs = zenithal(code, size=size, center=(10, 40))
-        pixels = pixels_of(wcs, sphere._rotation_to_origin(10, 40))
-        for kernel in (Gaussian("8 deg"), Gaussian("4 deg")):
-            lattice = pixels.lattice(kernel)
-            sums = balancing._Sums(pixels, rings.Smoothing(lattice, kernel))
-            belt = rings.EVERYWHERE.grown(0.1)
-            parts = sums._parts_shown(belt)
-            bins = lattice.uniform(3)[:, None] * parts
-            assert bins.sum() == pytest.approx(pixels._area.sum(), rel=2e-3)
-            # All of the kernel is on the map in its middle.
-            wanted = sums.wanted(belt)
-            assert wanted[lattice.rings // 2, lattice.columns // 2] == pytest.approx(1, abs=1e-4)
-            assert wanted.min() > -1e-3
-
-
-@pytest.mark.parametrize("sky", ["TAN 60 deg", "SIN"])
-def test_only_what_is_uneven_is_evened_out(sky, monkeypatch):
-    """It takes as long as smoothing does."""
-    calls = []
-    monkeypatch.setattr(
-        sphere, "balanced", lambda *args: calls.append(1) or balancing.balanced(*args)
-    )
-    pixel = 1 * u.deg if sky == "TAN 60 deg" else PIXEL
-    sky_map([50.0], [70.0], wcs=SKIES[sky], kernel=2 * pixel, geometry="sphere")
-    assert len(calls) == (sky == "SIN")
-
-
 def test_long_pixels_are_right_for_many_sources_that_are_spread_over_the_kernel():
-    """What keeps the flux of each does not show in what they are together, a wave of them here."""
+    """A wave of them about a pole, beside which pixels of a MOL are longer than the kernel."""
     wcs, rng = LONG["MOL"], np.random.default_rng(8)
     lon, lat = rng.uniform(0, 360, 40_000), 90 - 8 * np.sqrt(rng.uniform(0, 1, 40_000))
     lon = lon[keep := rng.uniform(0, 1, 40_000) < 0.6 + 0.4 * np.cos(np.radians(40 * (90 - lat)))]
@@ -353,57 +188,8 @@ def test_long_pixels_are_right_for_many_sources_that_are_spread_over_the_kernel(
     found = (skymap.data[rows, columns][near] * skymap.unit).to_value(u.sr**-1)
     error = np.abs(found / expected - 1)
     assert len(error) > 300
-    assert error.max() < 0.01
-    assert np.median(error) < 0.003
-
-
-def test_what_is_balanced_is_so_between_the_latitudes_that_need_it_only(monkeypatch):
-    wcs, ranges = LONG["MOL"], []
-    shown = balancing._Sums.shown
-    monkeypatch.setattr(
-        balancing._Sums, "shown", lambda *args: (ranges.append(args[1]), shown(*args))[1]
-    )
-    sky_map([10.0], [10.0], wcs=wcs, kernel=2.5 * u.deg)
-    assert len(ranges) == 1
-    assert np.degrees(ranges[0][0]) > 20
-    # With fewer pixels, the rim all around is looked at, and then the poles, in some rounds.
-    sky_map([10.0], [10.0], wcs=wcs, kernel=1 * u.deg)
-    assert ranges[1][0] < 0
-    assert 3 <= len(ranges) < 2 + balancing.ROUNDS
-    assert np.degrees([belt.lowest for belt in ranges[2:]]).min() > 50
-
-
-def test_only_the_hemisphere_with_the_rim_is_balanced(monkeypatch):
-    belts = []
-    monkeypatch.setattr(
-        sphere, "balanced", lambda *args: (belts.append(args[2]), balancing.balanced(*args))[1]
-    )
-    sky_map([10.0], [10.0], wcs=LONG["ZEA"], kernel=9 * u.deg)
-    (belt,) = belts
-    assert belt.is_south + belt.is_north == 1
-    assert belt.lowest > 0
-
-
-def test_a_belt_that_grows_across_the_equator_goes_on_beyond_it():
-    lat = np.radians([-60.0, -30.0, -5.0, 5.0, 30.0, 60.0, np.nan])
-    belt = rings.Belt.around(lat[4:6], np.radians(1))
-    assert belt.holds(lat).tolist() == [False] * 4 + [True] * 2 + [False]
-    assert belt.grown(np.radians(28)).holds(lat).tolist() == [False] * 3 + [True] * 3 + [False]
-    assert belt.grown(np.radians(29.5)).holds(lat).tolist() == [True] * 6 + [False]
-    south = rings.Belt.around(lat[:2])
-    assert south.holds(lat).tolist() == [True] * 2 + [False] * 5
-
-
-def test_a_pixel_whose_centre_is_off_the_sky_is_in_a_belt_if_what_is_farthest_out_is():
-    pixels = pixels_of(LONG["ZEA"], np.eye(3))
-    (lost,) = np.nonzero(np.isnan(pixels.centres[0]))
-    assert len(lost) > 10
-    lat = np.tile(np.radians([[-10.0], [-2.0], [1.0], [np.nan]]), len(lost))
-    pixels._split_lost = [(0.0, 0.0, (np.zeros(lat.shape), lat))]
-    south = rings.Belt(np.radians(5), 2.0, is_north=False)
-    assert np.isin(lost, pixels.in_belt(south)).all()
-    north = rings.Belt(np.radians(5), 2.0, is_south=False)
-    assert not np.isin(lost, pixels.in_belt(north)).any()
+    assert error.max() < 1e-3
+    assert np.median(error) < 1e-4
 
 
 def test_rings_without_points_give_nothing():
@@ -416,15 +202,6 @@ def test_rings_without_points_give_nothing():
     assert np.isnan(result[5]).all()
     assert np.isfinite(result[:5]).all()
     assert (result[3] == 2.0).all()  # ring 1 with ring 2, in the other hemisphere
-
-
-def test_compiled_code_is_given_arrays_of_one_type():
-    """Each of another type is compiled for again, for seconds."""
-    pixels = pixels_of(all_sky_wcs(GALACTIC, 4 * u.deg, "CAR"), np.eye(3))
-    for belt in (rings.EVERYWHERE.grown(0.1), rings.Belt(0.5, 1.0)):
-        for part in pixels.places_and_areas(belt):
-            assert all(v.ndim == 1 and v.flags.c_contiguous and v.flags.writeable for v in part)
-            assert len({len(v) for v in part}) == 1
 
 
 def shifted(code, pixel, shift):
@@ -446,33 +223,7 @@ def test_a_uniform_sky_is_flat_where_pixels_are_longer_than_the_kernel_is_wide(c
         lon, lat, frame="galactic", wcs=shifted(code, pixel, (0.3, 0.4)), kernel=sigma * u.deg
     )
     flat = (skymap.data * skymap.unit).to_value(u.sr**-1) / (12 * 128**2 / (4 * np.pi))
-    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.0099)
-
-
-@pytest.mark.parametrize(
-    ("code", "pixel", "shift", "sigma", "place"),
-    [
-        # The centres of its last pixels are off the sky.
-        ("CEA", 1.0, (0, -0.35), 8.0, (40, -90)),
-        ("CEA", 3.0, (0, -0.35), 15.0, (40, -90)),
-        ("MOL", 1.0, (0.3, 0.4), 2.1, (60, -89)),
-        ("PAR", 1.0, (0.3, 0.4), 4.1, (170, 89)),
-    ],
-)
-def test_a_source_has_its_flux_wherever_the_pixels_of_a_map_lie(code, pixel, shift, sigma, place):
-    wcs = shifted(code, pixel, shift)
-    options = {"bins": wcs.pixel_shape, "kernel": sigma * u.deg}
-    skymap = sky_map(*([v] for v in place), wcs=wcs, frame="galactic", statistic="count", **options)
-    assert skymap.meta["geometry"] == "sphere"
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_source_beside_a_straight_side_that_cuts_pixels_has_its_flux():
-    wcs = shifted("CAR", 0.849, (0, 0))
-    wcs.wcs.crpix, wcs.pixel_shape = [215.14046202, 109.31547367], (432, 220)
-    options = {"frame": "galactic", "bins": wcs.pixel_shape, "statistic": "count"}
-    skymap = sky_map([182.39], [-30.79], wcs=wcs, kernel=3.95 * 0.849 * u.deg, **options)
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=8e-4)
+    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=3e-3)
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])
@@ -484,70 +235,6 @@ def test_the_smallest_fields_are_smoothed_on_the_sphere_where_that_is_asked_for(
         for geometry in ("sphere", "plane")
     )
     np.testing.assert_allclose(sphere.data, plane.data, rtol=2e-3)
-
-
-@pytest.mark.parametrize("order", [1, 3])
-def test_a_uniform_sky_has_the_same_in_every_bin_of_a_ring(order):
-    healpy = pytest.importorskip("healpy")
-    lattice, nside = Lattice.whole(np.radians(6)), 256
-    lon, lat = healpy.pix2ang(nside, np.arange(12 * nside**2), lonlat=True)
-    spread = PointSpread(lattice, order)
-    spread.add((np.radians(lon) + np.pi) % (2 * np.pi) - np.pi, np.radians(lat), None)
-    rings = spread.bins.mean(axis=1) * (4 * np.pi / (12 * nside**2))
-    np.testing.assert_allclose(lattice.uniform(order), rings, rtol=0.005)
-
-
-@pytest.mark.parametrize("lat", [86, 80])
-def test_what_a_map_does_not_show_is_not_made_up_for_with_a_wide_kernel(lat):
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-CAR", "GLAT-CAR"], [-6, 6]
-    wcs.wcs.crpix, wcs.pixel_shape = [30.5, 15], (60, 29)
-    source = SkyCoord([0], [lat], unit="deg", frame="galactic").icrs
-    skymap = sky_map(source, wcs=wcs, kernel="15.5 deg")
-    rows, columns = np.nonzero(skymap.data > 0.01 * np.nanmax(skymap.data))
-    expected = exact(Gaussian("15.5 deg"), source, skymap.wcs.pixel_to_world(columns, rows))
-    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
-    np.testing.assert_allclose(found, expected, rtol=0.01)
-
-
-@pytest.mark.parametrize("height", [174, 178.2])
-def test_what_a_map_does_not_show_is_not_made_up_for(height):
-    """All but a cap at each pole: sources there show as they are where they reach into the map."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-CAR", "GLAT-CAR"], [-0.6, 0.6]
-    wcs.pixel_shape = 600, round(height / 0.6)
-    wcs.wcs.crpix = 300.5, wcs.pixel_shape[1] / 2 + 0.5
-    sources = SkyCoord([10, 200, 77, 5], [89.8, -89.7, 88.9, 0], unit="deg", frame="galactic").icrs
-    skymap = sky_map(sources, wcs=wcs, kernel=2 * 0.6 * u.deg, geometry="sphere")
-    rows, columns = np.nonzero(skymap.data > 0.01 * np.nanmax(skymap.data))
-    expected = exact(Gaussian(1.2 * u.deg), sources, skymap.wcs.pixel_to_world(columns, rows))
-    found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
-    np.testing.assert_allclose(found, expected, rtol=0.015)
-
-
-@pytest.mark.parametrize("lat", [90, 89, 88, 87, -90])
-@pytest.mark.parametrize("sigma", [2, 3])
-def test_a_source_beside_slivers_of_sky_has_its_flux(lat, sigma):
-    """On this grid, the very tips of an AIT are a sixteenth of a pixel high."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.cdelt = ["GLON-AIT", "GLAT-AIT"], [-0.5, 0.5]
-    wcs.wcs.crpix, wcs.pixel_shape = [325.5, 163.5], (650, 326)
-    skymap = sky_map(
-        [40.0], [lat], frame="galactic", wcs=wcs, kernel=sigma * u.deg / 2, statistic="count"
-    )
-    assert skymap.meta["geometry"] == "sphere"
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize("pixel", [0.7, 2])
-@pytest.mark.parametrize("code", ["AIT", "MOL", "SFL", "PAR", "CAR", "ZEA", "HPX"])
-def test_which_outlines_have_notches(code, pixel):
-    wcs = all_sky_wcs(GALACTIC, pixel * u.deg, code)
-    plane = plane_of_wcs(wcs)
-    area = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape).solid_angle.value
-    grid, middle = native_grid(plane.view), tuple(wcs.wcs.crpix - 1)
-    pixels = skypixels.SkyPixels(plane, grid, area, middle, np.eye(3), 1e-3)
-    assert pixels._is_ragged == (code == "HPX")
 
 
 @pytest.mark.parametrize("order", [1, 3])
@@ -570,22 +257,6 @@ def test_points_beyond_a_lattice_are_left_out_of_it_by_compiled_code_too(order, 
 
 def sample_bins(lattice):
     return np.random.default_rng(1).poisson(3, (lattice.rings, lattice.columns)).astype(float)
-
-
-@pytest.mark.parametrize(
-    "kernel", [Gaussian("5 deg"), TopHat("10 deg"), Moffat("5 deg", beta=2)], ids=repr
-)
-@pytest.mark.parametrize("is_whole", [True, False])
-def test_what_is_kept_for_the_next_map_changes_nothing(kernel, is_whole):
-    size = 2 * kernel.bin_size
-    lattice = Lattice.whole(size) if is_whole else Lattice.covering(0.2, 0.3, kernel.reach, size)
-    bins = sample_bins(lattice)
-    keeping = rings.Smoothing(lattice, kernel, keeps=True)
-    # With fewer rings at first, fewer transforms are kept.
-    some = np.where(np.arange(lattice.rings)[:, None] < 3, bins, 0)
-    for part in (some, bins, bins):
-        once = rings.Smoothing(lattice, kernel)(part).coefficients
-        np.testing.assert_array_equal(keeping(part).coefficients, once)
 
 
 @pytest.mark.parametrize(
@@ -646,23 +317,6 @@ def test_rings_without_points_nearby_make_no_difference(kernel, is_compiled, mon
     np.testing.assert_allclose(total, expected, rtol=0, atol=1e-10 * expected.max())
 
 
-@pytest.mark.parametrize(
-    ("code", "size", "at_pole"),
-    [("ZEA", 120, True), ("ARC", 186, True), ("SIN", 62, False), ("ZEA", 45, False)],
-)
-def test_a_map_whose_edge_is_one_point_has_that_at_a_pole_of_the_lattice(code, size, at_pole):
-    wcs = zenithal(code, size=size)
-    plane = plane_of_wcs(wcs)
-    area = sky_map([], [], wcs=wcs, bins=wcs.pixel_shape).solid_angle.value
-    middle = tuple(wcs.wcs.crpix - 1)
-    terms = [(1.0, Gaussian("8 deg"))]
-    made = SphereSum(plane.frame, plane, middle, native_grid(plane.view), area, terms, Team(1))
-    (antipode,) = -to_vectors(*(np.array([v]) for v in wcs.wcs.crval)) @ made._turn.T
-    expected = (0, 0, -1) if at_pole else (-1, 0, 0)
-    np.testing.assert_allclose(antipode, expected, atol=1e-12)
-    assert np.linalg.det(made._turn) == pytest.approx(1)
-
-
 @pytest.mark.parametrize("step", [1.5, 1.4])
 def test_rings_add_up_to_the_same_in_compiled_code(step, monkeypatch):
     lattice, kernel = Lattice.whole(np.radians(step)), Gaussian("20 deg")
@@ -673,30 +327,6 @@ def test_rings_add_up_to_the_same_in_compiled_code(step, monkeypatch):
     np.testing.assert_allclose(*results, rtol=1e-12)
 
 
-def test_positions_of_bins_are_in_their_middle():
-    lattice = Lattice.covering(0.2, 0.3, 0.1, 0.02)
-    rows, columns = np.indices((lattice.rings, lattice.columns))
-    places = lattice.places(rows, columns)
-    np.testing.assert_allclose(lattice.position(*places), (rows, columns), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(places[1][:, 0], lattice.latitudes, rtol=0, atol=1e-15)
-
-
-def vectors_of(wcs, x, y):
-    return to_vectors(*wcs.pixel_to_world_values(x, y))
-
-
-def shown(wcs, columns, rows):
-    """Return (ICRS) where pixels are on the sky: at their centres, or in the middle of what is."""
-    tenths = (np.arange(10) + 0.5) / 10 - 0.5
-    dx, dy = (np.append(0, v.ravel()) for v in np.meshgrid(tenths, tenths))
-    centres = wcs.pixel_to_world(columns[:, None] + dx, rows[:, None] + dy).icrs
-    vectors = to_vectors(centres.ra.deg.ravel(), centres.dec.deg.ravel()).reshape(-1, len(dx), 3)
-    lost = np.isnan(vectors[:, 0, 0])
-    number = np.isfinite(vectors[lost, :, :1]).sum(axis=1)  # none in a few slivers
-    vectors[lost, 0] = np.nansum(vectors[lost], axis=1) / np.maximum(number, 1)
-    return vectors[:, 0]
-
-
 @pytest.mark.parametrize("place", ["0h", "edge of the map", "Galactic pole"])
 def test_a_kernel_with_steps_keeps_its_height_with_few_pixels(place):
     source = SkyCoord(*PLACES[place], unit="deg")
@@ -704,25 +334,6 @@ def test_a_kernel_with_steps_keeps_its_height_with_few_pixels(place):
     height = 1 / (2 * np.pi * (1 - np.cos(np.radians(6))))
     peak = (np.nanmax(skymap.data) * skymap.unit).to_value(u.sr**-1)
     assert peak == pytest.approx(height, rel=2e-3)
-
-
-@pytest.mark.parametrize(("kernel", "times"), [(TopHat("6 deg"), 1), (Gaussian("6 deg"), 0)])
-def test_values_are_evened_out_in_one_way_or_the_other(kernel, times, monkeypatch):
-    calls = []
-    monkeypatch.setattr(skypixels.SkyPixels, "_even_out", lambda *_: calls.append(1))
-    sky_map([20.0], [80.0], wcs=SKIES["CAR"], kernel=kernel, geometry="sphere")
-    assert len(calls) == times
-
-
-@pytest.mark.parametrize("code", ["AIT", "CAR"])
-def test_many_pixels_are_evened_out_as_few_are(code, monkeypatch):
-    wcs = all_sky_wcs(GALACTIC, 0.7 * u.deg, code)
-    options = {"wcs": wcs, "frame": "galactic", "kernel": 1.6 * u.deg}
-    one = sky_map([179.8, 3.0], [24.3, 89.0], **options)
-    for module in (balancing, skypixels):
-        monkeypatch.setattr(module, "is_worth", lambda _: False)
-    other = sky_map([179.8, 3.0], [24.3, 89.0], **options)
-    np.testing.assert_allclose(one.data, other.data, rtol=1e-9, atol=1e-9 * np.nanmax(one.data))
 
 
 def test_the_edge_of_a_field_is_no_place_to_even_out():
@@ -738,23 +349,13 @@ def test_the_edge_of_a_field_is_no_place_to_even_out():
     np.testing.assert_allclose(field.data[near], wide.data[core][near], rtol=1e-3)
 
 
-@pytest.mark.parametrize(("sigma", "loss"), [(0.3, 0.03), (0.7, 0.02), (1, 0.01), (2, 0.002)])
-@pytest.mark.parametrize("dec", [89.9, 88.5, 87])
-def test_a_narrow_source_beside_a_pole_keeps_its_flux(dec, sigma, loss):
-    """With kernels of 0.15 to one pixel, where the pixels of a CAR narrow to a point."""
-    wcs = all_sky_wcs(SkyCoord(0, 0, unit="deg").frame.replicate_without_data(), PIXEL, "CAR")
-    options = {"kernel": sigma * u.deg, "geometry": "sphere", "statistic": "count"}
-    skymap = sky_map([20.0], [dec], wcs=wcs, **options)
-    assert np.nansum(skymap.data) == pytest.approx(1, abs=loss)
-
-
 @pytest.mark.parametrize("sky", SKIES)
 def test_a_uniform_sky_is_flat_to_the_rim_and_the_poles(sky):
     healpy = pytest.importorskip("healpy")
     lon, lat = healpy.pix2ang(64, np.arange(12 * 64**2), lonlat=True)
     skymap = sky_map(lon, lat, wcs=SKIES[sky], kernel="5 deg")
     flat = (skymap.data * skymap.unit).to_value(u.sr**-1) / (12 * 64**2 / (4 * np.pi))
-    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=0.01 if sky == "SIN" else 0.006)
+    np.testing.assert_allclose(flat[~skymap.mask], 1, atol=3e-3)
     assert np.median(np.abs(flat[~skymap.mask] - 1)) < 1e-3
 
 
@@ -779,8 +380,8 @@ def test_a_gaussian_map_is_that_of_harmonic_smoothing(stars, sigma):
     expected = ducc0.sht.synthesis_general(alm=alm * beam[degree], loc=where, **common)[0]
     found = (skymap.data[rows, columns] * skymap.unit).to_value(u.sr**-1)
     error = np.abs(found / expected - 1)
-    assert error.max() < (0.01 if sigma < 8 else 3e-3)
-    assert np.median(error) < 3e-4
+    assert error.max() < 1e-3
+    assert np.median(error) < 1e-4
 
 
 def test_a_gaussian_map_is_that_of_healpy(stars):
@@ -887,10 +488,3 @@ def test_a_kernel_too_narrow_for_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr("mpl_skyheat.sphere.allowed_bytes", lambda: 1e9)
     with pytest.raises(ValueError, match=r"kernel is too narrow for so much sky: .* bins and"):
         sky_map([1], [2], wcs=SKIES["AIT"], kernel="1 arcmin", geometry="sphere")
-
-
-def test_a_sliver_of_sky_has_the_mean_of_what_is_around_it():
-    image = np.array([[1.0, np.nan, 1.0], [7.0, 7.0, 7.0], [2.0, 9.0, np.nan]])
-    skypixels.fill(image, np.array([1, 8]))
-    assert image[0, 1] == pytest.approx(23 / 5)
-    assert image[2, 2] == pytest.approx(23 / 3)
