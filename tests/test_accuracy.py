@@ -294,7 +294,7 @@ def sin_places(wcs, column, row, number):
     return x[known] / scale + x_zero, y[known] / scale + y_zero, weight[known]
 
 
-def mean_over(wcs, column, row, great_circles, number=20):
+def mean_over(wcs, column, row, great_circles, number):
     """Return the mean of exact sums over the sky of a pixel, weighted by solid angle."""
     x, y, weight = places_in(wcs, column, row, number)
     lon, lat = wcs.wcs_pix2world(x, y, 0)
@@ -310,10 +310,10 @@ def some(row, column, number):
     return row[chosen], column[chosen]
 
 
-def assert_means(skymap, pixels, great_circles):
+def assert_means(skymap, pixels, great_circles, number=16):
     """Hold values against the mean over pixels, to 1 %."""
     places = zip(*pixels, strict=True)
-    expected = [mean_over(skymap.wcs, x, y, great_circles) for y, x in places]
+    expected = [mean_over(skymap.wcs, x, y, great_circles, number) for y, x in places]
     assert_within(per_sr(skymap)[pixels], expected, 0.01)
 
 
@@ -335,7 +335,7 @@ def test_a_pixel_larger_than_the_kernel_has_the_mean_over_it(sky):
     row, column = np.nonzero(sigma < 0.5 * np.sqrt(skymap.solid_angle.value))
     known = np.isfinite(shown(wcs, column, row)[0]) & (skymap.counts[row, column] >= 100)
     assert known.sum() >= 10
-    assert_means(skymap, some(row[known], column[known], 10), great_circles)
+    assert_means(skymap, some(row[known], column[known], 24), great_circles)
 
 
 @pytest.mark.parametrize("sky", ["AIT", "CAR, off", "MOL, oblique", "SIN, turned", "ZEA, turned"])
@@ -349,9 +349,9 @@ def test_a_pixel_with_its_centre_off_the_sky_has_the_mean_over_its_sky(sky):
     great_circles = GreatCircles(vectors(lon, lat), *gaussian(sigma))
     row, column = np.nonzero(~skymap.mask)
     lost = ~np.isfinite(shown(wcs, column, row)[0])
-    lost &= skymap.solid_angle.value[row, column] > 0.01 * np.radians(wcs.wcs.cdelt[1]) ** 2
+    lost &= skymap.solid_angle.value[row, column] > 0.05 * np.radians(wcs.wcs.cdelt[1]) ** 2
     assert lost.sum() >= 10
-    assert_means(skymap, some(row[lost], column[lost], 10), great_circles)
+    assert_means(skymap, some(row[lost], column[lost], 20), great_circles, number=32)
 
 
 # --- solid angles --------------------------------------------------------------------------------
@@ -411,7 +411,8 @@ def test_pixels_that_the_edge_cuts_have_the_solid_angle_of_their_sky(code, step,
     skymap = empty_map(code, step, layout)
     row, column = cut_pixels(skymap)
     assert len(row) >= 10
-    pixels = some(row, column, 16)
+    # Those at the limb of a SIN are the hardest, and cheap.
+    pixels = some(row, column, len(row) if code == "SIN" else 16)
     places = zip(*pixels, strict=True)
     expected = [places_in(skymap.wcs, x, y, 60)[2].sum() for y, x in places]
     assert_within(skymap.solid_angle.to_value(u.sr)[pixels], expected, 0.03, median=0.01)
