@@ -376,8 +376,9 @@ def empty_map(code, step, layout):
 @pytest.mark.parametrize(
     ("code", "step", "layout"),
     [
-        *itertools.product(CODES, [10.0, 3.0], LAYOUTS),
-        *itertools.product(CODES, [1.0], ["edges", "oblique"]),
+        *itertools.product(CODES, [10.0], LAYOUTS),
+        *itertools.product(CODES, [3.0], ["edges", "neither"]),
+        *itertools.product(CODES, [1.0], ["oblique"]),
     ],
 )
 def test_solid_angles_add_up_to_the_sky_without_any_points(code, step, layout):
@@ -402,7 +403,8 @@ def cut_pixels(skymap):
 @pytest.mark.parametrize(
     ("code", "step", "layout"),
     [
-        *itertools.product(CODES, [10.0, 3.0], ["neither", "oblique"]),
+        *itertools.product(CODES, [10.0], ["neither"]),
+        *itertools.product(CODES, [3.0], ["oblique"]),
         *itertools.product(["AIT", "ZEA", "SIN", "HPX"], [1.0], ["edges", "oblique"]),
     ],
 )
@@ -414,7 +416,7 @@ def test_pixels_that_the_edge_cuts_have_the_solid_angle_of_their_sky(code, step,
     # Those at the limb of a SIN are the hardest, and cheap.
     pixels = some(row, column, len(row) if code == "SIN" else 16)
     places = zip(*pixels, strict=True)
-    expected = [places_in(skymap.wcs, x, y, 60)[2].sum() for y, x in places]
+    expected = [places_in(skymap.wcs, x, y, 50)[2].sum() for y, x in places]
     assert_within(skymap.solid_angle.to_value(u.sr)[pixels], expected, 0.03, median=0.01)
 
 
@@ -442,7 +444,7 @@ def points_at_edges(wcs):
 @pytest.mark.parametrize(
     ("code", "layout", "kernel"),
     [
-        *itertools.product(CODES, LAYOUTS, [None]),
+        *itertools.product(CODES, ["edges", "slivers", "neither"], [None]),
         *itertools.product(["AIT", "CAR", "ZEA", "SIN"], ["slivers"], [12 * u.deg]),
     ],
 )
@@ -459,7 +461,7 @@ def test_which_pixels_there_are_depends_on_no_point(code, layout, kernel):
     np.testing.assert_array_equal(empty.solid_angle.value, full.solid_angle.value)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["slivers", "centres", "oblique"])
 @pytest.mark.parametrize("code", CODES)
 def test_a_pixel_is_there_if_any_of_it_shows_sky(code, layout):
     """All that have sky at one of many places are; and none that has none, unless a sliver."""
