@@ -461,7 +461,7 @@ def test_which_pixels_there_are_depends_on_no_point(code, layout, kernel):
     np.testing.assert_array_equal(empty.solid_angle.value, full.solid_angle.value)
 
 
-@pytest.mark.parametrize("layout", ["slivers", "centres", "oblique"])
+@pytest.mark.parametrize("layout", ["slivers", "oblique"])
 @pytest.mark.parametrize("code", CODES)
 def test_a_pixel_is_there_if_any_of_it_shows_sky(code, layout):
     """All that have sky at one of many places are; and none that has none, unless a sliver."""
@@ -480,8 +480,7 @@ def test_a_pixel_is_there_if_any_of_it_shows_sky(code, layout):
     assert (skymap.solid_angle.value[~known] < sliver).all()
 
 
-@pytest.mark.parametrize("middle", [180.0, 83.1])
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(("code", "middle"), [*((code, 180.0) for code in CODES), ("CAR", 83.1)])
 def test_points_at_the_very_edge_of_the_sky_are_in_pixels_that_are_there(code, middle):
     """At the poles and where longitudes are cut, though pixels without any sky begin there, too."""
     wcs = whole_sky(code, 6.0, pad=1, center=(middle, 0.0))
