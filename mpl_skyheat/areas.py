@@ -237,7 +237,7 @@ def _add_quadrilaterals(areas: FloatArray, pixels: NDArray[np.bool_], sky: SkyTe
 def _followed(sky: SkyTest, x: FloatArray, y: FloatArray) -> FloatArray:
     """Return the areas (sr) of cells (4, n) that show sky all over, along their bent sides."""
     on_sky = np.ones(x.shape, bool)
-    return _polygon_area(sky.vectors(*sky_polygons(x, y, on_sky, sky, 0, ALONG)))
+    return _polygon_area(_corners_of(sky, sky_polygons(x, y, on_sky, sky, 0, ALONG)))
 
 
 def _are_straight(corners: FloatArray) -> NDArray[np.bool_]:
@@ -352,7 +352,7 @@ def _cells(
     is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < LITTLE_BENT)
     if is_bent.any():
         at = cell_corners(x)[:, is_bent], cell_corners(y)[:, is_bent], nodes[:, is_bent]
-        polygons = sky.vectors(*sky_polygons(*at, sky, SPHERE_STEPS, ALONG))
+        polygons = _corners_of(sky, sky_polygons(*at, sky, SPHERE_STEPS, ALONG))
         areas[is_bent], middles[is_bent] = _polygon_area(polygons), polygons.mean(axis=0)
     return areas, middles, corners
 
@@ -361,6 +361,20 @@ def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:
     """Return the areas of plane polygons from their corners (m, n) in order."""
     x, y = x - x[0], y - y[0]
     return np.asarray(0.5 * np.abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum(axis=0)))
+
+
+def _corners_of(sky: SkyTest, polygons: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Return unit vectors (m, n, 3) to the corners of polygons.
+
+    The few corners that turn out to be off the sky, where its edge is not what the ends of a side
+    tell, are those before them.
+    """
+    corners = sky.vectors(*polygons)
+    is_lost = np.isnan(corners[..., 0])
+    if is_lost.any():
+        for i in (*range(len(corners)), *range(len(corners))):
+            corners[i, is_lost[i]] = corners[i - 1, is_lost[i]]
+    return corners
 
 
 def _polygon_area(corners: FloatArray) -> FloatArray:

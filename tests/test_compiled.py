@@ -24,13 +24,9 @@ from scipy.spatial.transform import Rotation
 from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS, make_wcs
 
 from mpl_skyheat import (
-    Gaussian,
     counting,
-    mapmaking,
-    rings,
     sky_heatmap,
     sky_map,
-    sphere,
     threads,
     tiles,
 )
@@ -884,135 +880,17 @@ def test_every_thread_has_a_wcs_of_its_own():
         np.testing.assert_array_equal(twin.to_plane(lon, lat), plane.to_plane(lon, lat))
 
 
-def without_frames(wcs, lon, lat, frame="icrs"):
-    """Return pixels that are found without astropy's frames, and those found with them."""
-    plane = plane_of_wcs(wcs, SKY_SHAPE)
-    grid, catalogue = native_grid(plane.view), read_catalogue((lon, lat), None, frame)
-    route = counting.CompiledRoute(catalogue, plane, grid, threads.Team(1))
-    on_grid, index = grid.index(*project(plane, catalogue.frame, lon, lat))
-    pixels = np.full(len(lon), tiles.OFF)
-    pixels[on_grid] = index
-    return route._without_frames(plane, lon, lat), pixels
-
-
-@pytest.mark.parametrize("frame", ["icrs", "fk5"])
-@pytest.mark.parametrize("projection", ["AIT", "HPX", "ZEA", "SFL"])
-def test_what_is_found_without_frames_is_what_these_give(projection, frame):
-    wcs = make_wcs(SKY_OF_GALAXY | {"CTYPE1": f"GLON-{projection}", "CTYPE2": f"GLAT-{projection}"})
-    rng = np.random.default_rng(7)
-    found, exact = without_frames(wcs, *all_over(rng, 20_000), frame)
-    known = found != tiles.ASK
-    # (What is off the map is left to the others.)
-    assert known[exact != tiles.OFF].mean() > 0.99
-    np.testing.assert_array_equal(found[known], exact[known])
-    # Where rounding decides, at edges of pixels, where the sky is cut and at poles, it does not.
-    plane = plane_of_wcs(wcs, SKY_SHAPE)
-    catalogue = read_catalogue(([], []), None, frame)
-    points = adversarial(rng, plane, native_grid(plane.view), catalogue.frame, 3000)
-    found, exact = without_frames(wcs, points[0], np.clip(points[1], -90, 90), frame)
-    known = found != tiles.ASK
-    assert (~known).sum() > 300
-    np.testing.assert_array_equal(found[known], exact[known])
-
-
-def test_frames_that_no_rotation_leads_to_are_asked_of_astropy():
-    found, _ = without_frames(
-        make_wcs(SKY_OF_GALAXY), *all_over(np.random.default_rng(8), 99), "fk4"
-    )
-    assert (found == tiles.ASK).all()
-
-
-# What is done meanwhile
-
-
-@pytest.fixture
-def preparing(monkeypatch):
-    """Have all maps prepared while points are counted; return the threads that do it."""
-    monkeypatch.setattr(mapmaking, "is_worth", lambda _: True)
-    seen, areas = [], mapmaking._areas
-
-    def seeing(*args):
-        seen.append(threading.current_thread())
-        return areas(*args)
-
-    monkeypatch.setattr(mapmaking, "_areas", seeing)
-    return seen
-
-
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("kernel", ["9 deg", None])
 @pytest.mark.parametrize("projection", ["AIT", "ZEA", "CAR"])
-def test_maps_do_not_depend_on_the_number_of_threads(projection, kernel, preparing):
+def test_maps_do_not_depend_on_the_number_of_threads(projection, kernel):
     wcs = make_wcs(SKY_OF_GALAXY | {"CTYPE1": f"GLON-{projection}", "CTYPE2": f"GLAT-{projection}"})
     lon, lat = all_over(np.random.default_rng(9), 5000)
     kwargs = {"wcs": wcs, "shape": SKY_SHAPE, "kernel": kernel}
     one, *others = (sky_map(lon, lat, threads=number, **kwargs) for number in (1, 2, 3))
-    assert [t is threading.main_thread() for t in preparing] == [True, False, False]
     for other in others:
         np.testing.assert_array_equal(other.counts, one.counts)
         np.testing.assert_array_equal(other.solid_angle, one.solid_angle)
         # (numpy 1.26 rounds arctan2 by where arrays lie in memory, on processors with AVX-512.)
         np.testing.assert_allclose(other.data, one.data, rtol=1e-12)
     assert one.meta["geometry"] == ("plane" if kernel is None else "sphere")
-
-
-@pytest.mark.usefixtures("compiled", "preparing")
-@pytest.mark.parametrize("number", [1, 2])
-def test_errors_of_what_is_prepared_are_raised(number, monkeypatch):
-    kwargs = {"wcs": make_wcs(SKY_OF_GALAXY), "shape": SKY_SHAPE, "threads": number}
-    lon, lat = all_over(np.random.default_rng(9), 5000)
-    monkeypatch.setattr(sphere, "allowed_bytes", lambda: 1000)
-    with pytest.raises(ValueError, match="kernel is too narrow for so much sky"):
-        sky_map(lon, lat, kernel="9 deg", **kwargs)
-    # So are those of kernels that fail after others have not.
-    monkeypatch.undo()
-    monkeypatch.setattr(counting, "is_worth", lambda _: True)
-    monkeypatch.setattr(mapmaking, "is_worth", lambda _: True)
-    both, made = Gaussian("9 deg") - Gaussian("12 deg"), []
-
-    def failing(*args, **kwargs):
-        made.append(rings.Smoothing(*args, **kwargs))
-        if len(made) == 2:
-            raise MemoryError("no room")
-        return made[-1]
-
-    monkeypatch.setattr(sphere, "Smoothing", failing)
-    with pytest.raises(MemoryError, match="no room"):
-        sky_map(lon, lat, kernel=both, **kwargs)
-    # So are those of the points, which come first.
-    lat[77] = 95
-    with pytest.raises(ValueError, match="95"):
-        sky_map(lon, lat, kernel="9 deg", **kwargs)
-
-
-def test_after_an_error_not_all_that_was_to_be_done_is_waited_for():
-    begun, go_on, done = threading.Event(), threading.Event(), []
-
-    def slow():
-        begun.set()
-        go_on.wait(20)
-        done.append("slow")
-
-    with pytest.raises(ValueError, match="mine"):
-        run_beside(begun, go_on, [slow, lambda: done.append("never")])
-    assert done == ["slow"]
-
-
-def run_beside(begun, go_on, tasks):
-    with threads.Team(2).beside() as start:
-        for task in tasks:
-            start(task)
-        begun.wait(20)
-        threading.Timer(0.2, go_on.set).start()
-        raise ValueError("mine")
-
-
-def test_without_other_threads_a_task_is_done_once_when_it_is_asked_for():
-    done = []
-    with threads.Team(1).beside() as start:
-        first, second = (start(partial(done.append, name)) for name in "ab")
-        assert not done
-        second()
-        first()
-        second()
-    assert done == ["b", "a"]
