@@ -22,11 +22,11 @@ from mpl_skyheat._version import __version__
 from mpl_skyheat.axes import register, sky_heatmap, unregister
 
 if TYPE_CHECKING:
-    from mpl_skyheat.artist import SkyHeatmap
-    from mpl_skyheat.kernels import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
-    from mpl_skyheat.mapmaking import sky_map
-    from mpl_skyheat.skymap import SkyMap
-    from mpl_skyheat.subplots import subplot
+    from mpl_skyheat.maps.making import sky_map
+    from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap
+    from mpl_skyheat.plotting.subplots import subplot
+    from mpl_skyheat.smoothing.kernels import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
 
 __all__ = [
     "Annulus",
@@ -47,15 +47,15 @@ __all__ = [
 
 # Found at first use, so that the import adds next to nothing to a script's start.
 _HOMES = {
-    "Annulus": "kernels",
-    "Epanechnikov": "kernels",
-    "Gaussian": "kernels",
-    "Moffat": "kernels",
-    "SkyHeatmap": "artist",
-    "SkyMap": "skymap",
-    "TopHat": "kernels",
-    "sky_map": "mapmaking",
-    "subplot": "subplots",
+    "Annulus": "smoothing.kernels",
+    "Epanechnikov": "smoothing.kernels",
+    "Gaussian": "smoothing.kernels",
+    "Moffat": "smoothing.kernels",
+    "SkyHeatmap": "plotting.heatmap",
+    "SkyMap": "maps.sky_map",
+    "TopHat": "smoothing.kernels",
+    "sky_map": "maps.making",
+    "subplot": "plotting.subplots",
 }
 
 

@@ -14,17 +14,18 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 
 import mpl_skyheat
-from mpl_skyheat.kernels import parse_width
-from mpl_skyheat.points import find_frame, find_sky_frame, read_catalogue
-from mpl_skyheat.regions import PROJECTIONS, find_region
-from mpl_skyheat.subplots import (
+from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.plotting.regions import PROJECTIONS, find_region
+from mpl_skyheat.plotting.subplots import (
     ALL_SKY_SIZE,
     FIELD_SIZE,
     add_sky_axes,
     has_outline,
     position_of_text,
 )
-from mpl_skyheat.views import all_sky_wcs, field_wcs, find_map_frame
+from mpl_skyheat.sky.frames import find_frame, find_sky_frame
+from mpl_skyheat.sky.views import all_sky_wcs, field_wcs, find_map_frame
+from mpl_skyheat.smoothing.kernel_base import parse_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
     from matplotlib.figure import Figure
 
-    from mpl_skyheat.artist import SkyHeatmap
-    from mpl_skyheat.points import Catalogue
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
 FORMATS = (".png", ".pdf", ".svg")
 DPI = 200

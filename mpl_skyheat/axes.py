@@ -11,9 +11,9 @@ from matplotlib.path import Path
 from matplotlib.ticker import Formatter
 
 if TYPE_CHECKING:
-    from mpl_skyheat.artist import SkyHeatmap
-    from mpl_skyheat.grid import View
-    from mpl_skyheat.planes import Plane
+    from mpl_skyheat.plotting.axes_planes import AxesView
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap
+    from mpl_skyheat.sky.grid import View
 
 METHOD = "sky_heatmap"
 
@@ -161,14 +161,15 @@ def sky_heatmap(
             f"ax must be an Axes, as in ax.sky_heatmap(ra, dec); got {type(ax).__name__}"
         )
     # Imported at first use: importing the package adds next to nothing to a script's start.
-    from mpl_skyheat.adapters import plane_of_axes
-    from mpl_skyheat.artist import SkyHeatmap, check_image_keywords
-    from mpl_skyheat.grid import View
-    from mpl_skyheat.mapmaking import make_map
-    from mpl_skyheat.options import MapOptions, parse_center
-    from mpl_skyheat.points import find_frame, read_points
+    from mpl_skyheat.catalogue.reading import read_points
+    from mpl_skyheat.maps.making import make_map
+    from mpl_skyheat.maps.request import MapRequest, parse_center
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.sky.frames import find_frame
+    from mpl_skyheat.sky.grid import View
 
-    options = MapOptions.checked(
+    request = MapRequest.checked(
         frame=frame,
         statistic=statistic,
         pixel_size=pixel_size,
@@ -184,14 +185,16 @@ def sky_heatmap(
     check_image_keywords(image_kwargs)
     catalogue = read_points(points, data, frame, weights)
     shown = find_frame(frame)
-    plane = plane_of_axes(ax, catalogue, shown, _agreed_center(ax, shown, parse_center(center)))
-    sky_map, grid, view = make_map(catalogue, plane, options)
+    asked = _agreed_center(ax, shown, parse_center(center))
+    on_axes = view_of_axes(ax, catalogue, shown, asked)
+    sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
-    heat.sky_in_middle = None if plane.center is None else (plane.center, plane.frame)
-    if plane.transform is not None:
-        _show_projected(ax, heat, plane)
+    if on_axes.center is not None:
+        heat.sky_in_middle = on_axes.center, on_axes.plane.frame
+    if on_axes.transform is not None:
+        _show_projected(ax, heat, on_axes)
     else:
-        _show(ax, heat, plane, view if plane.view.is_known else View(*grid.extent))
+        _show(ax, heat, on_axes, view if on_axes.view.is_known else View(*grid.extent))
     _make_current(ax, heat)
     if bar is not None:
         try:
@@ -210,7 +213,7 @@ def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
     ValueError
         If that map is in another frame, or another longitude is asked for.
     """
-    from mpl_skyheat.artist import SkyHeatmap
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
     maps = [image for image in ax.images if isinstance(image, SkyHeatmap)]
     earlier = next((image.sky_in_middle for image in maps if image.sky_in_middle), None)
@@ -234,7 +237,7 @@ def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
 
 def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
     """Return the arguments of `SkyHeatmap.add_colorbar`, None without a colorbar."""
-    from mpl_skyheat.beside import check_location
+    from mpl_skyheat.plotting.colorbars import check_location
 
     if isinstance(colorbar, str):
         colorbar = {"location": colorbar}
@@ -244,40 +247,40 @@ def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
     return {} if colorbar else None
 
 
-def _show(ax: Axes, heat: SkyHeatmap, plane: Plane, view: View) -> None:
+def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
     """Add the image, with the Axes' limits as they were, or on the map where it had none."""
     limits = ax.get_xlim(), ax.get_ylim()
     left, right, bottom, top = view
-    if plane.has_pixels and not ax.images and ax.get_aspect() == "auto":
+    if on_axes.plane.has_pixels and not ax.images and ax.get_aspect() == "auto":
         ax.set_aspect("equal")  # as imshow does
     ax.add_image(heat)
     # Later artists must not make the limits jump to what overhangs them.
     ax.update_datalim([(left, bottom), (right, top)])
     heat.sticky_edges.x[:] = [left, right]
     heat.sticky_edges.y[:] = [bottom, top]
-    fresh_x, fresh_y = plane.is_fresh
+    fresh_x, fresh_y = on_axes.is_fresh
     for setter, old, new, is_fresh in (
         (ax.set_xlim, limits[0], (left, right), fresh_x),
         (ax.set_ylim, limits[1], (bottom, top), fresh_y),
     ):
         inverted = old[0] > old[1]
         setter(new[::-1] if is_fresh and inverted else new if is_fresh else old, auto=None)
-    if plane.frame is not None and not plane.has_pixels and all(plane.is_fresh):
+    if on_axes.plane.frame is not None and not on_axes.plane.has_pixels and all(on_axes.is_fresh):
         _set_up_degrees(ax, view)
 
 
-def _show_projected(ax: Axes, heat: SkyHeatmap, plane: Plane) -> None:
+def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
-    if plane.center is not None:
-        _label_longitudes(ax, plane.center)
-    heat.set_transform(plane.transform)
+    if on_axes.center is not None:
+        _label_longitudes(ax, on_axes.center)
+    heat.set_transform(on_axes.transform)
     ax.add_image(heat)
-    if plane.outline is not None:
-        heat.set_clip_path(Path(plane.outline, closed=False), plane.transform)
-    left, right, bottom, top = plane.view
-    if plane.transform.contains_branch(ax.transData):
+    if on_axes.outline is not None:
+        heat.set_clip_path(Path(on_axes.outline, closed=False), on_axes.transform)
+    left, right, bottom, top = on_axes.view
+    if on_axes.transform.contains_branch(ax.transData):
         # Later artists must not shrink the limits to themselves.
-        to_data = plane.transform - ax.transData
+        to_data = on_axes.transform - ax.transData
         ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
 
 

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.projections.geo import GeoAxes
 
 from mpl_skyheat import Gaussian, sky_heatmap
-from mpl_skyheat.adapters import plane_of_axes
-from mpl_skyheat.grid import View
-from mpl_skyheat.points import find_frame, read_catalogue
+from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.plotting.axes_planes import plane_of_axes
+from mpl_skyheat.sky.frames import find_frame
+from mpl_skyheat.sky.grid import View
 
 GEO = ["mollweide", "aitoff", "hammer", "lambert"]
 

@@ -23,17 +23,14 @@ from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS, make_wcs
 
-from mpl_skyheat import (
-    counting,
-    sky_heatmap,
-    sky_map,
-    threads,
-    tiles,
-)
-from mpl_skyheat.grid import grid_of_steps, native_grid, to_vectors
-from mpl_skyheat.planes import plane_of_wcs
-from mpl_skyheat.points import read_catalogue
-from mpl_skyheat.projection import change_frame, project
+from mpl_skyheat import sky_heatmap, sky_map
+from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.compute import threads, tile_layout
+from mpl_skyheat.counting import compiled_route, tally, tiles
+from mpl_skyheat.sky.frames import change_frame
+from mpl_skyheat.sky.grid import grid_of_steps, native_grid
+from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.sky.vectors import to_vectors
 
 SKY_SHAPE = (60, 75)
 # SKYHEAT_TEST_POINTS=1000000 makes a long and thorough run of this module.
@@ -55,12 +52,12 @@ FLAT = tiles.Footprint(lambda x, y: (x, y - 45), (90, 180))
 @pytest.fixture
 def compiled(monkeypatch):
     """Send every catalogue the compiled route."""
-    monkeypatch.setattr(counting, "is_worth", lambda _: True)
+    monkeypatch.setattr(tally, "should_compile", lambda _: True)
 
 
 def exact_map(*points, **kwargs):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "is_worth", lambda _: False)
+        patch.setattr(tally, "should_compile", lambda _: False)
         return sky_map(*points, **kwargs)
 
 
@@ -195,7 +192,7 @@ def test_counts_are_exact_on_geographic_axes(name):
     for is_exact in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if is_exact:
-                patch.setattr(counting, "is_worth", lambda _: False)
+                patch.setattr(tally, "should_compile", lambda _: False)
             ax = Figure().add_subplot(projection=name)
             heat = sky_heatmap(ax, lon, lat, bins=(200, 100), frame="galactic", center=77)
             counts.append(heat.sky_map.counts)
@@ -302,34 +299,34 @@ def test_the_result_does_not_depend_on_threads_and_batches(monkeypatch, is_weigh
     maps = []
     cuts = [(2**21, 2**16, 2**18, 1), (2**14, 2**10, 100, 3), (9999, 777, 999, 2)]
     for batch, part, asked, size in cuts:
-        monkeypatch.setattr(counting, "BATCH", batch)
-        monkeypatch.setattr(counting, "PART", part)
-        monkeypatch.setattr(counting, "ASKED", asked)
+        monkeypatch.setattr(compiled_route, "BATCH", batch)
+        monkeypatch.setattr(compiled_route, "PART", part)
+        monkeypatch.setattr(compiled_route, "ASKED", asked)
         maps.append(sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE, threads=size))
     for other in maps[1:]:
         np.testing.assert_array_equal(other.counts, maps[0].counts)
         assert other.meta == maps[0].meta
 
 
-@pytest.mark.parametrize("margin", [tiles.EDGE, 0.01, 0.3])
+@pytest.mark.parametrize("margin", [tile_layout.EDGE, 0.01, 0.3])
 @pytest.mark.parametrize(("edge", "side", "nearest"), [(0, -1, 48), (16, 1, 63)])
 def test_points_off_the_map_by_the_margin_are_not_on_it(edge, side, nearest, margin):
     """Where rounding decides whether they are so near to its edge that the exact route is asked."""
-    compiled = pytest.importorskip("mpl_skyheat.compiled")
+    compiled = pytest.importorskip("mpl_skyheat.compute.numba_tiles")
     for step in range(-40, 40):
         at = edge + side * margin + step * 1e-17
         for x, y in ((at, 3.7), (3.7, at)):
-            pixel = compiled._pixel(x, y, 16.0, 16.0, margin, tiles.ASK)
-            assert pixel in (compiled.OFF, tiles.ASK)
-    assert compiled._pixel(edge - 0.5 * side, 3.5, 16.0, 16.0, margin, tiles.ASK) == nearest
+            pixel = compiled._pixel(x, y, 16.0, 16.0, margin, tile_layout.ASK)
+            assert pixel in (compiled.OFF, tile_layout.ASK)
+    assert compiled._pixel(edge - 0.5 * side, 3.5, 16.0, 16.0, margin, tile_layout.ASK) == nearest
 
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("odd", [0, 50])
 def test_counts_are_exact_where_all_points_are_in_one_tile(monkeypatch, odd):
     """In runs as long as they get, with points near the edges of pixels; and some that are none."""
-    monkeypatch.setattr(counting, "ASKED", 100)
-    monkeypatch.setattr(counting, "BATCH", 30_000)
+    monkeypatch.setattr(compiled_route, "ASKED", 100)
+    monkeypatch.setattr(compiled_route, "BATCH", 30_000)
     wcs, rng = make_wcs(FIELD), np.random.default_rng(9)
     ny, nx = FIELD_SHAPE
     x, y = rng.uniform(0, nx - 1, 150_000), rng.uniform(0, ny - 1, 150_000)
@@ -393,7 +390,9 @@ def test_a_tile_with_an_unknown_value_or_a_leap_has_no_polynomial(call, axis, va
 
     made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, threads.Team(1))
     middle = np.hypot(made.boxes[:, 0] - 90, made.boxes[:, 1] - 20).argmin()
-    assert made._fitted(made.boxes[[middle]])[0] == (tiles.LEAF if call is None else tiles.TORN)
+    assert made._fitted(made.boxes[[middle]])[0] == (
+        tile_layout.LEAF if call is None else tile_layout.TORN
+    )
     assert done == calls
 
 
@@ -401,7 +400,7 @@ def test_a_tile_with_an_unknown_value_or_a_leap_has_no_polynomial(call, axis, va
 def test_counts_beyond_what_the_threads_may_hold_are_the_same(monkeypatch):
     wcs = make_wcs(FIELD)
     lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
-    monkeypatch.setattr(counting, "MOST_OWN_COUNTS", 1)
+    monkeypatch.setattr(compiled_route, "MOST_OWN_COUNTS", 1)
     check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, threads=4)
 
 
@@ -432,7 +431,7 @@ def chunks_of(lon, lat, *more, size=30_011):
 @pytest.mark.parametrize("route", ["compiled", "exact", "both"])
 def test_points_may_come_in_chunks(monkeypatch, route):
     first = {"compiled": 0, "exact": np.inf, "both": 70_000}[route]
-    monkeypatch.setattr(counting, "is_worth", lambda points: points >= first)
+    monkeypatch.setattr(tally, "should_compile", lambda points: points >= first)
     wcs = make_wcs(FIELD)
     lon, lat = points_for(wcs, FIELD_SHAPE, number=100_000)
     weights = np.random.default_rng(6).lognormal(0, 3, len(lon))
@@ -473,7 +472,7 @@ def test_tables_may_come_in_chunks():
 def test_points_in_the_margin_of_a_kernel_are_outside(
     is_compiled, is_weighted, kernel, monkeypatch
 ):
-    monkeypatch.setattr(counting, "is_worth", lambda _: is_compiled)
+    monkeypatch.setattr(tally, "should_compile", lambda _: is_compiled)
     wcs, rng = make_wcs(FIELD), np.random.default_rng(12)
     ny, nx = FIELD_SHAPE
     x, y = rng.uniform(-9, nx + 9, 30_000), rng.uniform(-9, ny + 9, 30_000)
@@ -499,7 +498,7 @@ def test_chunks_are_smoothed_on_the_sphere_in_the_same_pass(is_compiled):
         judge = exact_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
         assert judge.meta["geometry"] == "sphere"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(counting, "is_worth", lambda _: is_compiled)
+            patch.setattr(tally, "should_compile", lambda _: is_compiled)
             whole = sky_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
             ours = sky_map(chunks_of(lon, lat, *kwargs.values()), wcs=wcs, kernel="8 deg")
         np.testing.assert_array_equal(ours.counts, judge.counts)
@@ -634,7 +633,7 @@ def test_skycoords_in_chunks_may_have_weights():
 def tiles_of(wcs, shape, lon, lat):
     plane = plane_of_wcs(wcs, shape)
     grid = native_grid(plane.view)
-    route = counting.CompiledRoute(read_catalogue((lon, lat)), plane, grid, threads.Team(1))
+    route = compiled_route.CompiledRoute(read_catalogue((lon, lat)), plane, grid, threads.Team(1))
     route._plan(lon, lat, 100)
     return route._tiles
 
@@ -642,8 +641,8 @@ def tiles_of(wcs, shape, lon, lat):
 def test_a_small_field_is_one_tile():
     lon, lat = (np.repeat(v, 10) for v in np.meshgrid(*2 * (np.linspace(-1.3, 1.3, 20),)))
     made = tiles_of(make_wcs(FIELD), FIELD_SHAPE, 150.1 + lon.ravel(), 42.2 + lat.ravel())
-    assert (made.child == tiles.LEAF).sum() == 1
-    assert not np.isin(made.child, [tiles.ROUGH, tiles.TORN]).any()
+    assert (made.child == tile_layout.LEAF).sum() == 1
+    assert not np.isin(made.child, [tile_layout.ROUGH, tile_layout.TORN]).any()
 
 
 def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
@@ -654,7 +653,7 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
 
     made = tiles.SkyTiles(noise, (10, 10), FLAT, threads.Team(1))
     made.make(np.full(len(made.child), 10**6))
-    assert not (made.child == tiles.LEAF).any()
+    assert not (made.child == tile_layout.LEAF).any()
     # It gives up soon.
     assert len(made.child) < 100_000
 
@@ -668,7 +667,7 @@ def test_what_is_behind_the_horizon_is_known_to_be_off_the_map():
     middle = SkyCoord(*made.boxes[is_tile, :2].T, unit="deg")
     behind = middle.separation(SkyCoord(0, 0, unit="deg")).deg > 110
     assert behind.sum() > 50
-    assert (made.child[is_tile][behind] == tiles.OUTSIDE).all()
+    assert (made.child[is_tile][behind] == tile_layout.OUTSIDE).all()
 
 
 @pytest.fixture(scope="module")
@@ -676,7 +675,7 @@ def all_sky():
     wcs = WCS({"CTYPE1": "GLON-AIT", "CTYPE2": "GLAT-AIT", "CDELT1": -0.5, "CDELT2": 0.5})
     lon, lat = all_over(np.random.default_rng(7), 200_000)
     made = tiles_of(wcs, (300, 600), lon, lat)
-    leaves = np.flatnonzero(made.child == tiles.LEAF)
+    leaves = np.flatnonzero(made.child == tile_layout.LEAF)
     assert len(leaves) > 100
     return plane_of_wcs(wcs, (300, 600)), made, leaves
 
@@ -695,7 +694,7 @@ def test_polynomials_are_within_their_tolerance_everywhere_in_their_tiles(all_sk
         box = made.boxes[leaf]
         x, y = project(plane, frame, box[0] + u_ / box[2], box[1] + v / box[3])
         terms = made.coefficients[leaf, : 2 * tiles.TERMS].reshape(2, -1)
-        fitted = powers_of(tiles.DEGREE, u_, v) @ terms.T
+        fitted = powers_of(tile_layout.DEGREE, u_, v) @ terms.T
         assert np.abs(fitted - np.column_stack([x + 0.5, y + 0.5])).max() < 2e-7
 
 
@@ -706,10 +705,10 @@ def test_drafts_are_within_their_margins_everywhere_in_their_tiles(all_sky):
     full, draft, margin = np.split(
         made.coefficients[leaves], [2 * tiles.TERMS, tiles.WIDTH - 1], axis=1
     )
-    values = full.reshape(-1, tiles.TERMS) @ powers_of(tiles.DEGREE, u_, v).T
-    drafts = draft.reshape(-1, tiles.DRAFT_TERMS) @ powers_of(tiles.DRAFT_DEGREE, u_, v).T
+    values = full.reshape(-1, tiles.TERMS) @ powers_of(tile_layout.DEGREE, u_, v).T
+    drafts = draft.reshape(-1, tiles.DRAFT_TERMS) @ powers_of(tile_layout.DRAFT_DEGREE, u_, v).T
     off = np.abs(values - drafts).max(axis=1).reshape(-1, 2).max(axis=1)
-    assert (off + tiles.EDGE <= margin[:, 0] + 1e-9).all()
+    assert (off + tile_layout.EDGE <= margin[:, 0] + 1e-9).all()
     assert np.median(margin) < 1e-3
 
 
@@ -751,7 +750,7 @@ def test_a_gwcs_with_a_table_in_it_goes_the_exact_route():
 
 
 def test_positions_are_turned_as_by_numpy():
-    compiled = pytest.importorskip("mpl_skyheat.compiled")
+    compiled = pytest.importorskip("mpl_skyheat.compute.numba_sphere")
     rng = np.random.default_rng(6)
     lon, lat = np.meshgrid(np.arange(-720, 721, 22.5), np.arange(-90, 91, 11.25))
     lon = np.concatenate([lon.ravel(), rng.uniform(-1e3, 1e3, 10_000), [1e-9, 359.999999]])
@@ -873,7 +872,7 @@ def test_every_thread_has_a_wcs_of_its_own():
     wcs = make_wcs(FIELDS["SIP"])
     plane = plane_of_wcs(wcs, FIELD_SHAPE)
     catalogue = read_catalogue(([0.0], [0.0]))
-    route = counting.CompiledRoute(catalogue, plane, native_grid(plane.view), threads.Team(3))
+    route = compiled_route.CompiledRoute(catalogue, plane, native_grid(plane.view), threads.Team(3))
     assert len({id(plane.wcs) for plane in route._planes}) == 3
     lon, lat = plane.to_sky(np.arange(20.0), np.arange(20.0))
     for twin in route._planes:

@@ -8,10 +8,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from matplotlib.figure import Figure
 
-from mpl_skyheat import counting, sky_map, subplot, tiles
-from mpl_skyheat.grid import SLACK, native_grid
-from mpl_skyheat.planes import plane_of_wcs
-from mpl_skyheat.skyedge import pulled_in
+from mpl_skyheat import sky_map, subplot
+from mpl_skyheat.compute import tile_layout
+from mpl_skyheat.counting import tally
+from mpl_skyheat.sky.grid import SLACK, native_grid
+from mpl_skyheat.sky.planes import plane_of_wcs
+from mpl_skyheat.sky.sky_edge import snap_to_sky_edge
 
 # Where the middle of maps is, so that edges are no round numbers of the catalogue.
 MIDDLE = 83.1
@@ -32,7 +34,7 @@ def edge_points(middle=MIDDLE):
 
 @pytest.fixture(params=["exact", "compiled"])
 def _route(request, monkeypatch):
-    monkeypatch.setattr(counting, "is_worth", lambda _: request.param == "compiled")
+    monkeypatch.setattr(tally, "should_compile", lambda _: request.param == "compiled")
 
 
 def plate_carree(middle=MIDDLE, shape=(180, 360), step=1.0):
@@ -116,7 +118,7 @@ def test_the_upper_edges_of_a_field_are_not_part_of_it(off):
     assert m.meta["inside"] == inside.sum()
 
 
-def test_at_the_corner_of_the_sky_only_its_edge_is_pulled_in():
+def test_at_the_corner_of_the_sky_only_its_edge_is_snap_to_sky_edge():
     # A map that ends at the pole, but not where longitudes do.
     wcs = plate_carree(shape=(40, 40))
     wcs.wcs.crpix = 20.5, -49.5  # from dec 50 to 90 deg
@@ -130,13 +132,13 @@ def test_at_the_corner_of_the_sky_only_its_edge_is_pulled_in():
 
 @pytest.mark.parametrize("x", [-0.5 - 1e-8, 359.5, 359.5 + 1e-8])
 @pytest.mark.parametrize("y", [-0.5 - 1e-8, 179.5, 179.5 + 1e-8])
-def test_at_a_pole_where_longitudes_are_cut_both_are_pulled_in(x, y):
+def test_at_a_pole_where_longitudes_are_cut_both_are_snap_to_sky_edge(x, y):
     plane = plane_of_wcs(plate_carree())
     grid = native_grid(plane.view)
-    pulled = pulled_in(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([y]))
+    pulled = snap_to_sky_edge(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([y]))
     assert grid.index(*pulled)[0].all()
     # Nothing else is.
-    off = pulled_in(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([180.0]))
+    off = snap_to_sky_edge(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([180.0]))
     assert not grid.index(*off)[0].any()
 
 
@@ -212,5 +214,5 @@ def test_all_of_half_the_sky_is_shown():
         np.testing.assert_allclose(middle, 76, atol=1e-4)
 
 
-def test_what_is_pulled_in_is_asked_of_the_exact_route():
-    assert SLACK < 0.4 * tiles.EDGE
+def test_what_is_snap_to_sky_edge_is_asked_of_the_exact_route():
+    assert SLACK < 0.4 * tile_layout.EDGE

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.integrate import quad
 
-from mpl_skyheat import areas, patches, sky_map
-from mpl_skyheat.areas import smooth_solid_angles
-from mpl_skyheat.grid import Axis, SkyGrid, View, grid_of_bins, local_areas, native_grid
-from mpl_skyheat.planes import plane_of_wcs
-from mpl_skyheat.skyedge import SkyTest
+from mpl_skyheat import sky_map
+from mpl_skyheat.sky import block_polynomials
+from mpl_skyheat.sky import solid_angles as areas
+from mpl_skyheat.sky.grid import Axis, SkyGrid, View, grid_of_bins, native_grid
+from mpl_skyheat.sky.pixel_scale import local_areas
+from mpl_skyheat.sky.planes import plane_of_wcs
+from mpl_skyheat.sky.sky_edge import SkyTest
+from mpl_skyheat.sky.solid_angles import smooth_solid_angles
 
 ARCMIN = np.radians(1 / 60)
 
@@ -230,7 +233,7 @@ def test_a_polynomial_gives_the_solid_angles_of_all_of_a_field(wcs, shape, monke
 
 def pixel_by_pixel(plane, grid, monkeypatch):
     """Return the solid angles without any polynomial."""
-    monkeypatch.setattr(patches, "SMALLEST_GRID", 10**9)
+    monkeypatch.setattr(block_polynomials, "SMALLEST_GRID", 10**9)
     return areas.solid_angles(grid, plane.to_sky, plane.to_plane)
 
 
@@ -652,5 +655,5 @@ def test_the_border_of_a_block_must_show_sky_on_all_sides(lost):
             return np.ones(x.shape, bool)
         return np.hypot(number_x - lost[0], number_y - lost[1]) > 0.1
 
-    assert patches._has_border(grid, blocks, is_sky).tolist() == [lost is None, True]
-    assert patches._has_border(grid, blocks[:0], is_sky).tolist() == []
+    assert block_polynomials._has_border(grid, blocks, is_sky).tolist() == [lost is None, True]
+    assert block_polynomials._has_border(grid, blocks[:0], is_sky).tolist() == []

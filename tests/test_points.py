@@ -24,7 +24,8 @@ from astropy.wcs import WCS
 from numpy.testing import assert_array_equal
 
 from mpl_skyheat import sky_map
-from mpl_skyheat.points import BLOCK_ROWS, read_catalogue
+from mpl_skyheat.catalogue.blocks import BLOCK_ROWS
+from mpl_skyheat.catalogue.reading import read_catalogue
 
 try:
     import pyarrow as pa

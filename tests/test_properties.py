@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpl_skyheat import sky_map
-from mpl_skyheat.points import Catalogue, read_catalogue
+from mpl_skyheat.catalogue.blocks import Catalogue
+from mpl_skyheat.catalogue.reading import read_catalogue
 
 FEW = settings(max_examples=25)
 

@@ -14,8 +14,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from scipy.ndimage import gaussian_filter
 
-from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map, smoothing
-from mpl_skyheat.smoothing import convolve_valid, fast_length
+from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map
+from mpl_skyheat.smoothing import plane as smoothing
+from mpl_skyheat.smoothing.plane import convolve_valid, fast_length
 
 CENTRE = SkyCoord(150.1, 62.2, unit="deg")
 

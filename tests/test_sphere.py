@@ -16,14 +16,15 @@ from mpl_skyheat import (
     Gaussian,
     Moffat,
     TopHat,
-    compiling,
-    rings,
     sky_map,
 )
-from mpl_skyheat.grid import separation, to_vectors
-from mpl_skyheat.rings import Lattice, PointSpread
-from mpl_skyheat.threads import Team
-from mpl_skyheat.views import all_sky_wcs, field_wcs
+from mpl_skyheat.compute import loader
+from mpl_skyheat.compute.threads import Team
+from mpl_skyheat.counting.spreading import PointSpread
+from mpl_skyheat.sky.lattice import Lattice
+from mpl_skyheat.sky.vectors import separation, to_vectors
+from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
+from mpl_skyheat.smoothing import rings
 
 GALACTIC = SkyCoord(0, 0, unit="deg", frame="galactic").frame.replicate_without_data()
 PIXEL = 2 * u.deg
@@ -198,7 +199,7 @@ def test_rings_without_points_give_nothing():
     transfer = np.full((2, 4), 2.0)
     transfer[0] = np.nan  # of rings 0 and 1, and 5 and 4
     result = np.zeros(waves.shape)
-    compiling.run("add_rings", waves, has_points, transfer, 0, 1, result)
+    loader.run("add_rings", waves, has_points, transfer, 0, 1, result)
     assert np.isnan(result[5]).all()
     assert np.isfinite(result[:5]).all()
     assert (result[3] == 2.0).all()  # ring 1 with ring 2, in the other hemisphere
@@ -289,7 +290,7 @@ def test_the_prefilter_is_the_same_in_compiled_code(rings_with):
     results = []
     for answer in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rings, "is_worth", lambda _, answer=answer: answer)
+            patch.setattr(rings, "should_compile", lambda _, answer=answer: answer)
             results.append(waves.copy())
             every = np.ones(rings_with, bool)
             rings.Smoothing(lattice, kernel, Team(2))._prefilter(results[-1], every, turn)
@@ -300,7 +301,7 @@ def test_the_prefilter_is_the_same_in_compiled_code(rings_with):
 @pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("kernel", [Gaussian("3 deg"), TopHat("3 deg")], ids=repr)
 def test_rings_without_points_nearby_make_no_difference(kernel, is_compiled, monkeypatch):
-    monkeypatch.setattr(rings, "is_worth", lambda _: is_compiled)
+    monkeypatch.setattr(rings, "should_compile", lambda _: is_compiled)
     lattice = Lattice.whole(kernel.bin_size)
     bins, smooth = sample_bins(lattice), rings.Smoothing(lattice, kernel)
     total = np.zeros(bins.shape)
@@ -322,7 +323,7 @@ def test_rings_add_up_to_the_same_in_compiled_code(step, monkeypatch):
     lattice, kernel = Lattice.whole(np.radians(step)), Gaussian("20 deg")
     results = []
     for is_worth in (True, False):
-        monkeypatch.setattr(rings, "is_worth", lambda _, answer=is_worth: answer)
+        monkeypatch.setattr(rings, "should_compile", lambda _, answer=is_worth: answer)
         results.append(rings.Smoothing(lattice, kernel)(sample_bins(lattice)).coefficients)
     np.testing.assert_allclose(*results, rtol=1e-12)
 
@@ -485,6 +486,6 @@ def test_what_has_no_meaning_on_the_sphere_is_refused(options, text):
 
 @pytest.mark.filterwarnings("ignore:the kernel is .* pixels wide")
 def test_a_kernel_too_narrow_for_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("mpl_skyheat.sphere.allowed_bytes", lambda: 1e9)
+    monkeypatch.setattr("mpl_skyheat.smoothing.sphere.allowed_bytes", lambda: 1e9)
     with pytest.raises(ValueError, match=r"kernel is too narrow for so much sky: .* bins and"):
         sky_map([1], [2], wcs=SKIES["AIT"], kernel="1 arcmin", geometry="sphere")

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_map, subplot
 from mpl_skyheat.datasets import bright_stars
-from mpl_skyheat.regions import WIDEST_WITHIN
-from mpl_skyheat.subplots import FIELD_SIZE
+from mpl_skyheat.plotting.regions import WIDEST_WITHIN
+from mpl_skyheat.plotting.subplots import FIELD_SIZE
 
 PLACES = {"0h": (0.02, 5.0), "pole": (40.0, 89.9), "south": (310.0, -62.0)}
 

@@ -4,7 +4,7 @@ from threading import Barrier, get_ident
 
 import pytest
 
-from mpl_skyheat.threads import Team
+from mpl_skyheat.compute.threads import Team
 
 
 @pytest.mark.parametrize(("size", "tasks"), [(1, 5), (2, 1), (2, 20), (3, 2), (3, 300)])

@@ -1,0 +1,152 @@
+"""Catalogues in every accepted form, from the arguments of the public functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord, UnitSphericalRepresentation
+from astropy.utils.masked import Masked
+
+from mpl_skyheat.catalogue.blocks import Catalogue
+from mpl_skyheat.catalogue.columns import _column, _in_degrees
+from mpl_skyheat.catalogue.names import _axis_names
+from mpl_skyheat.catalogue.streams import Stream
+from mpl_skyheat.catalogue.tables import Table, _no_points
+from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
+
+if TYPE_CHECKING:
+    from mpl_skyheat.compute.arrays import FloatArray
+
+
+def read_points(
+    points: tuple[Any, ...],
+    data: Any = None,
+    frame: Any = "icrs",
+    weights: Any = None,
+    values: Any = None,
+) -> Catalogue | Stream:
+    """Return the catalogue, or the stream, that the arguments of `mpl_skyheat.sky_map` stand for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `read_catalogue`; and if weights are given beside points that come in chunks.
+    """
+    if isinstance(data, Iterator):
+        given = *points, *(column for column in (weights, values) if column is not None)
+        if not all(isinstance(name, str) for name in given):
+            raise TypeError(
+                "points and weights must be names of columns where data is an iterator of tables; "
+                f"got {', '.join(type(name).__name__ for name in given)}"
+            )
+        return Stream(data, lambda table: read_catalogue(points, table, frame, weights, values))
+    if len(points) != 1 or not isinstance(points[0], Iterator):
+        return read_catalogue(points, data, frame, weights, values)
+    if weights is not None:
+        raise ValueError(
+            "weights must come with the points, as chunks of (ra, dec, weights), where those are "
+            f"an iterator; got {weights!r}"
+        )
+
+    def read(chunk: Any) -> Catalogue:
+        chunk = tuple(chunk) if isinstance(chunk, tuple | list) else (chunk,)
+        number = 1 if isinstance(chunk[0], SkyCoord | BaseCoordinateFrame) else 2
+        if len(chunk) > number + 1:
+            raise TypeError(
+                "points must come in chunks of (ra, dec), (ra, dec, weights), a SkyCoord or "
+                f"(SkyCoord, weights); got {len(chunk)} items"
+            )
+        if number == 2 and np.ndim(chunk[0]) == 0:
+            raise TypeError(
+                "points must come in chunks of many, each (ra, dec) arrays; got one by one, as "
+                f"{chunk!r}: pass the two arrays themselves"
+            )
+        return read_catalogue(chunk[:number], None, frame, *chunk[number:])
+
+    return Stream(points[0], read)
+
+
+def read_catalogue(
+    points: tuple[Any, ...],
+    data: Any = None,
+    frame: Any = "icrs",
+    weights: Any = None,
+    values: Any = None,
+) -> Catalogue:
+    """Return the catalogue that the arguments of `mpl_skyheat.sky_map` stand for, in one piece.
+
+    Raises
+    ------
+    TypeError
+        If the points are of no accepted form.
+    ValueError
+        If the columns are unknown, of different lengths or not angles.
+    """
+    sky_frame = find_frame(frame)
+    if data is not None:
+        table = Table(data)
+        points = table.select(points, sky_frame)
+        weights = table[weights] if isinstance(weights, str) else weights
+        values = table[values] if isinstance(values, str) else values
+    more: Any = {
+        name: _column(column, name)
+        for name, column in (("weights", weights), ("values", values))
+        if column is not None
+    }
+    if len(points) == 1 and isinstance(points[0], SkyCoord | BaseCoordinateFrame):
+        return _from_coordinates(points[0], more)
+    if len(points) != 2:
+        raise TypeError(_no_points(points))
+    names = _axis_names(sky_frame)
+    lon, lat = (_column(p, name) for p, name in zip(points, names, strict=True))
+    return Catalogue(sky_frame, _in_degrees(lon, sky_frame), _in_degrees(lat, sky_frame), **more)
+
+
+def read_positions(
+    position: tuple[Any, ...], frame: Any
+) -> tuple[FloatArray, FloatArray, BaseCoordinateFrame | None]:
+    """Return positions (deg, or plain x and y), of any shape, and their frame.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `read_catalogue`, for positions that are no SkyCoord and no two arrays of numbers.
+    """
+    if len(position) == 2:
+        position = np.broadcast_arrays(*map(_of_any_shape, position), subok=True)
+    elif len(position) != 1 or not isinstance(position[0], SkyCoord | BaseCoordinateFrame):
+        got = ", ".join(repr(p) for p in position) or "nothing"
+        raise TypeError(f"position must be one SkyCoord, or two numbers or arrays; got {got}")
+    shape = position[0].shape
+    catalogue = read_catalogue(tuple(position), frame=frame)
+    lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
+    if catalogue.frame is not None:
+        lat = catalogue.checked_latitudes(lon, lat, slice(0, None))
+    return lon.reshape(shape), lat.reshape(shape), catalogue.frame
+
+
+def _of_any_shape(values: Any) -> Any:
+    """Return an array or Quantity; NaN where it is masked."""
+    if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
+        values = u.Quantity(values)
+    if isinstance(values, Masked):
+        values = values.filled(np.nan)
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
+    return values if isinstance(values, u.Quantity) else np.asarray(values)
+
+
+def _from_coordinates(coordinates: SkyCoord | BaseCoordinateFrame, more: Any) -> Catalogue:
+    frame = getattr(coordinates, "frame", coordinates)
+    if not frame.has_data:
+        raise ValueError(f"points must have positions; got the frame {frame!r} without data")
+    if not isinstance(frame, ROTATED_FRAMES):
+        frame = frame.transform_to(ICRS())
+    sky = frame.represent_as(UnitSphericalRepresentation)
+    names = _axis_names(frame)
+    frame = frame.replicate_without_data()
+    lon, lat = _column(sky.lon, names[0]), _column(sky.lat, names[1])
+    return Catalogue(frame, _in_degrees(lon, frame), _in_degrees(lat, frame), **more)

@@ -1,0 +1,100 @@
+"""A catalogue that comes in chunks and can be read once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.catalogue.blocks import ARRAY_ROWS, Catalogue
+from mpl_skyheat.catalogue.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Stream:
+    """A catalogue that comes in chunks, each of which is a `Catalogue`, and can be read once."""
+
+    def __init__(self, chunks: Iterator[Any], read: Callable[[Any], Catalogue]) -> None:
+        self._read, self._rest = read, chunks
+        first = next(chunks, None)
+        if first is None:
+            raise ValueError("points must have at least one chunk; got an iterator without any")
+        # The first chunk, which tells what the others are like.
+        self.head = read(first)
+        self.frame, self.weights, self.values = self.head.frame, self.head.weights, self.head.values
+        self.lon, self.lat, self.weights_unit = self.head.lon, self.head.lat, self.head.weights_unit
+        self._is_read = False
+
+    def chunks(self) -> Iterator[Catalogue]:
+        """Yield the chunks.
+
+        Raises
+        ------
+        ValueError
+            If they have been read, or one of them has another frame or unit than the first.
+        """
+        if self._is_read:
+            raise ValueError(
+                "points must be arrays or a table where they are to be read more than once, as for "
+                "the bounds of a map; got an iterator, which can be read once"
+            )
+        self._is_read = True
+        yield self.head
+        for number, item in enumerate(self._rest, 1):
+            chunk = replace(self._read(item), parts=((0, f" of chunk {number}"),))
+            self._check(chunk, number)
+            yield chunk
+
+    def gathered(self, rows: int = ARRAY_ROWS) -> Iterator[Catalogue]:
+        """Yield the chunks, small ones joined to a number of rows that is worth a pass.
+
+        In small batches compiled code takes three times as long for a row.
+        """
+        held: list[Catalogue] = []
+        for chunk in self.chunks():
+            held.append(chunk)
+            if sum(map(len, held)) >= rows:
+                yield _joined(held)
+                held = []
+        if held:
+            yield _joined(held)
+
+    def _check(self, chunk: Catalogue, number: int) -> None:
+        is_same_frame = (self.frame is None and chunk.frame is None) or (
+            self.frame is not None
+            and chunk.frame is not None
+            and self.frame.is_equivalent_frame(chunk.frame)
+        )
+        if not is_same_frame:
+            raise ValueError(
+                f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
+                f"{self.frame!r}"
+            )
+        has_same = (self.weights is None) == (chunk.weights is None)
+        has_same &= (self.values is None) == (chunk.values is None)
+        if not has_same or self.weights_unit != chunk.weights_unit:
+            raise ValueError(
+                f"weights must be alike in all chunks; got another unit, or none, in chunk {number}"
+            )
+
+
+def _joined(chunks: list[Catalogue]) -> Catalogue:
+    """Return one catalogue of the rows of several."""
+    if len(chunks) == 1:
+        return chunks[0]
+    starts = np.cumsum([0, *map(len, chunks)]).tolist()
+    parts = tuple(
+        (start + row, name)
+        for start, chunk in zip(starts, chunks, strict=False)
+        for row, name in chunk.parts
+    )
+    first, columns = chunks[0], {}
+    for name in ("lon", "lat", "weights", "values"):
+        column = getattr(first, name)
+        if column is not None:
+            rows = [getattr(chunk, name).array(slice(None)) for chunk in chunks]
+            columns[name] = Column(column.name, np.concatenate(rows), (starts[-1],), column.unit)
+    return Catalogue(first.frame, parts=parts, **columns)

@@ -1,0 +1,109 @@
+"""Access to the columns of tables of every accepted kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.utils.masked import Masked
+
+from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _usual_names
+
+
+class Table:
+    """Column access to a table of any accepted kind."""
+
+    def __init__(self, data: Any) -> None:
+        if type(data).__module__.startswith("astropy.io.fits") and hasattr(data, "header"):
+            data = data.data  # of a table HDU
+        self._data = data
+        self.names = _column_names(data)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise ValueError(f"no column {name!r} in data; it has {', '.join(self.names)}")
+        column = self._data[name]
+        definitions = getattr(self._data, "columns", None)
+        if definitions is not None and hasattr(definitions, "units"):  # FITS_rec
+            return _fits_column(column, definitions[name])
+        return column
+
+    def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
+        """Return the points with names replaced by columns, which are found if none is named."""
+        if not points:
+            points = self._recognise(frame)
+        elif len(points) == 2 and all(isinstance(p, str) for p in points):
+            _check_names(points, frame)
+        columns = tuple(self[p] if isinstance(p, str) else p for p in points)
+        if len(columns) == 1 and not isinstance(columns[0], SkyCoord | BaseCoordinateFrame):
+            raise TypeError(_no_points(points))
+        return columns
+
+    def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
+        usual = _usual_names(frame)
+        found: list[tuple[str, ...]] = [
+            (lon, lat)
+            for lon, lat in product(self.names, repeat=2)
+            if (lon.lower(), lat.lower()) in usual
+        ]
+        found = found or [(n,) for n in self.names if isinstance(self._data[n], SkyCoord)]
+        if len(found) == 1:
+            return found[0]
+        listed = "; ".join("/".join(pair) for pair in found) or "none"
+        other = None if found else self._other_kind(usual)
+        if frame is not None and other:
+            remedy = f"they are {other}: give frame='{FRAMES[other]}', whatever the map's is"
+        else:
+            remedy = "name the two, as in sky_heatmap('ra', 'dec', data=table)"
+        raise ValueError(
+            f"data must have one recognisable pair of columns such as {'/'.join(usual[0])}; found "
+            f"{listed} among {', '.join(self.names)}: {remedy}"
+        )
+
+    def _other_kind(self, usual: tuple[tuple[str, str], ...]) -> str | None:
+        """Return of which other kind the columns are; None if they are of none."""
+        names = {name.lower() for name in self.names}
+        for kind, pairs in NAMES.items():
+            if pairs != usual and any(names.issuperset(pair) for pair in pairs):
+                return kind
+        return None
+
+
+def _fits_column(column: Any, definition: Any) -> Any:
+    """Return a FITS column with its unit, and with its null value masked."""
+    if definition.null not in (None, "") and column.dtype.kind in "iu":
+        column = np.ma.masked_equal(column, definition.null)
+    if not definition.unit:
+        return column
+    unit = u.Unit(definition.unit)
+    return Masked(column, mask=np.ma.getmaskarray(column)) << unit
+
+
+def _column_names(data: Any) -> list[str]:
+    for names in (
+        getattr(data, "colnames", None),  # astropy
+        getattr(data, "column_names", None),  # pyarrow
+        getattr(getattr(data, "dtype", None), "names", None),  # FITS_rec, structured arrays
+        list(data) if isinstance(data, Mapping) else None,
+        getattr(data, "columns", None),  # pandas, polars
+    ):
+        if names is not None:
+            return [str(name) for name in names]
+    raise TypeError(
+        "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
+        f"dict of columns); got {type(data).__name__}"
+    )
+
+
+def _no_points(points: tuple[Any, ...]) -> str:
+    if len(points) == 1 and isinstance(points[0], str):
+        return f"points must be named in pairs with data=table; got the single name {points[0]!r}"
+    got = ", ".join(type(p).__name__ for p in points) or "nothing"
+    return (
+        "points must be two arrays (ra, dec), one SkyCoord, two column names with data=table, or "
+        f"data=table alone; got {got}"
+    )

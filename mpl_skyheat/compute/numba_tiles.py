@@ -1,0 +1,447 @@
+"""Compiled code that finds the pixels of points by the polynomials of tiles, and counts them.
+
+Imported only for catalogues that are large enough to pay for it. Functions release the GIL, and
+read and write arrays that they are given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from mpl_skyheat.compute.numba_options import compiled
+
+# The numbers of `tile_layout`, written out: numba compiles this module anew when it changes, but
+# not when another does. The loader compares them.
+LEAF = -1
+OUTSIDE = -2
+OFF = -1
+ASK = -2
+DEGREE = 13
+DRAFT_DEGREE = 5
+EDGE = 1e-5
+
+# Pixel of a point that is not known yet: it is in another tile, or near an edge of its draft pixel.
+_LATER = -3
+
+# Where the polynomial for y, the drafts for x and y, and their margin begin among the coefficients
+# of a tile.
+Y = (DEGREE + 1) * (DEGREE + 2) // 2
+DRAFT_TERMS = (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
+DRAFT_X = 2 * Y
+DRAFT_Y = 2 * Y + DRAFT_TERMS
+MARGIN = 2 * Y + 2 * DRAFT_TERMS
+
+# Points that are tried together, in vector registers, with the tile of the first of them.
+CHUNK = 48
+
+# Most points that are tried together, if all are in that tile.
+LONGEST = 6144
+
+# Points that are sorted by tile together, where that fails.
+BLOCK = 2**16
+
+# Longitudes beyond this (deg) have lost digits: they are left to the exact route.
+FAR = 1e4
+
+
+@njit(inline="always")
+def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree DEGREE."""
+    total = 0.0
+    for terms in range(1, DEGREE + 2):
+        factor = 0.0
+        for _ in range(terms):
+            factor = factor * v + c[k]
+            k += 1
+        total = total * u + factor
+    return total
+
+
+@njit(inline="always")
+def _draft(c: Any, k: int, u: float, v: float) -> Any:
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 5, which is DRAFT_DEGREE.
+
+    Written out, so that it runs in vector registers.
+    """
+    # fmt: off
+    u5 = c[k]
+    u4 = c[k+1] * v + c[k+2]
+    u3 = (c[k+3] * v + c[k+4]) * v + c[k+5]
+    u2 = ((c[k+6] * v + c[k+7]) * v + c[k+8]) * v + c[k+9]
+    u1 = (((c[k+10] * v + c[k+11]) * v + c[k+12]) * v + c[k+13]) * v + c[k+14]
+    u0 = ((((c[k+15] * v + c[k+16]) * v + c[k+17]) * v + c[k+18]) * v + c[k+19]) * v + c[k+20]
+    # fmt: on
+    return ((((u5 * u + u4) * u + u3) * u + u2) * u + u1) * u + u0
+
+
+@compiled
+def fit(
+    nodes_x: Any,
+    nodes_y: Any,
+    checks_x: Any,
+    checks_y: Any,
+    rows: Any,
+    places: Any,
+    to_series: Any,
+    to_terms: Any,
+    to_draft: Any,
+    to_checks: Any,
+    coefficients: Any,
+    errors: Any,
+) -> None:
+    """Fit polynomials to the values (pixels) at the nodes of tiles, and compare them at others.
+
+    ``rows`` and ``places`` are where tiles are in the values at the nodes, and in the others.
+    """
+    for k in range(len(rows)):
+        row, place = rows[k], places[k]
+        c = coefficients[place]
+        x = nodes_x[row], checks_x[place], c[:Y], c[DRAFT_X:DRAFT_Y]
+        y = nodes_y[row], checks_y[place], c[Y:DRAFT_X], c[DRAFT_Y:MARGIN]
+        error_x, rest_x = _fit_one(*x, to_series, to_terms, to_draft, to_checks)
+        error_y, rest_y = _fit_one(*y, to_series, to_terms, to_draft, to_checks)
+        c[MARGIN] = EDGE + max(rest_x, rest_y)
+        errors[place] = np.maximum(error_x, error_y)  # (or NaN)
+
+
+@compiled
+def _fit_one(
+    nodes: Any,
+    checks: Any,
+    terms: Any,
+    draft: Any,
+    to_series: Any,
+    to_terms: Any,
+    to_draft: Any,
+    to_checks: Any,
+) -> Any:
+    """Return the largest error of a polynomial, and what its draft may be off from it by."""
+    series, found = np.zeros(len(terms)), np.zeros(len(checks))
+    _add_product(to_series, nodes, series)
+    high = len(terms) - len(draft)
+    _add_product(to_terms, series, terms)
+    _add_product(to_draft, series[high:], draft)
+    _add_product(to_checks, terms, found)
+    return np.abs(found - checks).max(), np.abs(series[:high]).sum()
+
+
+@njit(inline="always")
+def _add_product(columns: Any, factors: Any, products: Any) -> None:
+    """Add the product of a matrix and a vector."""
+    for k in range(len(factors)):
+        for i in range(len(products)):
+            products[i] += columns[k, i] * factors[k]
+
+
+@compiled
+def are_torn(x: Any, y: Any, size: int, leap: float) -> Any:
+    """Tell where positions (pixels) on lattices of a size (n, size²) are lost, or leap."""
+    torn = np.empty(len(x), np.bool_)
+    for row in range(len(x)):
+        torn[row] = _is_torn(x[row], y[row], size, leap)
+    return torn
+
+
+@compiled
+def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
+    """Tell so of one lattice."""
+    steps, count = np.empty(2 * size * (size - 1)), 0
+    for k in range(size * size):
+        if not (abs(x[k]) < np.inf and abs(y[k]) < np.inf):
+            return True
+        for other, has_other in ((k + 1, (k + 1) % size > 0), (k + size, k + size < size * size)):
+            if has_other:
+                steps[count] = abs(x[other] - x[k]) + abs(y[other] - y[k])
+                count += 1
+    # One step is so many times as long as half of them with a pixel added.
+    return 2 * (leap * (steps + 1) < steps.max()).sum() > count
+
+
+@njit(inline="always")
+def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwise: int) -> Any:
+    """Return the flat index of the pixel that x and y (in pixels) lie in.
+
+    ``otherwise`` is what is returned within a margin of its edges. Without branches, so that it
+    runs in vector registers.
+    """
+    column, row = np.floor(x), np.floor(y)
+    dx, dy = x - column, y - row
+    # Not quite as far off the map, where rounding may say of some of these that they are not near.
+    off = margin - 0.5 * EDGE
+    on_map = (x > -off) & (x < across + off) & (y > -off) & (y < up + off)
+    near = (dx < margin) | (dx > 1 - margin) | (dy < margin) | (dy > 1 - margin)
+    found = np.int32(row * across + column)
+    found = np.int32(otherwise) if near else found
+    return found if on_map else np.int32(OFF)
+
+
+@njit(inline="always")
+def _top(
+    lon: float, lat: float, bottom: float, per_height: float, first: Any, west: Any, per_width: Any
+) -> Any:
+    """Return the tile of the uncut sky that holds a position, and where across it (−1 … 1)."""
+    row = min(max(int((lat - bottom) * per_height), 0), len(west) - 1)
+    east = lon - west[row]
+    east = (east - 360.0 * np.floor(east * (1 / 360.0))) * per_width[row]
+    column = min(int(east), first[row + 1] - first[row] - 1)
+    return first[row] + column, 2.0 * (east - column) - 1.0
+
+
+@njit(inline="always")
+def _part(node: int, u: float, v: float, child: Any) -> Any:
+    """Return the part of a tile that has been cut, down to the last cut, and where in that."""
+    while child[node] >= 0:
+        right, up = u >= 0, v >= 0
+        node = child[node] + int(right) + 2 * int(up)
+        u = 2.0 * u - 1.0 if right else 2.0 * u + 1.0
+        v = 2.0 * v - 1.0 if up else 2.0 * v + 1.0
+    return node, u, v
+
+
+@njit(inline="always")
+def _in_box(lon: float, lat: float, box: Any) -> Any:
+    """Return where across a tile a position is (−1 … 1), and whether it is in it at all."""
+    east = lon - box[0] + 180.0
+    u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
+    v = (lat - box[1]) * box[3]
+    return u, v, (abs(u) <= 1.0) & (abs(v) <= 1.0) & (abs(lon) < FAR) & (abs(lat) < 90.0)
+
+
+@compiled
+def _run_end(lon: Any, lat: Any, low: int, stop: int, box: Any) -> int:
+    """Return where a run of points ends: a chunk, doubled while all that this adds are in a tile.
+
+    Nothing but speed depends on it: each point is looked at again.
+    """
+    end, most = min(low + CHUNK, stop), min(low + LONGEST, stop)
+    while end < most:
+        following = min(2 * end - low, most)
+        if _number_in_box(lon[end:following], lat[end:following], box) < following - end:
+            break
+        end = following
+    return end
+
+
+@compiled
+def _number_in_box(lon: Any, lat: Any, box: Any) -> Any:
+    number = np.int32(0)
+    for k in range(len(lon)):
+        _, _, here = _in_box(lon[k], lat[k], box)
+        number += np.int32(here)
+    return number
+
+
+@compiled
+def _locate_together(
+    lon: Any, lat: Any, box: Any, c: Any, kind: int, across: float, up: float, pixels: Any
+) -> Any:
+    """Find the pixels of those points in one tile, of a kind, that its draft is certain of.
+
+    Returns how many points are left for later.
+    """
+    later, left = np.int32(_LATER), np.int32(0)
+    outside = np.int32(OFF) if kind == OUTSIDE else np.int32(0)
+    # Without branches, so that it runs in vector registers.
+    for k in range(len(lon)):
+        u, v, here = _in_box(lon[k], lat[k], box)
+        x, y = _draft(c, DRAFT_X, u, v), _draft(c, DRAFT_Y, u, v)
+        found = _pixel(x, y, across, up, c[MARGIN], _LATER) | outside
+        pixel = found if here else later
+        pixels[k] = pixel
+        left += np.int32(pixel == later)
+    return left
+
+
+@compiled
+def locate(
+    lon: Any,
+    lat: Any,
+    bottom: float,
+    per_height: float,
+    first: Any,
+    west: Any,
+    per_width: Any,
+    boxes: Any,
+    child: Any,
+    coefficients: Any,
+    hits: Any,
+    nx: int,
+    ny: int,
+    pixels: Any,
+) -> int:
+    """Find the pixels of points (deg): flat indices, or OFF or ASK; return how many are the latter.
+
+    ``hits`` counts the points in each tile that has no polynomial.
+    """
+    asked = 0
+    is_ordered = True
+    # Those that are not in one tile with their neighbours, or whose pixels a draft leaves open, and
+    # where in which tile they are.
+    rows, nodes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
+    u, v = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(lon), BLOCK):
+        stop = min(start + BLOCK, len(lon))
+        waiting = 0
+        high = start
+        while high < stop:
+            low, high = high, min(high + CHUNK, stop)
+            pixels[low:high] = _LATER
+            left = high - low
+            if (is_ordered or (low // CHUNK) % 4 == 0) and _is_position(lon[low], lat[low]):
+                node, at = _top(lon[low], lat[low], bottom, per_height, first, west, per_width)
+                node, _, _ = _part(node, at, (lat[low] - boxes[node, 1]) * boxes[node, 3], child)
+                if child[node] == LEAF or child[node] == OUTSIDE:
+                    high = _run_end(lon, lat, low, stop, boxes[node])
+                    left = _locate_together(
+                        lon[low:high],
+                        lat[low:high],
+                        boxes[node],
+                        coefficients[node],
+                        child[node],
+                        float(nx),
+                        float(ny),
+                        pixels[low:high],
+                    )
+                # (Where four tiles meet, each has but a quarter of an ordered chunk.)
+                is_ordered = 8 * left < 7 * (high - low)
+            if left == 0:
+                continue
+            for k in range(low, high):
+                if pixels[k] != _LATER:
+                    continue
+                if _is_position(lon[k], lat[k]):
+                    rows[waiting] = k
+                    waiting += 1
+                else:
+                    pixels[k] = ASK
+                    asked += 1
+        # One step at a time, for as few surprises to the processor as can be.
+        for i in range(waiting):
+            k = rows[i]
+            node, u[i] = _top(lon[k], lat[k], bottom, per_height, first, west, per_width)
+            nodes[i], v[i] = node, (lat[k] - boxes[node, 1]) * boxes[node, 3]
+        _find_parts(nodes[:waiting], u, v, child)
+        asked += _locate_sorted(
+            rows[:waiting], nodes[:waiting], u, v, child, coefficients, hits, nx, ny, pixels
+        )
+    return asked
+
+
+@njit(inline="always")
+def _is_position(lon: float, lat: float) -> Any:
+    """Tell whether a position may be in a tile.
+
+    At a pole the exact route may go by the longitude, which polynomials do not know there.
+    """
+    return (abs(lon) < FAR) & (abs(lat) < 90.0)
+
+
+@compiled
+def _find_parts(nodes: Any, u: Any, v: Any, child: Any) -> None:
+    """Replace tiles that have been cut by the parts of them that hold points."""
+    cut = np.empty(len(nodes) + 1, np.int32)
+    count = 0
+    for i in range(len(nodes)):
+        cut[count] = i
+        count += child[nodes[i]] >= 0
+    for i in cut[:count]:
+        nodes[i], u[i], v[i] = _part(nodes[i], u[i], v[i], child)
+
+
+@compiled
+def _locate_sorted(
+    rows: Any,
+    nodes: Any,
+    u: Any,
+    v: Any,
+    child: Any,
+    coefficients: Any,
+    hits: Any,
+    nx: int,
+    ny: int,
+    pixels: Any,
+) -> int:
+    """Find the pixels of points in the order of their tiles; return how many are to be asked of."""
+    count = len(rows)
+    end = np.zeros(len(child) + 1, np.int32)
+    for k in range(count):
+        end[nodes[k] + 1] += 1
+    for node in range(len(child)):
+        end[node + 1] += end[node]
+    # end[node] is where the node's points begin, and after this loop where they end.
+    order = np.empty(count, np.int32)
+    for k in range(count):
+        order[end[nodes[k]]] = k
+        end[nodes[k]] += 1
+    across, up = float(nx), float(ny)
+    asked = 0
+    u_of, v_of = np.empty(count), np.empty(count)
+    found = np.empty(count, np.int32)
+    for i in range(count):
+        u_of[i], v_of[i] = u[order[i]], v[order[i]]
+    start = 0
+    while start < count:
+        node = nodes[order[start]]
+        stop = end[node]
+        if child[node] == LEAF:
+            c = coefficients[node]
+            _draft_pixels(u_of[start:stop], v_of[start:stop], c, across, up, found[start:stop])
+        elif child[node] == OUTSIDE:
+            found[start:stop] = OFF
+        else:
+            found[start:stop] = ASK
+            asked += stop - start
+            hits[node] += stop - start
+        start = stop
+    for i in range(count):
+        k, pixel = order[i], found[i]
+        if pixel == _LATER:
+            c = coefficients[nodes[k]]
+            x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, Y, u[k], v[k])
+            pixel = _pixel(x, y, across, up, EDGE, ASK)
+            asked += pixel == ASK
+        pixels[rows[k]] = pixel
+    return asked
+
+
+@compiled
+def _draft_pixels(u: Any, v: Any, c: Any, across: float, up: float, found: Any) -> None:
+    """Find the pixels of those points in one tile that its draft is certain of."""
+    for k in range(len(u)):
+        x, y = _draft(c, DRAFT_X, u[k], v[k]), _draft(c, DRAFT_Y, u[k], v[k])
+        found[k] = _pixel(x, y, across, up, c[MARGIN], _LATER)
+
+
+@compiled
+def tally(pixels: Any, counts: Any) -> int:
+    """Count points by pixel; return how many of them are on the map."""
+    total = 0
+    for k in range(len(pixels)):
+        if pixels[k] >= 0:
+            counts[pixels[k]] += 1
+            total += 1
+    return total
+
+
+@compiled
+def add(pixels: Any, weights: Any, in_core: Any, sums: Any) -> tuple[int, int, int]:
+    """Add weights by pixel, in their order.
+
+    Returns how many points are in the core, how many are dropped, and the first row with a negative
+    weight (−1: none).
+    """
+    inside = dropped = 0
+    for k in range(len(pixels)):
+        weight = weights[k]
+        if not abs(weight) < np.inf:
+            dropped += 1
+            continue
+        if weight < 0:
+            return inside, dropped, k
+        if pixels[k] >= 0:
+            sums[pixels[k]] += weight
+            inside += in_core[pixels[k]]
+    return inside, dropped, -1

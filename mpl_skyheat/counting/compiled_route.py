@@ -1,0 +1,216 @@
+"""The pixels of many points by polynomials on tiles of the sky, in compiled code and in threads.
+
+What the polynomials leave undecided is asked of the exact route, so that the counts are the same.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.catalogue.blocks import ARRAY_ROWS
+from mpl_skyheat.compute.loader import run
+from mpl_skyheat.compute.threads import Team, shared
+from mpl_skyheat.compute.tile_layout import ASK, OFF
+from mpl_skyheat.counting.exact_route import pixels_of
+from mpl_skyheat.counting.tiles import Footprint, SkyTiles
+from mpl_skyheat.sky.frames import change_frame, frame_rotation, turned
+from mpl_skyheat.sky.planes import project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from astropy.coordinates import BaseCoordinateFrame
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.catalogue.blocks import Catalogue, Rows
+    from mpl_skyheat.compute.arrays import FloatArray, IntArray
+    from mpl_skyheat.sky.geometry import MapGeometry
+    from mpl_skyheat.sky.grid import Projection
+
+    Positions = tuple[FloatArray, FloatArray]
+    Pixels = NDArray[np.int32]
+
+# Rows that are shared among the threads, and those that one of them works on at a time.
+BATCH = ARRAY_ROWS
+PART = 2**16
+
+# Rows that are asked of the exact route at a time: the fewer, the more of it is overhead.
+ASKED = 2**18
+
+# Rows that show which tiles are worth being made.
+SAMPLE = 2**14
+
+# Fewer rows than these are not worth a second thread.
+ALONE = 2000
+
+# Compiled code stores pixel indices as int32.
+MOST_PIXELS = 2**31
+
+# Bytes of counts that the threads may have of their own.
+MOST_OWN_COUNTS = 2**29
+
+
+class CompiledRoute:
+    """Finds pixels of rows in a frame on a map; its tiles serve all catalogues of that frame."""
+
+    def __init__(self, frame: BaseCoordinateFrame, geometry: MapGeometry, team: Team) -> None:
+        self._geometry, self._team = geometry, team
+        grid = self._grid = geometry.wide
+        # One for every thread; what has no twins is asked by one.
+        self._planes = geometry.plane.twins(team.size)
+        self._askers = team if len(self._planes) == team.size else Team(1)
+        own_frame = geometry.plane.frame
+        assert own_frame is not None
+        rotation = None
+        if not frame.is_equivalent_frame(own_frame):
+            rotation = frame_rotation(frame, own_frame)
+
+        def to_pixels(to_plane: Projection, lon: FloatArray, lat: FloatArray) -> Positions:
+            if rotation is None:
+                lon, lat = change_frame(lon, lat, frame, own_frame)
+            else:
+                lon, lat = _rotated(lon, lat, rotation)
+            x, y = to_plane(lon, lat)
+            return grid.x.number(x), grid.y.number(y)
+
+        def to_sky(x: FloatArray, y: FloatArray) -> Positions:
+            lon, lat = geometry.plane.to_sky(grid.x.place(x), grid.y.place(y))
+            if rotation is None:
+                return change_frame(lon, lat, own_frame, frame)
+            return _rotated(lon, lat, rotation.T)
+
+        each = [partial(to_pixels, plane.to_plane) for plane in self._planes]
+        footprint = Footprint(to_sky, grid.shape)
+        self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint, self._askers)
+        self._own_counts: list[NDArray[np.int64]] = []
+        self._counters = team
+
+    def count(self, chunk: Catalogue, total: NDArray[np.int64]) -> tuple[int, int]:
+        """Count rows by flat pixel; return how many are dropped, and how many are on the grid.
+
+        What threads have counted on their own is in the total after `settle`.
+        """
+        if not self._own_counts:
+            # Each thread has counts of its own, if they are not too large; one has the total.
+            own = max(min(self._team.size, MOST_OWN_COUNTS // total.nbytes), 1)
+            self._counters = self._team if own == self._team.size else Team(own)
+            self._own_counts = [np.zeros(total.shape, np.int64) for _ in range(own - 1)]
+        counts = [total, *self._own_counts]
+        dropped = counted = 0
+        asked: list[IntArray] = []
+        for rows in self._batches(chunk):
+            open_rows, in_batch = self._count_batch(rows.lon, rows.lat, counts)
+            asked.append(rows.start + open_rows)
+            counted += in_batch
+            if sum(map(len, asked)) >= ASKED or rows.start + len(rows.lon) == len(chunk):
+                pixels, without = self._ask(chunk, np.concatenate(asked))
+                counted += run("tally", pixels, counts[0])
+                dropped += without
+                asked = []
+        return dropped, counted
+
+    def settle(self, total: NDArray[np.int64]) -> None:
+        """Add what the other threads have counted."""
+        for counts in self._own_counts:
+            total += counts
+        self._own_counts = []
+
+    def located(self, chunk: Catalogue) -> Iterator[tuple[Rows, Pixels]]:
+        """Yield batches of rows, with their flat pixels; OFF off the map or without a position."""
+        for rows in self._batches(chunk):
+            pixels = self._pixels(rows.lon, rows.lat)
+            asked = np.flatnonzero(pixels == ASK)
+            pixels[asked], _ = self._ask(chunk, rows.start + asked)
+            yield rows, pixels
+
+    def _count_batch(
+        self, lon: FloatArray, lat: FloatArray, totals: list[NDArray[np.int64]]
+    ) -> tuple[IntArray, int]:
+        """Count rows; return those to ask the exact route of, and how many were counted."""
+        parts = np.empty((len(totals), PART), np.int32)
+        asked: list[IntArray] = []
+        counted = [0] * len(totals)
+
+        def work(number: int, rows: slice) -> None:
+            pixels = parts[number, : rows.stop - rows.start]
+            if self._locate(lon[rows], lat[rows], pixels):
+                asked.append(rows.start + np.flatnonzero(pixels == ASK))
+            counted[number] += run("tally", pixels, totals[number])
+
+        self._counters.share(_parts(len(lon), self._counters), work)
+        return np.concatenate([np.empty(0, np.intp), *asked]), sum(counted)
+
+    def _batches(self, chunk: Catalogue) -> Iterator[Rows]:
+        if chunk.is_in_memory:
+            every = max(len(chunk) // SAMPLE, 1)
+            some = np.s_[::every]
+            self._plan(chunk.lon.array(some), chunk.lat.array(some), every)
+        for rows in chunk.arrays(BATCH):
+            if not chunk.is_in_memory:
+                every = max(len(rows.lon) // SAMPLE, 1)
+                self._plan(rows.lon[::every].copy(), rows.lat[::every].copy(), every)
+            yield rows
+
+    def _pixels(self, lon: FloatArray, lat: FloatArray) -> Pixels:
+        """Return the pixels of rows; OFF, or ASK where they are open."""
+        pixels = np.empty(len(lon), np.int32)
+
+        def work(_: int, rows: slice) -> None:
+            self._locate(lon[rows], lat[rows], pixels[rows])
+
+        self._team.share(_parts(len(lon), self._team), work)
+        return pixels
+
+    def _plan(self, lon: FloatArray, lat: FloatArray, every: int) -> None:
+        """Make the tiles that a sample, of one row in ``every``, shows to be worth it."""
+        hits = np.zeros(len(self._tiles.child), np.intp)
+        self._locate(lon, lat, np.empty(len(lon), np.int32), hits)
+        self._tiles.make(hits * every)
+
+    def _locate(
+        self, lon: FloatArray, lat: FloatArray, pixels: Pixels, hits: IntArray | None = None
+    ) -> int:
+        """Find the pixels of rows; return how many are open.
+
+        ``hits``, if wanted, counts the rows in each tile that has no polynomial.
+        """
+        t, (ny, nx) = self._tiles, self._grid.shape
+        hits = np.zeros(len(t.child), np.intp) if hits is None else hits
+        rows = t.bottom, t.per_height, t.first, t.west, t.per_width
+        tree = t.boxes, t.child, t.coefficients
+        return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
+
+    def _ask(self, chunk: Catalogue, rows: IntArray) -> tuple[Pixels, int]:
+        """Return the pixels of rows by the exact route, and how many of them are dropped."""
+        pixels = np.full(len(rows), OFF, np.int32)
+        dropped = [0] * len(self._planes)
+
+        def work(number: int, part: slice) -> None:
+            block = chunk.rows(rows[part])
+            plane = self._planes[number]
+            x, y = project(plane, chunk.frame, block.lon, block.lat)
+            on_grid, index = pixels_of(self._geometry, plane, x, y)
+            found = np.full(len(x), OFF, np.int32)
+            found[on_grid] = index
+            pixels[part][slice(None) if block.kept is None else block.kept] = found
+            dropped[number] += block.dropped
+
+        self._askers.share(_parts(len(rows), self._askers), work)
+        return pixels, sum(dropped)
+
+
+def _rotated(lon: FloatArray, lat: FloatArray, rotation: FloatArray) -> Positions:
+    """Return positions (deg), rotated by compiled code."""
+    # (In the order of rows that it is compiled for.)
+    lon, lat = turned(lon, lat, np.ascontiguousarray(rotation), is_compiled=True)
+    lon = np.degrees(lon)
+    return np.where(lon < 0, lon + 360, lon), np.degrees(lat)
+
+
+def _parts(count: int, team: Team) -> list[slice]:
+    """Cut 0 … count in parts for a team to share."""
+    size = min(max(-(-count // team.size), ALONE), PART)
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]

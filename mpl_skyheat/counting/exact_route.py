@@ -1,0 +1,96 @@
+"""The pixels of points by the exact route, through astropy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mpl_skyheat.sky.grid import View
+from mpl_skyheat.sky.pixel_scale import local_areas
+from mpl_skyheat.sky.planes import project
+from mpl_skyheat.sky.sky_edge import snap_to_sky_edge
+
+if TYPE_CHECKING:
+    from mpl_skyheat.catalogue.blocks import Block, Catalogue
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.sky.geometry import MapGeometry
+    from mpl_skyheat.sky.planes import Plane
+
+# Points where the plane shows less than this fraction of the median solid angle per pixel do not
+# set a map's bounds: towards its horizon a gnomonic projection stretches the sky without limit.
+STRETCHED = 1e-3
+
+# Bounds of a height (deg) below this are a line. Beside a pole, the map shows this much sky (deg)
+# on its one side.
+A_LINE = 1e-6
+BESIDE_A_POLE = 0.5
+
+# Points that tell how large most pixels are.
+SOME = 10_000
+
+
+class ProjectedBlock(NamedTuple):
+    """A block of rows, and their places on the plane."""
+
+    block: Block
+    x: FloatArray
+    y: FloatArray
+
+
+def project_blocks(catalogue: Catalogue, plane: Plane) -> list[ProjectedBlock]:
+    """Return the blocks of a catalogue, projected; kept where they are needed twice."""
+    return [
+        ProjectedBlock(block, *project(plane, catalogue.frame, block.lon, block.lat))
+        for block in catalogue.blocks()
+    ]
+
+
+def bounds_of(blocks: list[ProjectedBlock], plane: Plane) -> View:
+    """Return the bounds of projected rows on a plane; one pixel if there are none."""
+    x, y = (np.concatenate([np.empty(0), *(block[i] for block in blocks)]) for i in (1, 2))
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if not len(x):
+        return View(-0.5, 0.5, -0.5, 0.5)
+    if plane.frame is not None:
+        x, y = _unstretched(plane, x, y)
+    view = View(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+    is_in_degrees = plane.frame is not None and not plane.has_pixels
+    return _opened_at_pole(view) if is_in_degrees else view
+
+
+def pixels_of(
+    geometry: MapGeometry, plane: Plane, x: FloatArray, y: FloatArray
+) -> tuple[BoolArray, IntArray]:
+    """Return which places are on a map and its margin, and the flat pixel indices of those.
+
+    ``plane`` is the geometry's, or a twin for a thread of its own.
+    """
+    if plane.frame is not None:
+        x, y = snap_to_sky_edge(geometry.grid, plane.to_sky, plane.to_plane, x, y)
+    return geometry.wide.index(x, y)
+
+
+def _opened_at_pole(view: View) -> View:
+    """Return bounds (deg) that are opened to where sky is, if they are a line beside a pole."""
+    if view.y_max - view.y_min > A_LINE or abs(view.y_max) < 90 - BESIDE_A_POLE:
+        return view
+    if view.y_max > 0:
+        return view._replace(y_min=view.y_min - BESIDE_A_POLE, y_max=90.0)
+    return view._replace(y_min=-90.0, y_max=view.y_max + BESIDE_A_POLE)
+
+
+def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Leave out the points that a projection has moved towards infinity."""
+    some = np.s_[:: len(x) // SOME + 1]
+    areas = local_areas(plane.to_sky, x[some], y[some])
+    if np.isnan(areas).all():  # at a pole, on a plane in degrees
+        return x, y
+    smallest = STRETCHED * np.nanmedian(areas)
+    extremes = [x.argmin(), x.argmax(), y.argmin(), y.argmax()]
+    # (Unknown at the edge of the sky.)
+    if not (local_areas(plane.to_sky, x[extremes], y[extremes]) < smallest).any():
+        return x, y
+    keep = ~(local_areas(plane.to_sky, x, y) < smallest)
+    return x[keep], y[keep]

@@ -1,0 +1,113 @@
+"""Rows spread over the bins of a lattice with the weights of a B-spline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.compute.loader import run
+from mpl_skyheat.sky.lattice import PAD
+
+if TYPE_CHECKING:
+    from mpl_skyheat.compute.arrays import FloatArray, IntArray
+    from mpl_skyheat.compute.threads import Team
+    from mpl_skyheat.sky.lattice import Lattice
+
+# Sums that points are shared among, which do not depend on the number of threads.
+PARTS = 4
+
+
+class PointSpread:
+    """The sum of one channel, spread with splines of one order, 1 or 3."""
+
+    def __init__(self, lattice: Lattice, order: int) -> None:
+        self.lattice, self._order = lattice, order
+        self.total = np.zeros(lattice.padded_shape)
+        self._parts: FloatArray | None = None
+
+    def add(self, lon: FloatArray, lat: FloatArray, amounts: FloatArray | None) -> None:
+        """Add amounts at positions (rad); those off the lattice are left out."""
+        lattice = self.lattice
+        row, column = lattice.position(lon, lat)
+        if not lattice.has_poles:
+            near = (np.abs(row - 0.5 * (lattice.rings - 1)) < 0.5 * lattice.rings) & (
+                np.abs(column - 0.5 * (lattice.columns - 1)) < 0.5 * lattice.columns
+            )
+            row, column = row[near], column[near]
+            amounts = None if amounts is None else amounts[near]
+        top, row_weights = _spline_weights(row, self._order)
+        left, column_weights = _spline_weights(column, self._order)
+        width, flat = self.total.shape[1], self.total.reshape(-1)
+        corner = (top + PAD) * width + left + PAD
+        for i, in_row in enumerate(row_weights):
+            share = in_row if amounts is None else in_row * amounts
+            for j, in_column in enumerate(column_weights):
+                np.add.at(flat, corner + (i * width + j), share * in_column)
+
+    def add_compiled(
+        self,
+        lon: FloatArray,
+        lat: FloatArray,
+        amounts: FloatArray | None,
+        turn: FloatArray,
+        team: Team,
+    ) -> None:
+        """Add amounts at positions (deg) that a matrix turns onto the lattice; NaN adds nothing."""
+        lattice = self.lattice
+        if self._parts is None:
+            self._parts = np.zeros((PARTS, *lattice.padded_shape))
+        parts = self._parts
+        size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
+        bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
+
+        def work(_: int, part: int) -> None:
+            rows = slice(bounds[part], bounds[part + 1])
+            some = np.ones(1) if amounts is None else amounts[rows]
+            run(
+                "spread", lon[rows], lat[rows], some, amounts is not None, turn, *size,
+                lattice.has_poles, self._order, PAD, parts[part],
+            )  # fmt: skip
+
+        team.share(range(PARTS), work)
+
+    def settle(self) -> None:
+        """Add what the threads have to the total."""
+        if self._parts is not None:
+            self.total += self._parts.sum(axis=0)
+            self._parts = None
+
+    @property
+    def bins(self) -> FloatArray:
+        """The sums per bin, with what lies beyond the edges of the lattice folded into it."""
+        self.settle()
+        return folded(self.total, self.lattice)
+
+
+def folded(padded: FloatArray, lattice: Lattice) -> FloatArray:
+    """Return sums per bin, with what lies beyond the edges of the lattice folded into it."""
+    wide, columns = padded.copy(), lattice.columns
+    wide[:, columns : columns + PAD] += wide[:, :PAD]
+    wide[:, PAD : 2 * PAD] += wide[:, -PAD:]
+    wide = wide[:, PAD:-PAD]
+    bins = wide[PAD:-PAD].copy()
+    if lattice.has_poles:
+        bins[:PAD] += np.roll(wide[:PAD][::-1], columns // 2, axis=1)
+        bins[-PAD:] += np.roll(wide[-PAD:][::-1], columns // 2, axis=1)
+    return bins
+
+
+def _spline_weights(position: FloatArray, order: int) -> tuple[IntArray, list[FloatArray]]:
+    """Return the first bin that a point reaches, and its weights on this and the following ones."""
+    below = np.floor(position)
+    t = position - below
+    first = below.astype(np.intp) - order // 2
+    if order == 1:
+        return first, [1 - t, t]
+    s = 1 - t
+    return first, [
+        s**3 / 6,
+        (4 - 6 * t**2 + 3 * t**3) / 6,
+        (4 - 6 * s**2 + 3 * s**3) / 6,
+        t**3 / 6,
+    ]

@@ -1,0 +1,394 @@
+"""Tiles of the sky on which any projection is a polynomial, certified against the exact one.
+
+The sky, in the longitudes and latitudes of a catalogue, is cut into rows of tiles. On a tile that
+holds points, the map from the sky to pixels, f(lon, lat) → (x, y), whatever it is made of, is
+interpolated by polynomials at Padua points. They are compared with f at other points, and where
+they are off by more than `TOLERANCE` the tile is cut in four. What is left after a few cuts (where
+a projection tears the sky, or has a pole or a hole) is left to the exact route.
+
+Most points are far enough from the edges of their pixels for a draft: the low terms of a polynomial
+with a margin that bounds what the others add.
+
+Polynomial and comparison reach beyond the tile: what tears the sky along a curve cannot then touch
+the tile without crossing so much of its surroundings that one of the points must see it.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from mpl_skyheat.compute.loader import run
+from mpl_skyheat.compute.tile_layout import DEGREE, DRAFT_DEGREE, LEAF, OUTSIDE, ROUGH, TORN, UNMADE
+from mpl_skyheat.sky.vectors import to_vectors
+
+if TYPE_CHECKING:
+    # lon, lat (deg) → x, y in pixels of the map, whose edges are at whole numbers
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.compute.threads import Team
+
+    ToPixels = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+    # The other way.
+    ToSky = ToPixels
+
+
+# Terms of the polynomials, and of their drafts.
+TERMS = (DEGREE + 1) * (DEGREE + 2) // 2
+DRAFT_TERMS = (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
+
+# What a tile has: polynomials for x and y, drafts of both, and the margin of these.
+WIDTH = 2 * TERMS + 2 * DRAFT_TERMS + 1
+
+# Largest error (pixels) of a polynomial where it is compared with the exact route.
+TOLERANCE = 1e-7
+
+# How far polynomial and comparison reach beyond a tile, of its half-width.
+REACH = 1.2
+
+# More than this (pixels) is no matter of the polynomial's degree.
+TEAR = 1e-2
+
+# A step (pixels) so many times as long as others of a tile crosses a tear.
+LEAP = 20
+
+# Points along each side at which they are compared.
+CHECKS = 8
+
+# Heights (deg) of the rows of tiles.
+SMALLEST, LARGEST = 1.5, 15
+
+# How often a tile is cut.
+CUTS = 6
+
+# Making a tile takes about as long as projecting so many points.
+WORTH = TERMS + CHECKS**2
+
+# Positions along each side of the map that say where on the sky it is: at first, and where the sky
+# has an edge on it.
+LATTICE, FINE_LATTICE = 65, 257
+
+# The map may go on around these so many times as far as to the next of them; between them, that are
+# on a square lattice, so many times.
+BEYOND, BETWEEN = 4, 1.5
+
+# Tiles that a thread fits at a time.
+TOGETHER = 32
+
+# No more tiles are made once so many have been, of which fewer than this fraction could be.
+ENOUGH, FEW = 2000, 0.1
+
+
+class SkyTiles:
+    """The tree of tiles, as arrays that compiled code can read.
+
+    Rows of tiles of one height, of which there are ``per_height`` in a degree, go up from
+    ``bottom``; row r has the nodes first[r] … first[r + 1], eastward from west[r], per_width[r] of
+    them in a degree. ``boxes`` has, for each node, longitude and latitude of its centre and the
+    factors that turn offsets from it into −1 … 1; ``child`` the first of its four parts, or what it
+    is; ``coefficients`` its polynomials for x and y, their drafts, and the margin of these.
+    """
+
+    def __init__(
+        self,
+        to_pixels: ToPixels,
+        shape: tuple[int, int],
+        footprint: Footprint,
+        team: Team,
+    ) -> None:
+        self._to_pixels, self._shape, self._footprint = to_pixels, shape, footprint
+        self._team = team
+        lon, lat, radius = footprint.circle
+        self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
+        # A row and a tile of it are centred on the map, so that a small one has one tile.
+        rows_below = int(np.ceil((lat + 90) / self.height - 0.5))
+        self.bottom = lat - (rows_below + 0.5) * self.height
+        rows = rows_below + 1 + int(np.ceil((90 - lat) / self.height - 0.5))
+        edges = np.clip(self.bottom + self.height * np.arange(rows + 1), -90, 90)
+        farthest = np.maximum(np.abs(edges[:-1]), np.abs(edges[1:]))
+        number = np.maximum(np.floor(360 * np.cos(np.radians(farthest)) / self.height), 12)
+        number = number.astype(np.intp)
+        self.first = np.concatenate([[0], np.cumsum(number)])
+        self.per_width = number / 360.0
+        self.per_height = 1 / self.height
+        self.west = lon - 0.5 / self.per_width
+        column = np.arange(self.first[-1]) - np.repeat(self.first[:-1], number)
+        width = np.repeat(360.0 / number, number)
+        middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * (edges[1:] - edges[:-1])
+        self.boxes = np.column_stack(
+            [
+                np.repeat(self.west, number) + (column + 0.5) * width,
+                np.repeat(middle, number),
+                2 / width,
+                np.repeat(1 / np.maximum(half, 1e-12), number),
+            ]
+        )
+        self.child = np.full(len(self.boxes), UNMADE, np.intp)
+        self.coefficients = np.zeros((len(self.boxes), WIDTH))
+        self._level = np.zeros(len(self.boxes), np.intp)
+        self._expected = np.zeros(len(self.boxes))
+        self._made = self._useful = 0
+
+    def make(self, hits: IntArray) -> None:
+        """Make the tiles that are worth it, and cut those that have no polynomial.
+
+        ``hits`` are the points that tiles without a polynomial have, beyond those told before.
+        """
+        self._expected[: len(hits)] += hits
+        if self._made > ENOUGH and self._useful < FEW * self._made:
+            return
+        nodes = np.flatnonzero((self.child == UNMADE) & (self._expected >= WORTH))
+        while True:
+            if len(nodes):
+                kind, self.coefficients[nodes] = self._fitted(self.boxes[nodes])
+                self.child[nodes] = kind
+                self._made += len(nodes)
+                self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, OUTSIDE))))
+            if self._made > ENOUGH and self._useful < FEW * self._made:
+                return
+            # Half of the parts of a torn tile are torn as well; the checks alone find that.
+            parts = np.select([self.child == ROUGH, self.child == TORN], [4, 5], np.inf)
+            nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))
+            if not len(nodes):
+                return
+            nodes = self._cut(nodes)
+
+    def _cut(self, nodes: IntArray) -> IntArray:
+        """Cut nodes in four; return the new ones."""
+        start, count = len(self.boxes), 4 * len(nodes)
+        self.child[nodes] = start + 4 * np.arange(len(nodes))
+        parts = np.repeat(self.boxes[nodes], 4, axis=0)
+        right, up = np.tile([-1, 1, -1, 1], len(nodes)), np.tile([-1, -1, 1, 1], len(nodes))
+        parts[:, 0] += 0.5 * right / parts[:, 2]
+        parts[:, 1] += 0.5 * up / parts[:, 3]
+        parts[:, 2:] *= 2
+        self.boxes = np.concatenate([self.boxes, parts])
+        self.child = np.concatenate([self.child, np.full(count, UNMADE)])
+        self.coefficients = np.concatenate([self.coefficients, np.zeros((count, WIDTH))])
+        self._level = np.concatenate([self._level, np.repeat(self._level[nodes] + 1, 4)])
+        expected = np.repeat(self._expected[nodes] / 4, 4)
+        self._expected = np.concatenate([self._expected, expected])
+        return np.arange(start, start + count)
+
+    def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return what each box is, and the polynomials of those that have one."""
+        down, up = _ranges(boxes)
+        x, y = self._evaluated(boxes, _places(down, up, *_even()))
+        ny, nx = self._shape
+        with np.errstate(invalid="ignore"):
+            on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
+        away = np.flatnonzero(~on_map.any(axis=1))
+        is_outside = np.zeros(len(boxes), bool)
+        if len(away):
+            is_nowhere = np.asarray(np.isnan(x[away]).all(axis=1))
+            is_outside[away] = ~self._footprint.is_near(boxes[away], is_nowhere)
+        # (What leaps is not worth the values at the nodes, which would but show that no polynomial
+        # fits.)
+        todo = np.flatnonzero(~is_outside & ~run("are_torn", x, y, CHECKS, LEAP))
+        nodes = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
+        errors, coefficients = np.full(len(boxes), np.inf), np.zeros((len(boxes), WIDTH))
+
+        def fit(_: int, task: tuple[complex, IntArray]) -> None:
+            to_series, to_checks = _fit(task[0].real, task[0].imag)
+            matrices = to_series, *_drafting(), to_checks
+            run("fit", *nodes, x, y, task[1], todo[task[1]], *matrices, coefficients, errors)
+
+        self._team.share(_alike(down[todo] + 1j * up[todo]), fit)
+        # (NaN is none.)
+        kind = np.where(errors <= TOLERANCE, LEAF, np.where(errors < TEAR, ROUGH, TORN))
+        kind[is_outside] = OUTSIDE
+        return kind, coefficients
+
+    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
+        lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
+        lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
+        if not lon.size:
+            return lon, lat
+        x, y = self._to_pixels(lon.ravel(), lat.ravel())
+        return x.reshape(lon.shape), y.reshape(lon.shape)
+
+
+def _alike(pairs: NDArray[np.complex128]) -> list[tuple[complex, IntArray]]:
+    """Return the rows that have the same pair of numbers, few at a time.
+
+    Most tiles are far from the poles, and alike. (Complex numbers are sorted fast.)
+    """
+    alike, group = np.unique(pairs, return_inverse=True)
+    rows = [np.flatnonzero(group == number) for number in range(len(alike))]
+    return [
+        (pair, every[start : start + TOGETHER])
+        for pair, every in zip(alike.tolist(), rows, strict=True)
+        for start in range(0, len(every), TOGETHER)
+    ]
+
+
+class Footprint:
+    """Where on the sky, in the longitudes and latitudes of a catalogue, a map lies.
+
+    ``to_sky`` takes pixels, with edges at whole numbers.
+    """
+
+    def __init__(self, to_sky: ToSky, shape: tuple[int, int]) -> None:
+        self._to_sky, self._shape = to_sky, shape
+        self._vectors = self._lattice(LATTICE)
+
+    def _lattice(self, count: int) -> FloatArray:
+        """Return the positions of an even lattice over the map; NaN where there is no sky."""
+        ny, nx = self._shape
+        x, y = np.meshgrid(np.linspace(0, nx, count), np.linspace(0, ny, count))
+        lon, lat = (v.reshape(x.shape) for v in self._to_sky(x.ravel(), y.ravel()))
+        return to_vectors(lon, lat)
+
+    @cached_property
+    def _trees(self) -> list[tuple[float, Any]]:
+        """Positions all over the map, and how far the next ones are at most."""
+        from scipy.spatial import KDTree
+
+        vectors = self._vectors
+        if not np.isfinite(vectors).all():
+            vectors = self._lattice(FINE_LATTICE)
+        known = np.isfinite(vectors[..., 0])
+        # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
+        # some projections stand still: there a step goes 2.4 times as far as the one before.
+        positions, step = vectors[known], _longest_steps(vectors)[known]
+        step[step == 0] = np.inf  # nothing is known around these
+        trees = []
+        while len(step):
+            long = step >= 0.5 * step.max()
+            trees.append((float(step.max()), KDTree(positions[long])))
+            positions, step = positions[~long], step[~long]
+        return trees
+
+    @property
+    def circle(self) -> tuple[float, float, float]:
+        """Centre and radius (deg) of a circle around the map; on the equator if that is wide."""
+        known = self._vectors[np.isfinite(self._vectors[..., 0])]
+        mean = known.sum(axis=0) if len(known) else np.zeros(3)
+        length = np.linalg.norm(mean)
+        if length < 0.5 * max(len(known), 1):
+            return 0.0, 0.0, 180.0
+        distance = np.linalg.norm(known - mean / length, axis=1).max()
+        radius = float(np.degrees(2 * np.arcsin(min(0.5 * distance, 1.0))))
+        lon, lat = np.arctan2(mean[1], mean[0]), np.arcsin(mean[2] / length)
+        return float(np.degrees(lon)), float(np.degrees(lat)), radius
+
+    def is_near(self, boxes: FloatArray, is_nowhere: BoolArray) -> BoolArray:
+        """Tell which boxes the map may have a part in.
+
+        Some have no position on the plane at any of the places looked at, which reach beyond them.
+        The edge of the sky, nearly straight in a box, is not in these, so that the map does not go
+        on into them from what is known of it, but for what is between two known places.
+        """
+        centre = to_vectors(boxes[:, 0], boxes[:, 1])
+        height = np.radians(1 / boxes[:, 3])
+        # At most as wide as on the parallel nearest to the equator.
+        lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
+        size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
+        near = np.full(len(boxes), not self._trees)
+        beyond = np.where(is_nowhere, BETWEEN, BEYOND)
+        for step, tree in self._trees:
+            near |= tree.query(centre)[0] <= REACH * size + beyond * step
+        return near
+
+
+def _longest_steps(vectors: FloatArray) -> FloatArray:
+    """Return the longest of the distances from each position of a lattice to the next ones."""
+    longest = np.zeros(vectors.shape[:2])
+    for axis in (0, 1):
+        step = np.nan_to_num(np.linalg.norm(np.diff(vectors, axis=axis), axis=-1))
+        before, after = (np.s_[:-1], np.s_[1:]) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+        longest[before] = np.maximum(longest[before], step)
+        longest[after] = np.maximum(longest[after], step)
+    return longest
+
+
+@cache
+def _even() -> tuple[FloatArray, FloatArray]:
+    """Return an even lattice over −1 … 1, with its edges."""
+    s, t = np.meshgrid(*2 * (np.linspace(-1, 1, CHECKS),))
+    return np.asarray(s, float).ravel(), np.asarray(t, float).ravel()
+
+
+@cache
+def _padua() -> tuple[FloatArray, FloatArray]:
+    """Return the Padua points, on which polynomials of total degree are near to the best there are.
+
+    (Caliari, De Marchi & Vianello 2005, Appl. Math. Comput. 165, 261)
+    """
+    j, k = np.meshgrid(np.arange(DEGREE + 1), np.arange(DEGREE + 2))
+    chosen = (j + k) % 2 == 0
+    s: FloatArray = np.cos(np.pi * j[chosen] / DEGREE)
+    t: FloatArray = np.cos(np.pi * k[chosen] / (DEGREE + 1))
+    return s, t
+
+
+def _ranges(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how far down and up the comparison goes: not beyond the poles."""
+    down = np.minimum((boxes[:, 1] + 90) * boxes[:, 3], REACH)
+    up = np.minimum((90 - boxes[:, 1]) * boxes[:, 3], REACH)
+    # Rounded, so that few are different.
+    return np.asarray(np.round(down, 9), float), np.asarray(np.round(up, 9), float)
+
+
+def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> FloatArray:
+    """Return places (u, v), of shape (boxes, n, 2), from those in −1 … 1 of the comparison."""
+    v = 0.5 * (up - down)[:, None] + 0.5 * (up + down)[:, None] * t
+    return np.stack(np.broadcast_arrays(REACH * s, v), axis=-1)
+
+
+@cache
+def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
+    """Return what takes values at the nodes to a series, and terms to values at the checks.
+
+    The series is one in products of Chebyshev polynomials. Matrices have their columns first, as
+    `compiled` reads them.
+    """
+    pair = np.array([down]), np.array([up])
+    u, v = _places(*pair, *_padua())[0].T
+    a, b = _series()
+    at_nodes = chebyshev.chebvander(u, DEGREE)[:, a] * chebyshev.chebvander(v, DEGREE)[:, b]
+    u, v = _places(*pair, *_even())[0].T
+    i, j = _powers(DEGREE)
+    at_checks = u[:, np.newaxis] ** i * v[:, np.newaxis] ** j
+    return _by_columns(np.linalg.inv(at_nodes)), _by_columns(at_checks)
+
+
+@cache
+def _drafting() -> tuple[FloatArray, FloatArray]:
+    """Return what takes a series to the terms of the polynomial, and its end to those of the draft.
+
+    Chebyshev polynomials are in −1 … 1 all over a tile, so that no point is off by more than the
+    sum of the other coefficients of the series.
+    """
+    power = np.zeros((DEGREE + 1, DEGREE + 1))
+    for n in range(DEGREE + 1):
+        power[n, : n + 1] = chebyshev.cheb2poly(np.eye(DEGREE + 1)[n, : n + 1])
+    (a, b), (i, j), (c, d) = _series(), _powers(DEGREE), _powers(DRAFT_DEGREE)
+    to_terms = power[np.ix_(a, i)] * power[np.ix_(b, j)]
+    to_draft = power[np.ix_(c, c)] * power[np.ix_(d, d)]
+    return to_terms, to_draft
+
+
+def _powers(degree: int) -> tuple[IntArray, IntArray]:
+    """Return the powers of u and of v in the order in which `compiled` reads coefficients."""
+    pairs = [(i, j) for i in range(degree, -1, -1) for j in range(degree - i, -1, -1)]
+    i, j = np.array(pairs).T
+    return i, j
+
+
+def _series() -> tuple[IntArray, IntArray]:
+    """Return the degrees in u and in v of the terms of a series: those of the draft are its end."""
+    (a, b), (c, d) = _powers(DEGREE), _powers(DRAFT_DEGREE)
+    is_high = a + b > DRAFT_DEGREE
+    return np.concatenate([a[is_high], c]), np.concatenate([b[is_high], d])
+
+
+def _by_columns(matrix: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(matrix.T)

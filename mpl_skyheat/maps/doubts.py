@@ -1,0 +1,68 @@
+"""Warnings of catalogues that are probably not what they were meant to be."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+
+from mpl_skyheat.sky.frames import change_frame
+
+if TYPE_CHECKING:
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.catalogue.streams import Stream
+    from mpl_skyheat.counting.sums import Sums
+
+# On maps of less sky (sr), points are not taken for those of the whole sky in radians.
+LARGE = 0.1
+
+
+def warn_of_rows(
+    sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float], *, stacklevel: int
+) -> None:
+    """Warn of a map without a single point, as by swapped columns, and of positions in radians.
+
+    ``centre`` is the middle of the map on the plane; ``stacklevel`` leads to the user's call.
+    """
+    for text in (_empty(sums, catalogue, centre), _in_radians(sums, catalogue)):
+        if text:
+            warnings.warn(text, AstropyUserWarning, stacklevel=stacklevel)
+
+
+def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float]) -> str:
+    """Return what to say of a map without a single point."""
+    rows = sums.rows
+    if 0 < rows["read"] == rows["dropped"]:
+        needed = "a position" if catalogue.weights is None else "a position and a weight"
+        return (
+            f"none of the {rows['read']} rows has {needed} that is finite and not masked: "
+            "the map is empty"
+        )
+    block = next((block for block in catalogue.head.blocks() if len(block.lon)), None)
+    if rows["inside"] or not rows["outside"] or block is None:
+        return ""
+    names, plane = (catalogue.lon.name, catalogue.lat.name), sums.geometry.plane
+    middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
+    if plane.frame is not None and catalogue.frame is not None:
+        sky = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
+        lon, lat = change_frame(*sky, plane.frame, catalogue.frame)
+        middle = f"{names[0]}={lon[0]:.5g}, {names[1]}={lat[0]:.5g} deg"
+    return (
+        f"none of the {rows['outside']} points is on the map: the first of them is at "
+        f"{names[0]}={block.lon[0]:.5g}, {names[1]}={block.lat[0]:.5g}, the map's centre at "
+        f"{middle}; are units, order and frame right?"
+    )
+
+
+def _in_radians(sums: Sums, catalogue: Catalogue | Stream) -> str:
+    """Return what to say of points that are spread as the whole sky would be in radians."""
+    if sums.geometry.plane.frame is None or not catalogue.head.looks_like_radians:
+        return ""
+    if float(sums.geometry.solid_angles.sum()) <= LARGE:
+        return ""
+    return (
+        "positions are read as degrees, but look like those of the whole sky in radians: "
+        "write ra*u.rad, dec*u.rad if they are"
+    )

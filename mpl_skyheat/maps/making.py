@@ -1,0 +1,187 @@
+"""The whole job without matplotlib: from a catalogue to a `SkyMap`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import ICRS
+from astropy.utils.exceptions import AstropyUserWarning
+
+from mpl_skyheat.catalogue.reading import read_points
+from mpl_skyheat.catalogue.streams import Stream
+from mpl_skyheat.compute.threads import Team, thread_count
+from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
+from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.maps.doubts import warn_of_rows
+from mpl_skyheat.maps.request import MapRequest
+from mpl_skyheat.maps.sky_map import SkyMap
+from mpl_skyheat.maps.statistics import statistic_of
+from mpl_skyheat.maps.units import map_unit
+from mpl_skyheat.maps.where import Where, choose_where
+from mpl_skyheat.sky.frames import find_frame
+from mpl_skyheat.sky.grid import UNKNOWN, View
+from mpl_skyheat.sky.grid_wcs import grid_wcs
+from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
+
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.sky.grid import SkyGrid
+    from mpl_skyheat.sky.planes import Plane
+
+
+def sky_map(
+    *points: Any,
+    wcs: Any = None,
+    shape: tuple[int, int] | None = None,
+    data: Any = None,
+    frame: Any = "icrs",
+    weights: Any = None,
+    statistic: str = "density",
+    pixel_size: Any = None,
+    bins: int | tuple[int, int] | None = None,
+    kernel: Any = None,
+    boundary: str = "sky",
+    geometry: str = "auto",
+    unit: Any = None,
+    label: str | None = None,
+    threads: int | None = None,
+) -> SkyMap:
+    """Make a smoothed, calibrated density map of a catalogue of sky positions.
+
+    Parameters
+    ----------
+    *points, data, frame, weights, statistic, pixel_size, bins, kernel, boundary, geometry, \
+    unit, label, threads
+        As in `sky_heatmap`.
+    wcs : `~astropy.wcs.WCS` or other celestial WCS
+        Two celestial axes. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
+        more than 1024 of them along a side are merged k × k. Not needed with ``frame="flat"``.
+    shape : (int, int), optional
+        Size (ny, nx) of the region to map, in pixels of ``wcs``; by default the shape that the
+        WCS has, else the points' bounds.
+
+    Returns
+    -------
+    SkyMap
+        The map with its unit, WCS, mask, counts and solid angles.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sky_heatmap`; and if ``wcs`` or ``shape`` is not what it must be.
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> from mpl_skyheat import datasets, sky_map
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+    ...            "CRPIX1": 20.5, "CRPIX2": 20.5, "CDELT1": -0.15, "CDELT2": 0.15})
+    >>> stars = datasets.bright_stars()
+    >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(40, 40), kernel="12 arcmin")
+    >>> pleiades.unit
+    Unit("1 / deg2")
+    """
+    request = MapRequest.checked(
+        frame=frame,
+        statistic=statistic,
+        pixel_size=pixel_size,
+        bins=bins,
+        kernel=kernel,
+        boundary=boundary,
+        geometry=geometry,
+        unit=unit,
+        label=label,
+        threads=threads,
+    )
+    catalogue = read_points(points, data, frame, weights)
+    plane, view = _plane_and_view(wcs, shape, catalogue)
+    return make_map(catalogue, plane, view, request).sky_map
+
+
+class MadeMap(NamedTuple):
+    """A map, its pixels on the plane, and the region in view."""
+
+    sky_map: SkyMap
+    grid: SkyGrid
+    view: View
+
+
+def make_map(
+    catalogue: Catalogue | Stream, plane: Plane, view: View, request: MapRequest
+) -> MadeMap:
+    """Make the map of a catalogue on a plane; where a view is NaN, the points' bounds are taken."""
+    if (catalogue.frame is None) != (plane.frame is None):
+        raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
+    team = Team(thread_count(request.threads))
+    blocks = None if view.is_known else project_blocks(_in_memory(catalogue), plane)
+    region = view if blocks is None else view.filled(bounds_of(blocks, plane))
+    where = choose_where(request, plane, region, closed=blocks is not None)
+    for text in where.warnings:
+        warnings.warn(text, AstropyUserWarning, stacklevel=3)
+    sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
+    sums.add(catalogue, team=team, projected=blocks)
+    warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
+    return MadeMap(_map_of(sums, where, request, catalogue, team), where.geometry.grid, region)
+
+
+def _map_of(
+    sums: Sums, where: Where, request: MapRequest, catalogue: Catalogue | Stream, team: Team
+) -> SkyMap:
+    """Return the map of sums: their statistic, in its unit, with what became of every row."""
+    geometry = where.geometry
+    (channel,) = sums.channels
+    values = statistic_of(sums, channel, where, request, team)
+    unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles)
+    off_sky = geometry.solid_angles <= 0
+    is_flat = geometry.plane.frame is None
+    return SkyMap(
+        np.where(off_sky, np.nan, values * factor),
+        unit=unit,
+        mask=off_sky,
+        wcs=grid_wcs(geometry.plane, geometry.grid),
+        counts=sums.pixels[channel][geometry.core].copy(),
+        solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
+        meta=request.summary
+        | {"frame": _frame_in_meta(request.frame, catalogue.frame)}
+        | sums.rows
+        | where.choice.summary
+        | {"plane_error": where.kernels.error},
+    )
+
+
+def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tuple[Plane, View]:
+    if catalogue.frame is None:
+        if wcs is not None or shape is not None:
+            raise TypeError("frame='flat' takes no wcs and no shape: its x, y are plain numbers")
+        return FlatPlane(), UNKNOWN
+    if wcs is None:
+        raise TypeError("wcs must be given for positions on the sky; got None")
+    if shape is not None:
+        pair = np.asarray(shape)
+        if pair.shape != (2,) or pair.dtype.kind not in "iu" or (pair < 1).any():
+            raise ValueError(f"shape must be two positive integers (ny, nx); got {shape!r}")
+    plane = plane_of_wcs(wcs)
+    return plane, view_of_shape(wcs, shape)
+
+
+def _in_memory(catalogue: Catalogue | Stream) -> Catalogue:
+    """Return a catalogue that can be read twice, as where its bounds are needed."""
+    if isinstance(catalogue, Stream):
+        raise ValueError(
+            "points must be arrays or a table, which can be read twice, where the bounds of "
+            "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
+        )
+    return catalogue
+
+
+def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
+    """Return the frame that was asked for; if it is the default, that of a SkyCoord."""
+    is_default = isinstance(asked, str) and asked == "icrs"
+    if own is None or not is_default or own.is_equivalent_frame(ICRS()):
+        return asked
+    return own.name if own.is_equivalent_frame(find_frame(own.name)) else own

@@ -1,0 +1,164 @@
+"""The arguments that say what map to make, checked as far as they can be on their own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+
+from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
+from mpl_skyheat.smoothing.kernels import as_kernel
+from mpl_skyheat.smoothing.plane import PAD_MODES
+
+STATISTICS = ("density", "count")
+BOUNDARIES = ("sky", *PAD_MODES)
+GEOMETRIES = ("auto", "plane", "sphere")
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """What map to make; ``pixel_size`` in rad, in data units with frame="flat"."""
+
+    statistic: str
+    pixel_size: Any
+    bins: Any
+    kernel: KernelAlgebra | None
+    boundary: str
+    geometry: str
+    unit: u.UnitBase | None
+    label: str | None
+    frame: Any
+    threads: int | None = None
+
+    @property
+    def is_flat(self) -> bool:
+        return isinstance(self.frame, str) and self.frame == "flat"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What a map's ``meta`` says of how it was made."""
+        return {
+            "statistic": self.statistic,
+            "kernel": None if self.kernel is None else repr(self.kernel),
+            "boundary": self.boundary,
+            "label": self.label,
+            "frame": self.frame,
+        }
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        frame: Any,
+        statistic: str,
+        pixel_size: Any,
+        bins: Any,
+        kernel: Any,
+        boundary: str,
+        geometry: str,
+        unit: Any,
+        label: str | None,
+        threads: int | None = None,
+    ) -> MapRequest:
+        """Return the request, or raise an error that names the argument that is wrong."""
+        _check_choice("statistic", statistic, STATISTICS)
+        _check_choice("boundary", boundary, BOUNDARIES)
+        _check_choice("geometry", geometry, GEOMETRIES)
+        if pixel_size is not None and bins is not None:
+            raise ValueError(
+                f"pixel_size and bins exclude each other; got pixel_size={pixel_size}, bins={bins}"
+            )
+        return cls(
+            statistic=statistic,
+            pixel_size=_parse_pixel_size(
+                pixel_size, flat=isinstance(frame, str) and frame == "flat"
+            ),
+            bins=None if bins is None else _parse_bins(bins),
+            kernel=as_kernel(kernel),
+            boundary=boundary,
+            geometry=geometry,
+            unit=_parse_unit(unit, statistic),
+            label=label,
+            frame=frame,
+            threads=_parse_threads(threads),
+        )
+
+
+def _parse_threads(threads: Any) -> int | None:
+    if threads is None:
+        return None
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"threads must be a positive integer, or None; got {threads!r}")
+    return int(threads)
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}; got {value!r}")
+
+
+def _parse_pixel_size(pixel_size: Any, *, flat: bool) -> float | None:
+    """Return the pixel's side in rad, in data units on a flat map."""
+    if pixel_size is None:
+        return None
+    if flat:
+        if (
+            not isinstance(pixel_size, int | float | np.number)
+            or not 0 < float(pixel_size) < math.inf
+        ):
+            raise ValueError(
+                "pixel_size must be a positive, finite number with frame='flat'; got "
+                f"{pixel_size!r}"
+            )
+        return float(pixel_size)
+    width = parse_width(pixel_size, "pixel_size", in_pixels=False)
+    if width >= 180 * u.deg:
+        raise ValueError(f"pixel_size must be an angle below 180 deg; got {pixel_size}")
+    return float(width.to_value(u.rad))
+
+
+def _parse_bins(bins: Any) -> tuple[int, int]:
+    try:
+        pair = np.atleast_1d(bins)
+    except ValueError:
+        pair = np.empty(0)
+    if pair.shape not in ((1,), (2,)) or pair.dtype.kind not in "iu" or (pair < 1).any():
+        raise ValueError(f"bins must be a positive integer or a pair (nx, ny); got {bins!r}")
+    return int(pair[0]), int(pair[-1])
+
+
+def _parse_unit(unit: Any, statistic: str) -> u.UnitBase | None:
+    if unit is None:
+        return None
+    if statistic != "density":
+        raise ValueError(f"unit is that of a density; got unit={unit!r}, statistic={statistic!r}")
+    try:
+        return u.Unit(unit)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"unit must be per solid angle, such as u.deg**-2 or 'arcmin-2'; got {unit!r}"
+        ) from error
+
+
+def parse_center(center: Any) -> float | None:
+    """Return the longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
+    if center is None:
+        return None
+    if isinstance(center, SkyCoord):
+        return float(center.spherical.lon.deg)
+    try:
+        lon = u.Quantity(center)
+        lon = lon * u.deg if lon.unit == u.dimensionless_unscaled else lon
+        value = float(lon.to_value(u.deg))
+    except (TypeError, ValueError, u.UnitConversionError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(
+            f"center must be a longitude, such as 180*u.deg, or a SkyCoord; got {center!r}"
+        )
+    return value

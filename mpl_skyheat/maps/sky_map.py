@@ -1,0 +1,171 @@
+"""`SkyMap`: a map of the sky with its unit, WCS, mask, counts and solid angles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
+
+from mpl_skyheat.catalogue.reading import read_positions
+from mpl_skyheat.sky.grid import SLACK
+from mpl_skyheat.sky.planes import plane_of_wcs, project
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+
+# Arrays of the map's shape that go with its values: sliced along, and written to files.
+COMPANIONS = ("counts", "solid_angle")
+
+# Without it, the result of arithmetic would not know the frame that positions are looked up in.
+KEEP_META = {"handle_meta": "first_found"}
+
+
+class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
+    """A map of sky density or counts: `~astropy.nddata.NDData` with counts and solid angles.
+
+    Made by `sky_map`; `SkyHeatmap.sky_map` holds the one that is drawn. Arrays have the shape
+    (ny, nx), row 0 at the bottom.
+
+    Parameters
+    ----------
+    data : array-like
+        The map's values.
+    counts : array-like, optional
+        Points, or sum of weights, in each pixel, not smoothed.
+    solid_angle : `~astropy.units.Quantity`, optional
+        Each pixel's observed area, in sr (in square data units on a map of Cartesian x, y).
+    **kwargs
+        Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask`` (True where there is no
+        sky), ``uncertainty`` and ``meta``.
+
+    Attributes
+    ----------
+    counts : `~numpy.ndarray` or None
+        Points in each pixel (int64), or the sum of their weights (float64); not smoothed. None
+        on the result of arithmetic, as ``solid_angle`` is.
+    solid_angle : `~astropy.units.Quantity` or None
+        Each pixel's area.
+    meta : dict
+        ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
+        ``plane_error`` (the error of smoothing with one pixel scale, as a fraction of a source's
+        peak), and the rows ``read``, ``dropped`` (not finite or masked), ``inside`` and
+        ``outside`` the map; dropped + inside + outside = read.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *args: Any,
+        counts: ArrayLike | None = None,
+        solid_angle: u.Quantity | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data, *args, **kwargs)
+        self.counts = None if counts is None else np.asarray(counts)
+        self.solid_angle = solid_angle
+
+    def add(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().add(operand, *args, **KEEP_META | kwargs)
+
+    def subtract(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().subtract(operand, *args, **KEEP_META | kwargs)
+
+    def multiply(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().multiply(operand, *args, **KEEP_META | kwargs)
+
+    def divide(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().divide(operand, *args, **KEEP_META | kwargs)
+
+    def _slice(self, item: Any) -> dict[str, Any]:
+        # NDSlicingMixin's documented hook for further attributes.
+        kwargs: dict[str, Any] = super()._slice(item)
+        for name in COMPANIONS:
+            companion = getattr(self, name)
+            kwargs[name] = None if companion is None else companion[item]
+        return kwargs
+
+    def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
+        """Return the map's value at positions on the sky.
+
+        Parameters
+        ----------
+        *position : `~astropy.coordinates.SkyCoord` or two array-likes
+            One SkyCoord, or longitude and latitude; bare numbers are degrees. On a map of
+            Cartesian x, y: these.
+        frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
+            The frame of two numbers, by default the one given when the map was made.
+        interpolate : bool, optional
+            Interpolate between pixel centres (bilinear) in place of taking the nearest pixel.
+
+        Returns
+        -------
+        `~astropy.units.Quantity`
+            Of the positions' shape; NaN outside the map and where it has no sky.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the positions are of no accepted form, or a latitude is beyond ±90 deg.
+        """
+        frame = self.meta.get("frame", "icrs") if frame is None else frame
+        lon, lat, sky_frame = read_positions(position, frame)
+        if (sky_frame is None) != (self.meta.get("frame") == "flat"):
+            raise TypeError(
+                "position must be x, y on a map of Cartesian x, y, and on the sky elsewhere; got "
+                f"frame={frame!r}"
+            )
+        if sky_frame is None:
+            x, y = self.wcs.low_level_wcs.world_to_pixel_values(lon, lat)
+        else:
+            x, y = project(plane_of_wcs(self.wcs), sky_frame, lon, lat)
+        values = np.where(self.mask, np.nan, self.data) if self.mask is not None else self.data
+        look_up = _bilinear if interpolate else _nearest
+        return look_up(values, np.asarray(x), np.asarray(y)) << (
+            self.unit or u.dimensionless_unscaled
+        )
+
+
+def _inside(values: FloatArray, x: FloatArray, y: FloatArray) -> BoolArray:
+    ny, nx = values.shape
+    inside = (np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + SLACK) & (
+        np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + SLACK
+    )
+    return np.asarray(inside)
+
+
+def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    found = np.full(x.shape, np.nan)
+    inside = _inside(values, x, y)
+    ny, nx = values.shape
+    columns = np.clip(np.floor(x[inside] + 0.5).astype(int), 0, nx - 1)
+    rows = np.clip(np.floor(y[inside] + 0.5).astype(int), 0, ny - 1)
+    found[inside] = values[rows, columns]
+    return found
+
+
+def _bilinear(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Interpolate between the pixels that have a value; NaN where the nearest has none."""
+    found = np.full(x.shape, np.nan)
+    inside = np.isfinite(_nearest(values, x, y))
+    ny, nx = values.shape
+    x, y = np.clip(x[inside], 0, nx - 1), np.clip(y[inside], 0, ny - 1)
+    left, bottom = np.floor(x).astype(int), np.floor(y).astype(int)
+    total, weight = np.zeros(x.shape), np.zeros(x.shape)
+    for columns, in_x in (
+        (left, 1 - (x - left)),
+        (np.minimum(left + 1, nx - 1), x - left),
+    ):
+        for rows, in_y in (
+            (bottom, 1 - (y - bottom)),
+            (np.minimum(bottom + 1, ny - 1), y - bottom),
+        ):
+            corner = values[rows, columns]
+            known = np.where(np.isfinite(corner), in_x * in_y, 0)
+            total += known * np.nan_to_num(corner)
+            weight += known
+    found[inside] = total / weight
+    return found

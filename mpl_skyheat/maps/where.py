@@ -1,0 +1,161 @@
+"""Where a map is made: from what is asked for to its geometry, before any row is added."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from astropy import units as u
+
+from mpl_skyheat.compute.memory import allowed_bytes
+from mpl_skyheat.sky.geometry import MapGeometry, SphereLattice
+from mpl_skyheat.sky.grid import (
+    DEFAULT_LIMIT,
+    SkyGrid,
+    View,
+    grid_of_bins,
+    grid_of_steps,
+    native_grid,
+)
+from mpl_skyheat.sky.pixel_scale import nearest_sky, pixel_metric, pixel_steps
+from mpl_skyheat.smoothing.choice import Choice, GridKernels, choose_geometry
+from mpl_skyheat.smoothing.kernel_base import RadialKernel
+
+if TYPE_CHECKING:
+    from mpl_skyheat.maps.request import MapRequest
+    from mpl_skyheat.sky.planes import Plane
+
+# Bins along each side of a map on a plane that has no pixels of its own; more, up to
+# `DEFAULT_LIMIT`, where fewer than `BINS_PER_KERNEL` would fit into the width of the kernel.
+FEWEST_BINS = 100
+BINS_PER_KERNEL = 2
+
+# Bytes that a map takes while it is made, per pixel: counts, transforms, and most of all the solid
+# angles of a map on which no polynomial gives them.
+BYTES_PER_PIXEL = 140
+
+
+class Where(NamedTuple):
+    """A map's geometry, the kernel on its pixels, and where it is to be smoothed, and why."""
+
+    geometry: MapGeometry
+    kernels: GridKernels
+    choice: Choice
+    centre: tuple[float, float]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to warn of."""
+        return [text for text in (self.choice.warning, self.kernels.warning) if text]
+
+
+def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool) -> Where:
+    """Return where a map of a view is made.
+
+    What is ``closed`` holds the view's upper edges, too: bounds that come from the points hold the
+    outermost of them, as in `numpy.histogram2d`.
+
+    Raises
+    ------
+    ValueError
+        If the view shows no sky, the map would not fit in memory, or the kernel has no meaning
+        where it is to be smoothed.
+    """
+    centre = _sky_centre(plane, view)
+    grid = _cut_grid(request, plane, view, centre, closed=closed)
+    kernels = GridKernels(request.kernel, plane, centre, grid)
+    choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
+    _check_memory(request, grid, kernels, choice.geometry)
+    if choice.geometry == "sphere":
+        lattice = SphereLattice.covering(
+            plane, grid, centre, kernels.step, kernels.reach, kernels.spline_orders
+        )
+        return Where(MapGeometry(plane, grid, sphere=lattice), kernels, choice, centre)
+    margin = kernels.margin() if request.boundary == "sky" else (0, 0)
+    return Where(MapGeometry(plane, grid, margin), kernels, choice, centre)
+
+
+def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
+    """Return the point where the pixel size and the kernel are exact: the view's centre."""
+    if plane.frame is None:
+        return view.centre
+    centre = nearest_sky(plane.to_sky, view)
+    if centre is None:
+        raise ValueError(
+            f"the region to map shows no sky; got pixels {view.x_min:g} to {view.x_max:g} in x, "
+            f"{view.y_min:g} to {view.y_max:g} in y"
+        )
+    return centre
+
+
+def _cut_grid(
+    request: MapRequest, plane: Plane, view: View, centre: tuple[float, float], *, closed: bool
+) -> SkyGrid:
+    size, bins = request.pixel_size, request.bins
+    if not plane.has_pixels and size is None:
+        bins = bins or _default_bins(request, plane, view, centre)
+    if bins is not None:
+        return grid_of_bins(view, *bins, closed=closed)
+    if size is None:
+        return native_grid(view)
+    steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
+    return grid_of_steps(view, *steps, closed=closed)
+
+
+def _default_bins(
+    request: MapRequest, plane: Plane, view: View, centre: tuple[float, float]
+) -> tuple[int, int]:
+    """Return the bins (nx, ny) that show the kernel on a plane without pixels of its own."""
+    bins = np.array([FEWEST_BINS, FEWEST_BINS])
+    terms = () if request.kernel is None else request.kernel.terms
+    cores = [
+        k.resolution_length for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels
+    ]
+    if plane.frame is not None and cores:
+        metric = pixel_metric(plane.to_sky, centre, grid_of_bins(view, *bins))
+        # At a pole, a bin has no width.
+        finer = np.nan_to_num(np.sqrt(np.diag(metric)) * BINS_PER_KERNEL / min(cores))
+        wanted = bins * np.maximum(finer, 1)
+        fitting = np.ceil(wanted * min(1, DEFAULT_LIMIT / wanted.max())).astype(int)
+        bins = np.maximum(fitting, bins)
+    return int(bins[0]), int(bins[1])
+
+
+def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:
+    """Refuse a map that would not fit in memory, with the pixel size or bins that would."""
+    ny, nx = (min(n, 10**150) for n in grid.shape)  # what a float holds, squared
+    has_margin = bool(kernels) and geometry == "plane"
+
+    def needed(coarser: float) -> float:
+        margin_x, margin_y = kernels.margin(coarser=coarser) if has_margin else (0, 0)
+        return BYTES_PER_PIXEL * (nx / coarser + 2 * margin_x) * (ny / coarser + 2 * margin_y)
+
+    allowed = allowed_bytes()
+    if needed(1.0) <= allowed:
+        return
+    margin = ", with the margin of its kernel," if has_margin else ""
+    takes = (
+        f"a map of {nx:.6g} x {ny:.6g} pixels{margin} takes about {needed(1.0) / 2**30:.3g} GiB, "
+        "more than half of this machine's memory"
+    )
+    if needed(float(max(nx, ny))) > allowed:
+        raise ValueError(f"kernel is too wide: {takes}; a narrower one would do")
+    coarser = 1.05
+    while needed(coarser) > allowed:
+        coarser *= 1.05
+    if request.bins is not None:
+        fewer = tuple(max(int(n / coarser), 1) for n in request.bins)
+        raise ValueError(f"bins are too many: {takes}; bins={fewer} would do")
+    if request.pixel_size is None:
+        raise ValueError(f"kernel is too wide: {takes}; a larger pixel_size would do")
+    size = f"{request.pixel_size * coarser:.3g}"
+    if not request.is_flat:
+        size = _angle_text(request.pixel_size * coarser * u.rad)
+    raise ValueError(f"pixel_size is too small: {takes}; pixel_size={size} would do")
+
+
+def _angle_text(angle: u.Quantity) -> str:
+    for unit in (u.deg, u.arcmin, u.arcsec):
+        if angle >= 0.1 * unit:
+            break
+    return f"{angle.to_value(unit):.3g}*u.{unit.name}"

@@ -1,0 +1,335 @@
+"""`SkyHeatmap`: the image of a `SkyMap` on an Axes, and its colorbar."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from difflib import get_close_matches
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.utils.exceptions import AstropyUserWarning
+from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from mpl_skyheat.maps.making import sky_map
+from mpl_skyheat.plotting.colorbars import FullLength, Side, _set_ticks, beside, check_location
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.compute.arrays import BoolArray
+    from mpl_skyheat.maps.sky_map import SkyMap
+
+# What the image sets itself: where it is comes from the map, never from the caller.
+FIXED = ("extent", "origin", "transform", "aspect")
+
+# What a colorbar's place decides.
+PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
+PLACED |= {"anchor", "panchor", "ticklocation"}
+
+# A logarithmic scale of a smoothed map starts no lower than at this fraction of its largest value.
+LOWEST_OF_SMOOTHED = 1e-3
+
+# How the image is drawn unless the caller says otherwise. "antialiased" is "auto" by the name that
+# every supported matplotlib knows. Without resampling, what falls between the pixels of the screen
+# would be lost.
+DRAWING: dict[str, Any] = {
+    "interpolation": "antialiased",
+    "interpolation_stage": "data",
+    "resample": True,
+}
+
+# Matplotlib draws bins of more device pixels than this as crisp squares, and averages others.
+CRISP = 3
+
+
+class SkyHeatmap(AxesImage):
+    """The image of a sky map, as `sky_heatmap` returns it.
+
+    Bins of three device pixels or more are drawn as crisp squares, somewhat smaller ones with
+    soft edges (``interpolation="nearest"``: crisp), and of those smaller than a device pixel the
+    average is drawn, as it should be for a density. What shows no sky is not drawn.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The Axes that the map was made for.
+    sky_map : SkyMap
+        The map.
+    extent : (float, float, float, float)
+        Left, right, bottom and top edge of the map in data coordinates.
+    norm, vmin, vmax, **kwargs
+        As in `sky_heatmap`.
+
+    Attributes
+    ----------
+    sky_map : SkyMap
+        The map as it was made; ``set_data`` changes the picture only.
+    """
+
+    # While what matplotlib leaves out of an averaged image is drawn.
+    _is_crisp = False
+
+    def __init__(
+        self,
+        ax: Axes,
+        sky_map: SkyMap,
+        extent: tuple[float, float, float, float],
+        *,
+        norm: str | Normalize | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(norm, Normalize) and not (vmin is None and vmax is None):
+            raise ValueError(
+                f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
+                f"vmax={vmax}"
+            )
+        if norm == "sqrt":  # matplotlib has a name for those norms only that are scales of an axis
+            norm = PowerNorm(0.5)
+        if norm == "asinh":  # of which matplotlib would make a Normalize with no name of its own
+            norm = AsinhNorm()
+        if norm == "log" and sky_map.meta["kernel"] is not None:
+            # What the kernel does not reach has the colour of its farthest wings, not none.
+            norm = LogNorm(clip=True)
+        super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
+        self.sky_map = sky_map
+        # On one of matplotlib's geographic axes, the longitude (deg) in its middle, and the frame.
+        self.sky_in_middle: tuple[float, Any] | None = None
+        self.set_data(np.ma.masked_invalid(sky_map.data))
+        self.set_clim(vmin, vmax)
+        self._scale_to_map()
+        self.set_transform(ax.transData)
+        if kwargs.get("clip_path") is None:
+            self.set_clip_path(ax.patch)
+
+    def _scale_to_map(self) -> None:
+        """Set those limits of the colour scale that are not set, from the map."""
+        values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
+        if isinstance(self.norm, LogNorm) and not (values > 0).any():
+            values = self._log_limits_of_nothing()
+        given, is_open = self.get_clim()[0], self.norm.vmax is None
+        if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
+            # A kernel's wings fall for many decades, of which nothing is to be seen.
+            values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
+        self.norm.autoscale_None(values if len(values) else np.zeros(1))
+        low, high = self.get_clim()
+        if is_open and low == high == 0:
+            self.set_clim(0.0, 1.0)  # of nothing; matplotlib would go below zero
+        if low is not None and high is not None and low > high:
+            # The one limit that was given is beyond all of the map.
+            limit = high if given is None else low
+            self.set_clim(limit, limit)
+
+    def _log_limits_of_nothing(self) -> NDArray[np.float64]:
+        vmin, vmax = self.get_clim()
+        low = vmin or (0.1 if vmax is None else 0.1 * vmax)
+        high = vmax or 10 * low
+        warnings.warn(
+            "norm='log' has no positive value to scale: the map is empty, and its colours are set "
+            f"to vmin={low:g}, vmax={high:g}",
+            AstropyUserWarning,
+            stacklevel=5,
+        )
+        return np.array([low, high])
+
+    def set_clim(self, vmin: Any = None, vmax: Any = None) -> None:
+        """Set the limits of the colour scale; None leaves one as it is.
+
+        Parameters
+        ----------
+        vmin, vmax : float or `~astropy.units.Quantity`, optional
+            In the map's unit, or with a unit of their own; or both as one pair.
+
+        Raises
+        ------
+        ValueError
+            If their unit is not one of the map's.
+        """
+        if vmax is None:
+            with suppress(TypeError, ValueError):  # matplotlib's rule, too
+                vmin, vmax = vmin
+        unit = self.sky_map.unit or u.dimensionless_unscaled
+        super().set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
+
+    def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
+        """Return the map's value at positions on the sky; see `SkyMap.value_at`.
+
+        ``heat.value_at(coord)`` or ``heat.value_at(ra, dec)``, where bare numbers are degrees in
+        the frame that the map was made with.
+        """
+        return self.sky_map.value_at(*position, frame=frame, interpolate=interpolate)
+
+    def make_image(
+        self, renderer: Any, magnification: float = 1.0, unsampled: bool = False
+    ) -> tuple[Any, float, float, Any]:
+        """Return the image as `~matplotlib.image.AxesImage` does, up to the edge of the sky.
+
+        Where matplotlib averages, it leaves out every device pixel whose mean takes in a masked
+        pixel, which leaves flecks along the rim. These have the value of the pixel they are in.
+        """
+        made: tuple[Any, float, float, Any] = super().make_image(renderer, magnification, unsampled)
+        image = made[0]
+        if image is None or unsampled or not self._leaves_out(magnification):
+            return made
+        bad = self.cmap(np.ma.masked_invalid([np.nan]), bytes=True)[0]
+        channels = np.s_[:3] if bad[3] else np.s_[3:]
+        left_out = (image[..., channels] == bad[channels]).all(axis=-1)
+        self._is_crisp = True
+        try:
+            crisp = super().make_image(renderer, magnification, unsampled)[0]
+        finally:
+            self._is_crisp = False
+        image[left_out] = crisp[left_out]
+        return made
+
+    def _leaves_out(self, magnification: float) -> bool:
+        """Tell whether matplotlib averages pixels some of which are masked."""
+        values: Any = self.get_array()
+        if self.get_interpolation() not in ("antialiased", "auto") or not np.ma.is_masked(values):
+            return False
+        extent = self.get_window_extent()
+        size = magnification * min(
+            abs(extent.width) / values.shape[1], abs(extent.height) / values.shape[0]
+        )
+        return bool(size <= CRISP)
+
+    def get_interpolation(self) -> str:
+        """Return how the image is resampled, which matplotlib asks for while it draws."""
+        return "nearest" if self._is_crisp else super().get_interpolation()
+
+    def format_cursor_data(self, data: Any) -> str:
+        """Return the value under the cursor with its unit."""
+        if data is None or np.ma.is_masked(data) or not np.isfinite(data):
+            return "no sky"
+        unit = self.sky_map.unit.to_string()
+        return f"{float(data):.4g} {unit}".rstrip()
+
+    def add_colorbar(
+        self, location: Side = "right", *, label: str | None = None, **kwargs: Any
+    ) -> Colorbar:
+        """Add a colorbar as tall (or as wide) as the Axes, beside it.
+
+        It stays clear of the Axes' tick labels and follows the Axes under every layout engine.
+        In a figure without one, the Axes makes room for it, as it does for
+        `~matplotlib.figure.Figure.colorbar`.
+
+        Parameters
+        ----------
+        location : {"right", "left", "top", "bottom"}, optional
+            The side of the Axes.
+        label : str, optional
+            By default what is counted, and the unit.
+        **kwargs
+            Further arguments of `~matplotlib.figure.Figure.colorbar`.
+
+        Returns
+        -------
+        `~matplotlib.colorbar.Colorbar`
+
+        Raises
+        ------
+        TypeError
+            If an argument is given that follows from the Axes (``pad``, ``shrink``, ...).
+        ValueError
+            If there is no such side.
+        """
+        check_location(location)
+        for name in kwargs:
+            if name in PLACED:
+                raise TypeError(
+                    f"{name} must be left out, as the colorbar follows the Axes; got "
+                    f"{kwargs[name]!r}"
+                )
+        figure: Any = self.axes.figure
+        current = figure.gca()
+        cax, arguments = beside(self.axes, location)
+        try:
+            colorbar: Colorbar = figure.colorbar(self, cax=cax, **arguments | kwargs)
+        except Exception:
+            cax.remove()
+            raise
+        finally:
+            figure.sca(current)
+        cax.set_axes_locator(FullLength(cax, self.axes, location))
+        colorbar.set_label(self.quantity if label is None else label)
+        if not {"ticks", "format"} & set(kwargs):
+            _set_ticks(colorbar, self.norm)
+            if self._is_of_integers and type(self.norm) is Normalize:
+                colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        return colorbar
+
+    @property
+    def quantity(self) -> str:
+        """What the map's values are, with the unit in mathtext: the label of its colorbar."""
+        meta, unit = self.sky_map.meta, self.sky_map.unit
+        counted = meta["label"] or ("weight" if self._is_weighted else "sources")
+        per_area = meta["statistic"] == "density"
+        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
+        if per_area and not is_flat:
+            per = unit**-1
+            if per.is_equivalent(u.sr):
+                return f"{counted} / {per.to_string('latex_inline')}"
+            return f"{counted} [{unit.to_string('latex_inline')}]"
+        if unit != u.dimensionless_unscaled:
+            counted += f" [{unit.to_string('latex_inline')}]"
+        return f"{counted} per unit area" if per_area else f"{counted} per pixel"
+
+    @property
+    def _is_of_integers(self) -> bool:
+        meta = self.sky_map.meta
+        is_count = meta["statistic"] == "count" and meta["kernel"] is None
+        return is_count and not self._is_weighted
+
+    @property
+    def _is_weighted(self) -> bool:
+        counts = self.sky_map.counts
+        return counts is not None and counts.dtype.kind == "f"
+
+
+def check_image_keywords(keywords: dict[str, Any]) -> None:
+    """Raise a TypeError for keywords that the image does not have, or that follow from the map."""
+    known = {*signature(AxesImage).parameters, *signature(SkyHeatmap).parameters} - {"self", "ax"}
+    for name, value in keywords.items():
+        if name in FIXED:
+            raise TypeError(f"{name} must be left out, as it follows from the map; got {value!r}")
+        if name in known or hasattr(AxesImage, f"set_{name}"):
+            continue
+        if name in ("fwhm", "sigma"):
+            hint = f"take kernel=mpl_skyheat.Gaussian({name}=...)"
+        else:
+            options = [*known, *signature(sky_map).parameters, "colorbar"]
+            close = get_close_matches(name, options, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "see help(mpl_skyheat.sky_heatmap)"
+        raise TypeError(f"sky_heatmap has no argument {name!r}: {hint}")
+
+
+def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
+    """Return a limit of the colours in the map's unit."""
+    if not isinstance(limit, u.Quantity):
+        return None if limit is None else float(limit)
+    if not limit.unit.is_equivalent(unit):
+        raise ValueError(f"{name} must be in the map's unit, {unit}; got {limit}")
+    return float(limit.to_value(unit))
+
+
+def _is_whole(sky_map: SkyMap) -> BoolArray:
+    """Tell which pixels show at least half as much sky as the largest pixel around them.
+
+    Of a sliver at the sky's edge, a single source makes a density beyond all others: colours must
+    not be scaled to that.
+    """
+    area = np.asarray(sky_map.solid_angle)
+    if area.min() >= 0.5 * area.max():
+        return np.ones(area.shape, bool)
+    ny, nx = area.shape
+    padded = np.pad(area, 1)
+    around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+    return np.asarray(area >= 0.5 * np.max(around, axis=0))

@@ -1,0 +1,187 @@
+"""Which part of the sky a figure shows, where nobody says: that which holds the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+
+from mpl_skyheat.sky.frames import change_frame
+from mpl_skyheat.sky.vectors import separation, to_vectors
+from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from astropy.wcs import WCS
+
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.compute.arrays import FloatArray
+
+PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX")
+
+# Without a radius, a catalogue that reaches farther than this from its centre is shown all-sky.
+WIDEST_FIELD = 60 * u.deg
+
+# Points with a shorter mean vector have no centre: that of half a sky is 0.5, of all of it 0.
+TOGETHER = 0.2
+
+# How far (deg) these projections show, or how far they do without stretching it beyond measure.
+WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
+
+# Fields of a larger radius (deg) would have corners, or notches, without sky: all of it is shown,
+# which is half of it in a SIN.
+WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
+WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
+
+# Views are up to so many pixels across.
+MOST_PIXELS = 10_000
+
+# Pixels across a field; the side of a pixel of an all-sky view.
+FIELD_PIXELS = 240
+ALL_SKY_PIXEL = 1 * u.deg
+
+# Longitudes (deg) that have no point within so much of them, up to this latitude, are where an
+# all-sky view is cut open.
+WIDE_GAP = 30
+POLAR = 75
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is shown of the sky, how; the whole of it unless ``is_field``."""
+
+    center: SkyCoord | None
+    radius: u.Quantity
+    is_field: bool
+    pixel_size: u.Quantity
+    projection: str
+
+    def __post_init__(self) -> None:
+        widest = WIDEST.get(self.projection, 180) * u.deg
+        if self.radius > 180 * u.deg:
+            raise ValueError(f"radius must be at most 180 deg; got {self.radius:.4g}")
+        if self.radius > widest:
+            raise ValueError(
+                f"radius must be at most {widest:g} in the projection {self.projection}; got "
+                f"{self.radius:.4g}: give a radius that fits, or take the projection ZEA, AIT or "
+                "MOL"
+            )
+        pixels = float(2 * self.radius / self.pixel_size)
+        if pixels > MOST_PIXELS:
+            raise ValueError(
+                f"pixel_size is too small: a map of {pixels:.3g} pixels across; "
+                f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
+            )
+
+    def wcs(self, frame: BaseCoordinateFrame) -> WCS:
+        """Return the WCS of the field, or of the sky with the centre's longitude in the middle."""
+        if self.center is not None and self.is_field:
+            center = self.center.transform_to(frame)
+            return field_wcs(center, self.radius, self.pixel_size, self.projection)
+        return all_sky_wcs(frame, self.pixel_size, self.projection, self.center)
+
+
+def find_region(
+    catalogue: Catalogue,
+    frame: BaseCoordinateFrame,
+    *,
+    center: SkyCoord | None = None,
+    radius: u.Quantity | None = None,
+    pixel_size: u.Quantity | None = None,
+    projection: str | None = None,
+) -> Region:
+    """Return the region asked for, or the circle that holds the catalogue, or all of the sky.
+
+    ``frame`` is that of the view, which an all-sky view is cut open in where there are no points.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue has no position, where they are needed, or a region cannot be shown.
+    """
+    asked, whole = center, 180 * u.deg
+    if radius is None:
+        center, found = _circle_around(catalogue, center)
+        radius = found if found <= WIDEST_FIELD else whole
+        if radius == whole and projection == "SIN":
+            if asked is None:
+                raise ValueError(
+                    "center must be given for a SIN of the sky, which shows half of it"
+                )
+            radius = WIDEST["SIN"] * u.deg
+    elif center is None and radius < whole:
+        center, together = _mean_position(catalogue)
+        if together < TOGETHER:
+            raise ValueError(
+                f"center must be given with a radius ({radius:.4g}): points are all over the sky"
+            )
+    is_field = radius < whole
+    if projection is not None and is_field:
+        is_field = radius <= WIDEST_WITHIN.get(projection, 180) * u.deg
+        if projection == "SIN" and not is_field:
+            radius, is_field = max(radius, WIDEST["SIN"] * u.deg), True
+    if pixel_size is None:
+        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
+    if not is_field:
+        center = asked or _uncut(catalogue, frame)
+    return Region(
+        center, radius, is_field, pixel_size, projection or ("TAN" if is_field else "MOL")
+    )
+
+
+def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
+    for block in catalogue.blocks():
+        if len(block.lon):
+            yield to_vectors(block.lon, block.lat)
+
+
+def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
+    """Return the mean position, and the length of the mean vector: 1 of one place, 0 of the sky."""
+    total, count = np.zeros(3), 0
+    for vectors in _vectors(catalogue):
+        total, count = total + vectors.sum(axis=0), count + len(vectors)
+    if not count:
+        raise ValueError("the catalogue has no row with a position")
+    frame = catalogue.frame
+    mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
+    center = SkyCoord(mean.lon, mean.lat, frame=frame)
+    return center, float(np.linalg.norm(total)) / count
+
+
+def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
+    """Return the centre, where it is None, and the radius of a circle that holds a catalogue."""
+    if center is None:
+        center, together = _mean_position(catalogue)
+        if together < np.cos(WIDEST_FIELD):
+            return center, 180 * u.deg  # some are farther than that
+    middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
+    farthest = -1.0
+    for vectors in _vectors(catalogue):
+        farthest = max(farthest, float(np.degrees(separation(vectors, middle).max())))
+    if farthest < 0:
+        raise ValueError("the catalogue has no row with a position")
+    return center, max(1.02 * farthest, 1e-4) * u.deg
+
+
+def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:
+    """Return a centre opposite to the widest gap in longitude; None if there is no wide one."""
+    assert catalogue.frame is not None
+    counts = np.zeros(360, int)
+    for block in catalogue.blocks():
+        lon, lat = change_frame(block.lon, block.lat, catalogue.frame, frame)
+        lon = lon[np.abs(lat) <= POLAR]
+        counts += np.bincount((lon % 360).astype(int) % 360, minlength=360)
+    occupied = np.flatnonzero(counts)
+    if not len(occupied):
+        return None
+    gaps = np.diff(np.append(occupied, occupied[0] + 360)) - 1
+    widest = int(np.argmax(gaps))
+    if gaps[widest] < WIDE_GAP:
+        return None
+    # Rounded, for a round number in the middle of the map.
+    middle = occupied[widest] + 0.5 * gaps[widest] + 1 + 180
+    return SkyCoord(15 * round(middle / 15) % 360, 0, unit="deg", frame=frame)

@@ -1,0 +1,219 @@
+"""Functions of a map's pixels that are smooth over most of it, from a few of their values.
+
+The grid is cut into blocks, down to a certain size, on which the function is interpolated at
+Chebyshev nodes and compared at points between them. Where it has an edge, a pole or a tear, or
+there is no sky, nothing is known at the end: that is left to whoever asks, pixel by pixel.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from mpl_skyheat.compute.threads import product
+from mpl_skyheat.sky.sky_edge import HAIR
+
+if TYPE_CHECKING:
+    # Tells which positions show sky.
+    from collections.abc import Callable
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.sky.grid import Axis, SkyGrid
+
+    IsSky = Callable[[FloatArray, FloatArray], BoolArray]
+    # Positions x, y on the plane, of one shape → k values, of shape (k, *shape); NaN if there are
+    # none.
+    Values = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+DEGREE = 10
+
+# A grid with a shorter side (pixels) is not worth it, and blocks are not cut to less than this.
+SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
+
+# How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: so much
+# of what an edge of the sky does nearby must be seen, too.
+REACH = 0.1
+
+# Blocks that are evaluated together.
+TOGETHER = 32
+
+
+class Interpolated(NamedTuple):
+    """Values of shape (k, ny, nx), and where they are known (elsewhere 0)."""
+
+    values: FloatArray
+    known: BoolArray
+
+
+def interpolated(
+    grid: SkyGrid,
+    function: Values,
+    is_sky: IsSky,
+    *,
+    number: int = 1,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+) -> Interpolated:
+    """Interpolate a function over the pixels of a grid, to a relative or an absolute accuracy."""
+    values = np.zeros((number, *grid.shape))
+    known = np.zeros(grid.shape, bool)
+    if min(grid.shape) < SMALLEST_GRID:
+        return Interpolated(values, known)
+    ny, nx = grid.shape
+    # Bottom, top, left and right of each block.
+    todo = np.array([[0, ny, 0, nx]])
+    while len(todo):
+        blocks, todo = todo[-TOGETHER:], todo[:-TOGETHER]
+        fits, is_lost, coefficients = _fitted(grid, blocks, function, number, rtol, atol)
+        fits[fits] = _has_border(grid, blocks[fits], is_sky)
+        for block, terms in zip(blocks[fits], coefficients[fits], strict=True):
+            inner = np.s_[block[0] : block[1], block[2] : block[3]]
+            values[:, *inner] = _evaluated(grid, block, terms)
+            known[inner] = True
+        # (Where there seems to be nothing, nothing is gained by cutting.)
+        todo = np.concatenate([todo, _cut(blocks[~fits & ~is_lost])])
+    return Interpolated(values, known)
+
+
+def _has_border(grid: SkyGrid, blocks: IntArray, is_sky: IsSky) -> BoolArray:
+    """Tell which blocks have sky all along their outer edges, twice in every pixel.
+
+    What cuts a block, however thin, or enters it between two points of the comparison, must cross
+    these.
+    """
+    if not len(blocks):
+        return np.zeros(0, bool)
+    (x, number_x), (y, number_y) = _halves(*blocks.T[2:]), _halves(*blocks.T[:2])
+    ends_x, ends_y = (np.cumsum(number) for number in (number_x, number_y))
+    starts_x, starts_y = ends_x - number_x, ends_y - number_y
+    sides = [(x, np.repeat(y[at], number_x), starts_x) for at in (starts_y, ends_y - 1)]
+    sides += [(np.repeat(x[at], number_y), y, starts_y) for at in (starts_x, ends_x - 1)]
+    places_x, places_y = (np.concatenate([side[i] for side in sides]) for i in (0, 1))
+    found = is_sky(grid.x.place(places_x), grid.y.place(places_y))
+    parts = np.split(found, np.cumsum([len(side[0]) for side in sides])[:-1])
+    along = [
+        np.logical_and.reduceat(part, starts)
+        for part, (_, _, starts) in zip(parts, sides, strict=True)
+    ]
+    return np.asarray(np.all(along, axis=0))
+
+
+def _halves(start: IntArray, stop: IntArray) -> tuple[FloatArray, IntArray]:
+    """Return the edges and the middles of pixels, a hair inside at both ends, of all blocks.
+
+    Also return how many there are of each block.
+    """
+    number = 2 * (stop - start) + 1
+    ends = np.cumsum(number)
+    halves: FloatArray = 0.5 * (np.arange(ends[-1]) + np.repeat(2 * start - ends + number, number))
+    halves[ends - number] += HAIR
+    halves[ends - 1] -= HAIR
+    return halves, number
+
+
+def _fitted(
+    grid: SkyGrid, blocks: IntArray, function: Values, number: int, rtol: float, atol: float
+) -> tuple[BoolArray, BoolArray, FloatArray]:
+    """Return which blocks have a polynomial, which have no value, and the polynomials' terms.
+
+    These have the shape (blocks, k, y, x).
+    """
+    nodes, checks, to_terms, from_terms = _points()
+    terms = np.zeros((len(blocks), number, len(nodes), len(nodes)))
+    values = None
+    if len(blocks) == 1:
+        # Most of what one takes is overhead: that of both together is less.
+        every = _across(grid, blocks, np.concatenate([checks, nodes]), function)
+        first = len(checks)
+        judges, values = every[..., :first, :first], every[..., first:, first:]
+    else:
+        judges = _across(grid, blocks, checks, function)
+    finite = np.isfinite(judges)
+    fits = np.asarray(finite.all(axis=(1, 2, 3)))
+    is_lost = np.asarray(~finite.any(axis=(1, 2, 3)))
+    if not fits.any():
+        return fits, is_lost, terms
+    if values is None:
+        values = _across(grid, blocks[fits], nodes, function)
+    terms[fits] = to_terms @ values @ to_terms.T
+    with np.errstate(invalid="ignore"):
+        error = np.abs(from_terms @ terms[fits] @ from_terms.T - judges[fits])
+        fits[fits] = (error <= rtol * np.abs(judges[fits]) + atol).all(axis=(1, 2, 3))
+    return fits, is_lost, terms
+
+
+@cache
+def _points() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return nodes and checks in −1 … 1, what takes values at the nodes to terms, these to checks.
+
+    The checks are between the nodes, and at both ends.
+    """
+    nodes = np.asarray(chebyshev.chebpts1(DEGREE + 1), float)
+    checks = np.concatenate([[-1.0], 0.5 * (nodes[1:] + nodes[:-1]), [1.0]])
+    to_terms = np.asarray(np.linalg.inv(chebyshev.chebvander(nodes, DEGREE)), float)
+    return nodes, checks, to_terms, np.asarray(chebyshev.chebvander(checks, DEGREE), float)
+
+
+def _across(grid: SkyGrid, blocks: IntArray, t: FloatArray, function: Values) -> FloatArray:
+    """Return the function at t × t in −1 … 1 of blocks, of shape (blocks, k, y, x)."""
+    return np.moveaxis(function(*_places_across(grid, blocks, t)), 0, 1)
+
+
+def _places_across(grid: SkyGrid, blocks: IntArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return x and y, of shape (blocks, y, x), at t × t in −1 … 1 of blocks."""
+    y = _places(grid.y, blocks[:, 0], blocks[:, 1], t)[:, :, None]
+    x = _places(grid.x, blocks[:, 2], blocks[:, 3], t)[:, None, :]
+    x, y = np.broadcast_arrays(x, y)
+    return x, y
+
+
+def _range(axis: Axis, start: IntArray, stop: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the numbers of the first and last pixel that the comparison reaches to."""
+    reach = REACH * 0.5 * (stop - start)
+    return np.maximum(start - reach, 0), np.minimum(stop - 1 + reach, axis.count - 1)
+
+
+def _places(axis: Axis, start: IntArray, stop: IntArray, t: FloatArray) -> FloatArray:
+    """Return the places on the plane, of shape (blocks, t), where −1 … 1 are pixel centres."""
+    first, last = _range(axis, start, stop)
+    numbers = 0.5 * (first + last)[:, None] + 0.5 * (last - first)[:, None] * t
+    return axis.place(numbers + 0.5)
+
+
+def _evaluated(grid: SkyGrid, block: IntArray, terms: FloatArray) -> FloatArray:
+    """Return the values of a polynomial in all pixels of its block."""
+    vanders = []
+    for axis, start, stop in ((grid.y, *block[:2]), (grid.x, *block[2:])):
+        first, last = _range(axis, start, stop)
+        vanders.append(_vander(int(stop - start), float(first - start), float(last - start)))
+    rows = vanders[0] @ terms
+    values = product(rows.reshape(-1, DEGREE + 1), np.ascontiguousarray(vanders[1].T))
+    return values.reshape(*rows.shape[:2], -1)
+
+
+@lru_cache(maxsize=64)
+def _vander(count: int, first: float, last: float) -> FloatArray:
+    """Return the Chebyshev polynomials at 0 … count, where −1 … 1 is first … last."""
+    t = (2 * np.arange(count) - (first + last)) / (last - first)
+    return np.asarray(chebyshev.chebvander(t, DEGREE), float)
+
+
+def _cut(blocks: IntArray) -> IntArray:
+    """Cut blocks in two along each side that is long enough; others are given up."""
+    sides = blocks[:, 1::2] - blocks[:, ::2]
+    blocks, sides = (v[(sides >= 2 * SMALLEST).any(axis=1)] for v in (blocks, sides))
+    for axis in (0, 1):
+        low, high = 2 * axis, 2 * axis + 1
+        side = blocks[:, high] - blocks[:, low]
+        # Those with a side that is much shorter than the other are not cut along it.
+        is_long = (side >= 2 * SMALLEST) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
+        middle = (blocks[:, low] + blocks[:, high]) // 2
+        first, second = blocks.copy(), blocks[is_long].copy()
+        first[is_long, high] = middle[is_long]
+        second[:, low] = middle[is_long]
+        blocks = np.concatenate([first, second])
+    return blocks

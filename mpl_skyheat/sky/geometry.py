@@ -1,0 +1,184 @@
+"""`MapGeometry`: where a map is, before any row of a catalogue is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.compute.memory import allowed_bytes
+from mpl_skyheat.sky.lattice import Lattice
+from mpl_skyheat.sky.solid_angles import solid_angles
+from mpl_skyheat.sky.vectors import to_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.sky.grid import SkyGrid
+    from mpl_skyheat.sky.planes import Plane
+
+# Places along each side within a map that tell, beside its border, how far it reaches on the
+# lattice. (A map that holds a pole of the lattice reaches far beyond a gap between these.)
+SAMPLES = 33
+
+
+class SphereLattice:
+    """A lattice, turned against the frame of a plane.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The bins.
+    turn : array
+        The matrix (3, 3) that takes unit vectors of the plane's frame to the lattice.
+    orders : sequence of int
+        The orders of the splines, 1 or 3, that points are spread with.
+    """
+
+    def __init__(self, lattice: Lattice, turn: FloatArray, orders: Sequence[int]) -> None:
+        self.lattice, self.turn, self.orders = lattice, turn, tuple(orders)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SphereLattice):
+            return NotImplemented
+        is_same = (self.lattice, self.orders) == (other.lattice, other.orders)
+        return is_same and np.array_equal(self.turn, other.turn)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def covering(
+        cls,
+        plane: Plane,
+        grid: SkyGrid,
+        centre: tuple[float, float],
+        step: float,
+        reach: float,
+        orders: Sequence[int],
+    ) -> SphereLattice:
+        """Return the lattice that a grid's pixels and a kernel's reach need.
+
+        Positions are turned so that the middle of the map is at longitude and latitude zero: that
+        of a field is then a small window.
+
+        Raises
+        ------
+        ValueError
+            If it would not fit in memory.
+        """
+        middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
+        turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
+        extent = _extent(plane, grid, turn)
+        lattice = Lattice.whole(step) if extent is None else Lattice.covering(*extent, reach, step)
+        if lattice.bytes > allowed_bytes():
+            raise ValueError(
+                f"kernel is too narrow for so much sky: smoothing on the sphere takes "
+                f"{lattice.rings} x {lattice.columns} bins and {lattice.bytes / 2**30:.3g} GiB, "
+                "more than half of this machine's memory; a wider kernel, a smaller region, or "
+                "geometry='plane' would do"
+            )
+        return cls(lattice, turn, orders)
+
+
+class MapGeometry:
+    """Where a map is: a plane, its pixels with a margin around them, and the sphere's lattice.
+
+    It knows no data and can be made before any row is added. It is pickled for workers, and equal
+    there to the bit.
+
+    Parameters
+    ----------
+    plane : Plane
+        The plane that the pixels are cut on.
+    grid : SkyGrid
+        The map's pixels.
+    margin : (int, int), optional
+        Pixels beyond each side, along x and y, in which points count for smoothing.
+    sphere : SphereLattice, optional
+        The lattice, for maps that are smoothed on the sphere.
+    """
+
+    def __init__(
+        self,
+        plane: Plane,
+        grid: SkyGrid,
+        margin: tuple[int, int] = (0, 0),
+        sphere: SphereLattice | None = None,
+    ) -> None:
+        self.plane, self.grid, self.margin, self.sphere = plane, grid, margin, sphere
+        self._solid_angles: FloatArray | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether sums on another geometry can be added to those on this one."""
+        if not isinstance(other, MapGeometry):
+            return NotImplemented
+        return self is other or (
+            (self.grid, self.margin) == (other.grid, other.margin)
+            and self.sphere == other.sphere
+            and self.plane == other.plane
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MapGeometry, (self.plane, self.grid, self.margin, self.sphere)
+
+    @property
+    def wide(self) -> SkyGrid:
+        """The pixels with those of the margin."""
+        return self.grid.grown(*self.margin)
+
+    @property
+    def core(self) -> tuple[slice, slice]:
+        """The map's rows and columns among those of the wide grid."""
+        margin_x, margin_y = self.margin
+        rows = slice(margin_y, margin_y + self.grid.y.count)
+        return rows, slice(margin_x, margin_x + self.grid.x.count)
+
+    @property
+    def wide_solid_angles(self) -> FloatArray:
+        """Solid angles (sr; data units² on a plane of x and y) of the wide grid's pixels."""
+        if self._solid_angles is None:
+            self._solid_angles = self._find_solid_angles()
+        return self._solid_angles
+
+    @property
+    def solid_angles(self) -> FloatArray:
+        """Solid angles of the map's pixels; 0 where there is no sky."""
+        return self.wide_solid_angles[self.core]
+
+    def _find_solid_angles(self) -> FloatArray:
+        plane, grid = self.plane, self.wide
+        if plane.frame is None:
+            return np.full(grid.shape, grid.x.step * grid.y.step)
+        return solid_angles(
+            grid,
+            plane.to_sky,
+            plane.to_plane,
+            is_equal_area=plane.is_equal_area,
+            outline=plane.shows,
+        )
+
+
+def _extent(plane: Plane, grid: SkyGrid, turn: FloatArray) -> tuple[float, float] | None:
+    """Return how far (rad) in latitude and longitude a grid reaches; None if it leaves the sky."""
+    inner = [np.linspace(*axis.bounds, SAMPLES) for axis in (grid.x, grid.y)]
+    x, y = (v.ravel() for v in np.meshgrid(*inner))
+    (left, right), (bottom, top) = grid.x.bounds, grid.y.bounds
+    along_x, along_y = grid.x.edges, grid.y.edges
+    x = np.concatenate([x, along_x, along_x, np.full_like(along_y, left), 0 * along_y + right])
+    y = np.concatenate([y, 0 * along_x + bottom, 0 * along_x + top, along_y, along_y])
+    vectors = to_vectors(*plane.to_sky(x, y)) @ turn.T
+    if not np.isfinite(vectors).all():
+        return None
+    lat = np.arctan2(vectors[:, 2], np.hypot(vectors[:, 0], vectors[:, 1]))
+    lon = np.arctan2(vectors[:, 1], vectors[:, 0])
+    return float(np.abs(lat).max()), float(np.abs(lon).max())
+
+
+def _rotation_to_origin(lon: float, lat: float) -> FloatArray:
+    """Return the rotation that takes a position (deg) to zero, with north kept up."""
+    (x,) = to_vectors(np.array([lon]), np.array([lat]))
+    (z,) = to_vectors(np.array([lon]), np.array([lat + 90.0]))
+    return np.stack([x, np.cross(z, x), z])

@@ -1,0 +1,209 @@
+"""The pixels of a map, cut on a flat plane: edges, indices, scale and the sky among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+
+# x, y -> longitude and latitude in deg, NaN off the sky (and x, y of a point, the other way).
+Projection = Callable[["Any", "Any"], tuple["FloatArray", "FloatArray"]]
+
+# So many pixels beyond an edge are rounding. (Within ten times as many of one, compiled code leaves
+# points to the exact route.)
+SLACK = 1e-6
+
+# Without pixel_size and bins, a map has at most this many pixels along its longer side.
+DEFAULT_LIMIT = 1024
+
+
+class View(NamedTuple):
+    """A rectangle of the plane, NaN where it is not known yet."""
+
+    x_min: float
+    x_max: float
+    y_min: float
+    y_max: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return 0.5 * (self.x_min + self.x_max), 0.5 * (self.y_min + self.y_max)
+
+    @property
+    def is_known(self) -> bool:
+        return not np.isnan(self).any()
+
+    def filled(self, other: View) -> View:
+        """Return the view with its unknown (NaN) sides taken from another."""
+        return View(*(b if np.isnan(a) else a for a, b in zip(self, other, strict=True)))
+
+
+UNKNOWN = View(np.nan, np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Equal bins along one axis of the plane, numbered from ``first`` at ``origin``.
+
+    ``origin`` and ``step`` do not change when bins are added at either end, so that bins keep
+    their edges to the bit.
+    """
+
+    origin: float
+    step: float
+    count: int
+    first: int = 0
+    # The upper edge of a last bin that holds its edge, too, as in `numpy.histogram`.
+    closed_at: float | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The outer edges."""
+        last = self.origin + self.step * (self.first + self.count)
+        return self.origin + self.step * self.first, last if self.closed_at is None else (
+            self.closed_at
+        )
+
+    @property
+    def edges(self) -> FloatArray:
+        numbers = np.arange(self.first, self.first + self.count + 1)
+        edges = np.asarray(self.origin + self.step * numbers, dtype=float)
+        if self.closed_at is not None:
+            edges[-1] = self.closed_at
+        return edges
+
+    @property
+    def centres(self) -> FloatArray:
+        return np.asarray((np.arange(self.count) + (self.first + 0.5)) * self.step + self.origin)
+
+    def grown(self, margin: int) -> Axis:
+        """Return the axis with ``margin`` more bins at both ends."""
+        if margin == 0:
+            return self
+        # What lies on a closed upper edge must stay in the last bin.
+        widened = 1.0 if self.closed_at is None else 1 + 1e-12
+        return Axis(self.origin, self.step * widened, self.count + 2 * margin, self.first - margin)
+
+    def contains(self, x: FloatArray) -> BoolArray:
+        """Tell which x lie in a bin (NaN does not)."""
+        low, high = self.bounds
+        below = (x < high) if self.closed_at is None else (x <= high)
+        return np.asarray((x >= low) & below)
+
+    def part(self, bins: slice) -> Axis:
+        """Return some of the bins."""
+        return Axis(self.origin, self.step, bins.stop - bins.start, self.first + bins.start)
+
+    def beyond(self, x: FloatArray) -> FloatArray:
+        """Return by how many bins x is beyond the upper edge, or (< 0) the lower one; 0 in them."""
+        low, high = self.bounds
+        return np.asarray((np.maximum(x - high, 0) + np.minimum(x - low, 0)) / self.step)
+
+    def is_just_beyond(self, x: FloatArray) -> BoolArray:
+        """Tell which x lie in no bin, but by not more than rounding."""
+        low, high = self.bounds
+        slack = SLACK * self.step
+        return np.asarray((x < low) & (x >= low - slack) | (x >= high) & (x <= high + slack))
+
+    def nearest(self, x: FloatArray) -> FloatArray:
+        """Return the nearest x that lies in a bin."""
+        low, high = self.bounds
+        return np.asarray(np.clip(x, low, np.nextafter(high, low)))
+
+    def number(self, x: FloatArray) -> FloatArray:
+        """Return x in bins, whose edges are at whole numbers."""
+        return np.asarray((x - self.origin) / self.step - self.first)
+
+    def place(self, number: FloatArray) -> FloatArray:
+        """Return the x of a number of bins."""
+        return np.asarray((number + self.first) * self.step + self.origin)
+
+    def index(self, x: FloatArray) -> IntArray:
+        """Return the bins of x that lie in one: edges[i] <= x < edges[i + 1], to the bit."""
+        edges = self.edges
+        i = np.floor((x - self.origin) / self.step).astype(np.intp) - self.first
+        np.clip(i, 0, self.count - 1, out=i)
+        # The division may round across an edge.
+        i -= x < edges[i]
+        i += (x >= edges[i + 1]) & (i < self.count - 1)
+        return np.asarray(i)
+
+
+@dataclass(frozen=True)
+class SkyGrid:
+    """The pixels of a map; arrays over them have shape (ny, nx)."""
+
+    x: Axis
+    y: Axis
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.y.count, self.x.count
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        return self.x.step, self.y.step
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Outer edges as matplotlib takes them: left, right, bottom, top."""
+        return *self.x.bounds, *self.y.bounds
+
+    def grown(self, margin_x: int, margin_y: int) -> SkyGrid:
+        """Return the grid with more pixels on all sides."""
+        return SkyGrid(self.x.grown(margin_x), self.y.grown(margin_y))
+
+    def part(self, rows_and_columns: tuple[slice, slice]) -> SkyGrid:
+        """Return some of the pixels."""
+        rows, columns = rows_and_columns
+        return SkyGrid(self.x.part(columns), self.y.part(rows))
+
+    def index(self, x: FloatArray, y: FloatArray) -> tuple[BoolArray, IntArray]:
+        """Return which points lie on the grid, and the flat pixel indices of those."""
+        inside = self.x.contains(x) & self.y.contains(y)
+        columns, rows = self.x.index(x[inside]), self.y.index(y[inside])
+        return inside, rows * self.x.count + columns
+
+
+def native_grid(view: View) -> SkyGrid:
+    """Cut a view into the plane's own unit pixels, k × k of them merged above `DEFAULT_LIMIT`."""
+    left, right = np.floor(view.x_min + 0.5), np.ceil(view.x_max + 0.5)
+    bottom, top = np.floor(view.y_min + 0.5), np.ceil(view.y_max + 0.5)
+    longest = max(right - left, top - bottom, 1.0)
+    merge = int(np.ceil(longest / DEFAULT_LIMIT))
+
+    def axis(low: float, high: float) -> Axis:
+        return Axis(low - 0.5, merge, max(int(np.ceil((high - low) / merge)), 1))
+
+    return SkyGrid(axis(left, right), axis(bottom, top))
+
+
+def grid_of_bins(view: View, nx: int, ny: int, *, closed: bool = False) -> SkyGrid:
+    """Cut a view into nx × ny equal bins."""
+
+    def axis(low: float, high: float, count: int) -> Axis:
+        if low == high:  # as numpy.histogram does for values that are all the same
+            low, high = low - 0.5, high + 0.5
+        return Axis(low, (high - low) / count, count, closed_at=high if closed else None)
+
+    return SkyGrid(axis(view.x_min, view.x_max, nx), axis(view.y_min, view.y_max, ny))
+
+
+def grid_of_steps(view: View, step_x: float, step_y: float, *, closed: bool = False) -> SkyGrid:
+    """Cover a view with pixels of a given size, overhanging it evenly by at most one pixel.
+
+    What is ``closed`` holds the view's upper edges, too.
+    """
+
+    def axis(low: float, high: float, step: float) -> Axis:
+        across = (high - low) / step
+        count = int(np.floor(across)) + 1 if closed else int(np.ceil(across * (1 - 1e-9)))
+        count = max(count, 1)
+        return Axis(0.5 * (low + high) - 0.5 * count * step, step, count)
+
+    return SkyGrid(axis(view.x_min, view.x_max, step_x), axis(view.y_min, view.y_max, step_y))

@@ -1,0 +1,192 @@
+"""Sending what a map is made on to another process, equal to the bit.
+
+`pickle` of an `astropy.wcs.WCS` goes through a header: CD becomes PC, and numbers lose digits, by
+up to 2e-11 pixels, so that points on the edge of a pixel change theirs (astropy#17334). Here a FITS
+WCS travels as the numbers of its wcsprm, its distortions and its tables, from which an equal one is
+made; what is sent is tried before it goes.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.coordinates import BaseCoordinateFrame
+from astropy.wcs import WCS, DistortionLookupTable, Sip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Attributes of a wcsprm that decide where its pixels are and in which frame, as wcslib lists them;
+# what is not there in an older astropy is left out.
+NUMBERS = (
+    "crpix", "crval", "cdelt", "lonpole", "latpole", "phi0", "theta0", "equinox", "mjdobs",
+    "mjdavg", "restfrq", "restwav", "velangl", "velosys", "zsource", "obsgeo", "colnum", "colax",
+    "crder", "csyer", "velref",
+)  # fmt: skip
+TEXTS = (
+    "ctype", "cunit", "cname", "radesys", "specsys", "ssysobs", "ssyssrc", "dateobs", "dateavg",
+    "dateref", "timesys", "trefpos", "plephem", "name",
+)  # fmt: skip
+TABLES = ("cpdis1", "cpdis2", "det2im1", "det2im2")
+
+# Places along each side of an image at which a WCS that has arrived is compared.
+TRIED = 9
+
+
+class ShippingError(ValueError):
+    """Something does not arrive elsewhere equal to the bit."""
+
+
+class ExactPickler(pickle.Pickler):
+    """Pickles all as usual, but FITS WCSs by their numbers."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, WCS):
+            return _wcs_of_state, (type(obj), _state_of_wcs(obj))
+        return NotImplemented
+
+
+def packed(thing: Any) -> bytes:
+    """Return bytes from which `unpacked` makes an equal thing.
+
+    Raises
+    ------
+    ShippingError
+        If there is something in it that does not arrive equal; the message says what.
+    """
+    buffer = io.BytesIO()
+    try:
+        ExactPickler(buffer, protocol=5).dump(thing)
+    except ShippingError:
+        raise
+    except Exception as error:  # whatever some other package's object says of being pickled
+        raise ShippingError(
+            f"the map's plane cannot be sent to another process: {error}"
+        ) from error
+    return buffer.getvalue()
+
+
+def unpacked(data: bytes) -> Any:
+    """Return what was `packed`."""
+    return pickle.loads(data)
+
+
+def are_equal(a: Any, b: Any) -> bool:
+    """Tell whether two things, such as WCSs, frames or projections, are equal to the bit."""
+    if a is b:
+        return True
+    if isinstance(a, WCS) or isinstance(b, WCS):
+        return type(a) is type(b) and _same(_raw_state(a), _raw_state(b))
+    if isinstance(a, BaseCoordinateFrame) and isinstance(b, BaseCoordinateFrame):
+        return bool(a.is_equivalent_frame(b))
+    return type(a) is type(b) and _arrived(a) == _arrived(b)
+
+
+def _arrived(thing: Any) -> bytes:
+    """Return the bytes of a thing as it arrives: those of the original may share other objects."""
+    return packed(unpacked(packed(thing)))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Tell whether states are equal; NaN is equal to NaN."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.array_equal(a, b, equal_nan=True)
+    return bool(a == b or (a != a and b != b))
+
+
+def _state_of_wcs(wcs: WCS) -> dict[str, Any]:
+    """Return the numbers of a FITS WCS.
+
+    Raises
+    ------
+    ShippingError
+        If an equal WCS cannot be made of them.
+    """
+    if len(wcs.wcs.tab):
+        raise ShippingError("a WCS with -TAB coordinates cannot be sent to another process")
+    wcs.wcs.set()
+    state = _raw_state(wcs)
+    if not _agree(wcs, _wcs_of_state(type(wcs), state)):
+        raise ShippingError("this WCS does not arrive in another process equal to the bit")
+    return state
+
+
+def _raw_state(wcs: WCS) -> dict[str, Any]:
+    prm = wcs.wcs
+    matrix = "cd" if prm.has_cd() else "crota" if prm.has_crota() else "pc"
+    state: dict[str, Any] = {
+        "naxis": wcs.naxis,
+        "matrix": (matrix, getattr(prm, matrix).tolist()),
+        "pv": prm.get_pv(),
+        "ps": prm.get_ps(),
+        "pixel_shape": wcs.pixel_shape,
+        "pixel_bounds": wcs.pixel_bounds,
+        "numbers": {name: _plain(getattr(prm, name)) for name in NUMBERS if hasattr(prm, name)},
+        "texts": {name: _text(getattr(prm, name)) for name in TEXTS if hasattr(prm, name)},
+        "sip": None if wcs.sip is None else _sip_state(wcs.sip),
+    }
+    for name in TABLES:
+        table = getattr(wcs, name)
+        state[name] = (
+            None
+            if table is None
+            else (np.array(table.data), tuple(table.crpix), tuple(table.crval), tuple(table.cdelt))
+        )
+    return state
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, str) else [str(v) for v in value]
+
+
+def _sip_state(sip: Sip) -> tuple[Any, ...]:
+    arrays = (sip.a, sip.b, sip.ap, sip.bp)
+    return *(None if array is None else np.array(array) for array in arrays), np.array(sip.crpix)
+
+
+def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
+    """Return the WCS of a state."""
+    wcs = kind(naxis=state["naxis"])
+    prm = wcs.wcs
+    for name, value in (state["texts"] | state["numbers"]).items():
+        is_unset = isinstance(value, float | str) and (value in ("", None) or value != value)
+        if not is_unset and not (isinstance(value, list) and _plain(getattr(prm, name)) == value):
+            setattr(prm, name, value)
+    name, matrix = state["matrix"]
+    setattr(prm, name, matrix)
+    prm.set_pv(state["pv"])
+    prm.set_ps(state["ps"])
+    if state["sip"] is not None:
+        wcs.sip = Sip(*state["sip"])
+    for name in TABLES:
+        if state[name] is not None:
+            setattr(wcs, name, DistortionLookupTable(*state[name]))
+    wcs.pixel_shape, wcs.pixel_bounds = state["pixel_shape"], state["pixel_bounds"]
+    prm.set()
+    return wcs
+
+
+def _agree(wcs: WCS, other: WCS) -> bool:
+    """Tell whether two WCSs have the same positions, to the bit, on and around an image."""
+    size = wcs.pixel_shape or [float(2 * abs(p) + 100) for p in wcs.wcs.crpix]
+    along = [
+        np.linspace(-0.5, n - 0.5, TRIED) if i < 2 else np.zeros(1) for i, n in enumerate(size)
+    ]
+    pixel = [v.ravel() for v in np.meshgrid(*along)]
+    world = wcs.wcs_pix2world(*pixel, 0)
+    same_world = np.array_equal(world, other.wcs_pix2world(*pixel, 0), equal_nan=True)
+    there = wcs.wcs_world2pix(*world, 0), other.wcs_world2pix(*world, 0)
+    same_frame = _text(wcs.wcs.ctype) == _text(other.wcs.ctype)
+    same_frame &= wcs.wcs.radesys == other.wcs.radesys
+    return same_world and same_frame and np.array_equal(*there, equal_nan=True)

@@ -1,0 +1,236 @@
+"""Where on a plane the sky ends: which places show any, and the edge that cuts pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.sky.grid import SLACK, Projection, SkyGrid
+from mpl_skyheat.sky.vectors import circles, separation, to_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.sky.outlines import Outline
+
+
+# A place counts as sky only if its position comes back to within this many map pixels. Projections
+# that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
+ROUND_TRIP = 0.1
+
+# Places along each side of a map at which an outline is compared with round trips.
+OUTLINE_SAMPLES = 65
+
+# Distance (pixels) from the edge of the sky at which outline and round trips must agree: more than
+# `ROUND_TRIP`, by which the latter may be off there.
+OUTLINE_TOLERANCE = 0.5
+
+# Bisections that find the edge of an outline between two of these places.
+OUTLINE_STEPS = 24
+
+# Nodes of a lattice in a pixel are this fraction of the pixel inside its sides, so that nodes on a
+# line along which the projection cuts the sky are on the pixel's own side of it.
+HAIR = 1e-6
+
+# Nodes that are evaluated together: few enough for their temporaries to stay in cache.
+NODES_TOGETHER = 2**17
+
+
+@dataclass(frozen=True)
+class SkyTest:
+    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips.
+
+    A place shows sky if its position on the sky is projected back to that very place. (A projection
+    may go on beyond its edge, with sky that it shows elsewhere already.)
+    """
+
+    grid: SkyGrid
+    to_sky: Projection
+    to_plane: Projection
+    outline: Outline | None = None
+
+    def __call__(self, x: FloatArray, y: FloatArray) -> BoolArray:
+        if self.outline is not None:
+            return self.outline(x, y)
+        lon, lat = self.to_sky(x, y)
+        on_sky = np.isfinite(lon) & np.isfinite(lat)
+        x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
+        x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
+        on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
+        return np.asarray(on_sky)
+
+    def vectors(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Return the unit vectors (last axis) of places that show sky."""
+        return to_vectors(*self.to_sky(x, y))
+
+
+def sky_test(
+    grid: SkyGrid, to_sky: Projection, to_plane: Projection, outline: Outline | None = None
+) -> SkyTest:
+    """Return the sky test of a grid: by its outline if that agrees with round trips."""
+    sky = SkyTest(grid, to_sky, to_plane)
+    if outline is not None and _is_outline(outline, sky):
+        return SkyTest(grid, to_sky, to_plane, outline)
+    return sky
+
+
+def _is_outline(outline: Outline, sky: SkyTest) -> bool:
+    """Tell whether an outline and round trips agree all over a grid, and beside the edge."""
+    grid = sky.grid
+    x, y = places_all_over(grid, OUTLINE_SAMPLES)
+    inside = outline(x, y)
+    row, column = marked(inside[:, 1:] != inside[:, :-1])
+    # Between two places of one row that differ, the edge is found by bisection.
+    y_there = y[row, column]
+    here, there = x[row, column], x[row, column + 1]
+    at_start = inside[row, column]
+    for _ in range(OUTLINE_STEPS):
+        middle = 0.5 * (here + there)
+        is_near = outline(middle, y_there) == at_start
+        here, there = np.where(is_near, middle, here), np.where(is_near, there, middle)
+    step = OUTLINE_TOLERANCE * np.sign(there - here) * np.abs(grid.x.step)
+    x = np.concatenate([x.ravel(), here - step, there + step])
+    y = np.concatenate([y.ravel(), y_there, y_there])
+    return np.array_equal(outline(x, y), sky(x, y))
+
+
+def snap_to_sky_edge(
+    grid: SkyGrid, to_sky: Projection, to_plane: Projection, x: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return points, moved onto a grid where that ends with the sky and only rounding parts them.
+
+    What is at the very edge of the sky (where longitudes are cut, at a pole, at the rim) is in some
+    pixel of a map of all of it, though bins hold but their lower edges.
+    """
+    places, axes = [x, y], (grid.x, grid.y)
+    for k, axis in enumerate(axes):
+        rows = np.flatnonzero(axis.is_just_beyond(places[k]))
+        if not len(rows):
+            continue
+        inner = [a.nearest(v[rows]) for a, v in zip(axes, places, strict=True)]
+        side = np.sign(places[k][rows] - inner[k])
+        around = _sky_around(inner, k, side * axis.step, to_sky)
+        beyond = side * axis.beyond(to_plane(*around)[k])
+        # The sky goes on if some of that is beyond the edge, too; with NaN, it may.
+        ends = (beyond <= SLACK).all(axis=0)
+        places[k] = places[k].copy()
+        places[k][rows[ends]] = inner[k][ends]
+    return places[0], places[1]
+
+
+def _sky_around(
+    places: list[FloatArray], k: int, outward: FloatArray, to_sky: Projection
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions (8, n) around places at the edge of a grid, a fraction of a pixel away.
+
+    ``outward`` is the step of a pixel along axis ``k``, to where there may be no more sky.
+    """
+    here, inward = list(places), list(places)
+    here[k], inward[k] = places[k] - 0.01 * outward, places[k] - 0.26 * outward
+    lon, lat = to_sky(*here)
+    radius = separation(to_vectors(lon, lat), to_vectors(*to_sky(*inward)))
+    return circles(lon, lat, radius, 8)
+
+
+def places_all_over(grid: SkyGrid, number: int) -> tuple[FloatArray, FloatArray]:
+    """Return the x and y of so many places a side, evenly over a grid."""
+    t = (np.arange(number) + 0.5) / number
+    x, y = np.meshgrid(*(axis.place(axis.count * t) for axis in (grid.x, grid.y)))
+    return x, y
+
+
+def at_corners(pixels: BoolArray) -> BoolArray:
+    """Mark the corners of marked pixels."""
+    nodes = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), bool)
+    for rows in (np.s_[:-1], np.s_[1:]):
+        for columns in (np.s_[:-1], np.s_[1:]):
+            nodes[rows, columns] |= pixels
+    return nodes
+
+
+def around(pixels: BoolArray) -> list[BoolArray]:
+    """Return the pixels shifted to all sides; False beyond the edges."""
+    ny, nx = pixels.shape
+    padded = np.pad(pixels, 1)
+    return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+
+
+def grown(pixels: BoolArray, steps: int) -> BoolArray:
+    """Mark the pixels around marked ones, too, as many times as told."""
+    for _ in range(steps):
+        pixels = np.any(around(pixels), axis=0)
+    return pixels
+
+
+def marked(pixels: BoolArray) -> tuple[IntArray, IntArray]:
+    """Return the rows and columns of marked pixels: np.nonzero is slow in two dimensions."""
+    rows, columns = np.unravel_index(np.flatnonzero(pixels), pixels.shape)
+    return rows, columns
+
+
+def in_parts(pixels: BoolArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the rows and columns of marked pixels, few enough at a time for cells in each."""
+    rows, columns = marked(pixels)
+    number = max(NODES_TOGETHER // (cells + 1) ** 2, 1)
+    for start in range(0, len(rows), number):
+        yield rows[start : start + number], columns[start : start + number]
+
+
+def lattice_in_pixels(
+    grid: SkyGrid, row: IntArray, column: IntArray, cells: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the x and y (n, cells + 1, cells + 1) of the nodes that cut pixels into cells."""
+    t = HAIR + (1 - 2 * HAIR) * np.linspace(0, 1, cells + 1)
+    x = grid.x.edges[column][:, None, None] + grid.x.step * t
+    y = grid.y.edges[row][:, None, None] + grid.y.step * t[:, None]
+    x, y = np.broadcast_arrays(x, y)
+    return x, y
+
+
+def cell_corners(nodes: NDArray[Any]) -> NDArray[Any]:
+    """Return the values (4, n, ny, nx, …) at the corners, in order around, of lattices' cells."""
+    return np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, 1:], nodes[:, 1:, :-1]])
+
+
+def sky_polygons(
+    x: FloatArray,
+    y: FloatArray,
+    on_sky: BoolArray,
+    sky: SkyTest,
+    steps: int,
+    along: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the x and y (m, n) of polygons around the sky in cells (4, n) that its edge cuts.
+
+    They follow the sides of a cell, through places ``along`` (0 … 1) the part of each that shows
+    sky. Where the sky's edge crosses the side is found by as many bisections as ``steps``. Places
+    of sides without sky repeat the place before, which adds no area.
+    """
+    x_next, y_next = np.roll(x, -1, axis=0), np.roll(y, -1, axis=0)
+    on_next = np.roll(on_sky, -1, axis=0)
+    crossed = on_sky != on_next
+    starts_on = on_sky[crossed]
+    x_on, x_off = np.where(starts_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
+    y_on, y_off = np.where(starts_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
+    for _ in range(steps):
+        x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
+        is_on = sky(x_mid, y_mid)
+        x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
+        y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
+    polygon = []
+    for corner, following, crossing in ((x, x_next, x_on), (y, y_next, y_on)):
+        start, stop = corner.copy(), following.copy()
+        start[crossed & on_next] = crossing[~starts_on]
+        stop[crossed & on_sky] = crossing[starts_on]
+        places = start[:, np.newaxis] + (stop - start)[:, np.newaxis] * along[:, np.newaxis]
+        polygon.append(places.reshape(4 * len(along), x.shape[1]))
+    missing = np.repeat(~(on_sky | on_next), len(along), axis=0)
+    for i in (*range(len(missing)), *range(len(missing))):
+        for places in polygon:
+            places[i, missing[i]] = places[i - 1, missing[i]]
+    return polygon[0], polygon[1]

@@ -1,0 +1,136 @@
+"""WCSs that show a field or the whole sky, for the command and the examples."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.wcs import WCS
+
+from mpl_skyheat.sky.frames import find_sky_frame
+from mpl_skyheat.sky.vectors import circles
+from mpl_skyheat.sky.wcs_frames import ecliptic_frame
+
+# How near (deg) a map of the whole sky, or of half of it, comes to its edges, beyond which nothing
+# has a position: less than `grid.SLACK` pixels, so that what is as near to them is counted.
+NEAREST = 1e-9
+
+# Projections of the whole sky around one position, at any latitude.
+ROUND = ("ZEA", "ARC")
+
+# Those of which the reference point is the pole of their own longitudes.
+ZENITHAL = ("TAN", "SIN", "ARC", "STG", "ZEA")
+
+# CTYPE, and RADESYS, of the frames that a FITS WCS can say.
+AXES = {
+    "icrs": (("RA---", "DEC--"), "ICRS"),
+    "fk5": (("RA---", "DEC--"), "FK5"),
+    "fk4": (("RA---", "DEC--"), "FK4"),
+    "galactic": (("GLON-", "GLAT-"), ""),
+    "barycentricmeanecliptic": (("ELON-", "ELAT-"), "ICRS"),
+}
+
+
+class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
+    """A WCS with mean ecliptic axes, whose positions astropy takes for ICRS where a `WCS` has them.
+
+    What has a frame of its own is at the right place on Axes with this.
+    """
+
+    @property
+    def world_axis_object_classes(self) -> Any:
+        classes = super().world_axis_object_classes
+        kind, arguments, options = classes["celestial"]
+        return classes | {"celestial": (kind, arguments, options | {"frame": ecliptic_frame(self)})}
+
+
+def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
+    """Return the frame that an argument asks for, if a FITS WCS can say it; else, a ValueError."""
+    if isinstance(value, str) and value.lower() not in AXES:
+        asked = value
+    else:
+        frame = find_sky_frame(name, value)
+        if frame.name in AXES:
+            return frame
+        asked = str(frame.name)
+    close = get_close_matches(asked.lower(), AXES, 1, cutoff=0.5)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise ValueError(
+        f"{name} must be a frame that a FITS WCS has a name for ({', '.join(AXES)}); got "
+        f"{asked!r}{hint}"
+    )
+
+
+def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code: str) -> WCS:
+    """Return the WCS of a field: north up, east left, and a circle of ``radius`` around a centre.
+
+    Its frame is that of the centre, or ICRS where FITS has no name for it.
+    """
+    if center.frame.name not in AXES:
+        center = center.icrs
+    wcs = _blank_wcs(center.frame, center, pixel_size, code)
+    most = (90 - NEAREST) * u.deg  # that a SIN shows
+    is_half = code == "SIN" and radius > most
+    at = center.spherical
+    radius = most if is_half else radius
+    lon, lat = circles(at.lon.deg, at.lat.deg, radius.to_value(u.rad), 360)
+    return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=is_half)
+
+
+def all_sky_wcs(
+    frame: BaseCoordinateFrame, pixel_size: u.Quantity, code: str, center: SkyCoord | None = None
+) -> WCS:
+    """Return the WCS of the whole sky, with the longitude of a centre (or zero) in the middle.
+
+    Round maps have the centre itself in the middle.
+    """
+    if frame.name not in AXES:
+        frame = SkyCoord(0, 0, unit="deg").frame
+    middle, height = 0.0, 0.0
+    if center is not None:
+        at = center.transform_to(frame).spherical
+        middle, height = float(at.lon.deg), float(at.lat.deg) if code in ROUND else 0.0
+    wcs = _blank_wcs(frame, SkyCoord(middle, height, unit="deg", frame=frame), pixel_size, code)
+    lon, lat = np.linspace(-1, 1, 361) * (180 - NEAREST), np.linspace(-1, 1, 181) * (90 - NEAREST)
+    lon, lat = (v.ravel() for v in np.meshgrid(middle + lon, lat))
+    # And the rim of round maps, which is one point of the sky.
+    rim = circles(np.array(middle + 180), np.array(-height), np.radians(NEAREST), 360)
+    lon, lat = (np.append(v, at_rim) for v, at_rim in zip((lon, lat), rim, strict=True))
+    return _framed(wcs, lon, lat, fit_pixels=True)
+
+
+def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
+    prefixes, radesys = AXES[frame.name]
+    wcs = EclipticWCS(naxis=2) if prefixes[0] == "ELON-" else WCS(naxis=2)
+    wcs.wcs.ctype = [prefix + code for prefix in prefixes]
+    wcs.wcs.crval = [center.spherical.lon.deg, center.spherical.lat.deg]
+    wcs.wcs.cdelt = np.array([-1, 1]) * pixel_size.to_value(u.deg)
+    wcs.wcs.radesys = radesys
+    if code in ZENITHAL:
+        # North is up on a pole, too, as it is beside it. (FITS would have it turned by half there.)
+        wcs.wcs.lonpole = 180.0
+    if hasattr(frame, "equinox"):
+        wcs.wcs.equinox = frame.equinox.byear if frame.name == "fk4" else frame.equinox.jyear
+    wcs.wcs.set()
+    return wcs
+
+
+def _framed(wcs: WCS, lon: Any, lat: Any, *, fit_pixels: bool = False) -> WCS:
+    """Set the reference pixel and the shape so that positions in the WCS's own frame just fit.
+
+    With ``fit_pixels`` the pixels change by a fraction of themselves so that nothing is left over.
+    """
+    bounds = np.array([(np.nanmin(p), np.nanmax(p)) for p in wcs.world_to_pixel_values(lon, lat)])
+    size = bounds[:, 1] - bounds[:, 0]
+    count = np.maximum(np.ceil(size - 1e-6), 1)
+    scale = size / count if fit_pixels else np.ones(2)
+    # The reference pixel (1-based) sits where it is relative to the middle of the positions.
+    offset = wcs.wcs.crpix - 1 - bounds.mean(axis=1)
+    wcs.wcs.crpix = offset / scale + 0.5 * (count + 1)
+    wcs.wcs.cdelt = wcs.wcs.cdelt * scale
+    wcs.pixel_shape = [int(n) for n in count]
+    wcs.wcs.set()
+    return wcs

@@ -1,0 +1,186 @@
+"""WCSs of our own that wrap those of others: a projection's, and that of a grid's pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS, NoConvergence
+from astropy.wcs.wcsapi import BaseLowLevelWCS, BaseWCSWrapper
+
+from mpl_skyheat.sky.wcs_frames import celestial_order
+
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+
+    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.sky.grid import Axis, Projection, SkyGrid
+
+# Distortions are inverted to this many pixels, far below what could move a point across an edge
+# unnoticed; astropy's default, 1e-4, makes the result depend on which other points are inverted.
+DISTORTION_TOLERANCE = 1e-9
+
+
+class ProjectedWCS(BaseLowLevelWCS):
+    """The sky on a plane that a projection, of whatever package, puts it on."""
+
+    def __init__(
+        self, to_plane: Projection, to_sky: Projection, frame: BaseCoordinateFrame
+    ) -> None:
+        self._to_plane, self._to_sky, self._frame = to_plane, to_sky, frame
+
+    def pixel_to_world_values(self, *pixel: Any) -> Any:
+        return self._to_sky(*pixel)
+
+    def world_to_pixel_values(self, *world: Any) -> Any:
+        return self._to_plane(*world)
+
+    @property
+    def pixel_n_dim(self) -> int:
+        return 2
+
+    @property
+    def world_n_dim(self) -> int:
+        return 2
+
+    @property
+    def world_axis_units(self) -> list[str]:
+        return ["deg", "deg"]
+
+    @property
+    def world_axis_physical_types(self) -> list[str | None]:
+        if self._frame.name == "galactic":
+            return ["pos.galactic.lon", "pos.galactic.lat"]
+        is_equatorial = "ra" in self._frame.get_representation_component_names()
+        return ["pos.eq.ra", "pos.eq.dec"] if is_equatorial else [None, "custom:pos.lat"]
+
+    @property
+    def world_axis_object_components(self) -> list[Any]:
+        return [
+            ("celestial", 0, lambda c: c.spherical.lon.deg),
+            ("celestial", 1, lambda c: c.spherical.lat.deg),
+        ]
+
+    @property
+    def world_axis_object_classes(self) -> dict[str, Any]:
+        return {"celestial": (SkyCoord, (), {"frame": self._frame, "unit": (u.deg, u.deg)})}
+
+
+class GridWCS(BaseWCSWrapper):
+    """The sky as seen from the pixels of a grid that is cut on another WCS's pixel plane.
+
+    Pixel i of the grid is centred on ``grid.x.centres[i]`` of the plane; with ``swap``, x of the
+    plane is the wrapped WCS's second pixel axis. ``frame`` replaces the frame that the wrapped WCS
+    claims, for ecliptic and supergalactic ones, which astropy takes for ICRS or does not know.
+    """
+
+    def __init__(
+        self,
+        wcs: BaseLowLevelWCS,
+        grid: SkyGrid,
+        *,
+        swap: bool = False,
+        frame: BaseCoordinateFrame | None = None,
+    ) -> None:
+        super().__init__(wcs)
+        self._grid, self._swap, self._frame = grid, swap, frame
+        self._world_to_pixel = world_to_pixel(wcs)
+
+    def pixel_to_world_values(self, *pixel: Any) -> Any:
+        x, y = (pixel_centre(axis, p) for axis, p in zip(self._axes(), pixel, strict=True))
+        return self._wcs.pixel_to_world_values(*((y, x) if self._swap else (x, y)))
+
+    def world_to_pixel_values(self, *world: Any) -> Any:
+        x, y = self._world_to_pixel(*world)
+        plane = (y, x) if self._swap else (x, y)
+        return tuple(pixel_number(axis, p) for axis, p in zip(self._axes(), plane, strict=True))
+
+    def _axes(self) -> tuple[Axis, Axis]:
+        return self._grid.x, self._grid.y
+
+    @property
+    def pixel_shape(self) -> tuple[int, int]:
+        return self._grid.x.count, self._grid.y.count
+
+    @property
+    def array_shape(self) -> tuple[int, int]:
+        return self._grid.shape
+
+    @property
+    def pixel_bounds(self) -> None:
+        return None
+
+    @property
+    def pixel_axis_names(self) -> Any:
+        names = self._wcs.pixel_axis_names
+        return names[::-1] if self._swap else names
+
+    @property
+    def axis_correlation_matrix(self) -> Any:
+        matrix = self._wcs.axis_correlation_matrix
+        return matrix[:, ::-1] if self._swap else matrix
+
+    @property
+    def world_axis_object_components(self) -> Any:
+        if self._frame is None:
+            return self._wcs.world_axis_object_components
+        units = [u.Unit(unit) for unit in self._wcs.world_axis_units]
+        longitude, latitude = celestial_order(self._wcs)
+        components: list[Any] = [None, None]
+        components[longitude] = (
+            "celestial",
+            0,
+            lambda c: c.spherical.lon.to_value(units[longitude]),
+        )
+        components[latitude] = (
+            "celestial",
+            1,
+            lambda c: c.spherical.lat.to_value(units[latitude]),
+        )
+        return components
+
+    @property
+    def world_axis_object_classes(self) -> Any:
+        if self._frame is None:
+            return self._wcs.world_axis_object_classes
+        order = celestial_order(self._wcs)
+        units = tuple(u.Unit(self._wcs.world_axis_units[i]) for i in order)
+        return {"celestial": (SkyCoord, (), {"frame": self._frame, "unit": units})}
+
+
+def pixel_centre(axis: Axis, pixel: Any) -> FloatArray:
+    return axis.origin + axis.step * (np.asarray(pixel) + axis.first + 0.5)
+
+
+def pixel_number(axis: Axis, position: Any) -> FloatArray:
+    return (np.asarray(position) - axis.origin) / axis.step - axis.first - 0.5
+
+
+def world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
+    """Return the WCS's own world_to_pixel_values, made definite where distortions are inverted."""
+    is_distorted = isinstance(wcs, WCS) and wcs.has_distortion
+    return Undistorted(wcs) if is_distorted else wcs.world_to_pixel_values
+
+
+class Undistorted:
+    """The inverse of a distorted FITS WCS."""
+
+    def __init__(self, wcs: WCS) -> None:
+        # A distorted WCS that is used by several threads at once gives wrong positions.
+        self._wcs = wcs.deepcopy()
+
+    def __call__(self, *world: Any) -> list[FloatArray]:
+        linear = self._wcs.wcs_world2pix(*world, 0)
+        if not np.isfinite(linear).all(axis=0).any():  # the iteration would warn of nothing but NaN
+            return list(linear)
+        try:
+            pixel = self._wcs.all_world2pix(*world, 0, tolerance=DISTORTION_TOLERANCE, maxiter=50)
+        except NoConvergence as failure:
+            # Far outside the image, where the polynomial means nothing.
+            pixel = failure.best_solution.T.copy()
+            for lost in (failure.divergent, failure.slow_conv):
+                if lost is not None:
+                    pixel[:, lost] = np.nan
+        return list(pixel)

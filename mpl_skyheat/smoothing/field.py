@@ -1,0 +1,205 @@
+"""`Field`: sums under kernels, a function on the sky that can be read anywhere.
+
+There are two kinds with one interface: on the plane, the smoothed histogram of pixels; on the
+sphere, rows at their true positions, with splines on a lattice. Each image is transformed once,
+however many kernels it is smoothed with.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.compute.threads import Team
+from mpl_skyheat.sky.frames import turned
+from mpl_skyheat.smoothing.kernel_base import RadialKernel
+from mpl_skyheat.smoothing.pixels import SkyPixels
+from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms
+from mpl_skyheat.smoothing.rings import RingWaves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.counting.sums import Sums
+    from mpl_skyheat.sky.geometry import MapGeometry
+    from mpl_skyheat.smoothing.kernel_base import PixelKernel
+    from mpl_skyheat.smoothing.rings import SmoothSphere
+
+# The name of the image of solid angles among those that are transformed.
+EXPOSURE = "exposure"
+
+# Exposures that are kept for the next maps.
+MOST_KEPT = 4
+
+
+class Field(ABC):
+    """Sums of a catalogue under kernels.
+
+    K is a kernel, or the product of two (`kernel_base.PixelKernel.product`). A density is
+    ``smoothed("n", K) / exposure(K)``, its variance ``smoothed("w2", K²) / exposure(K)²``.
+    """
+
+    def __init__(self, sums: Sums) -> None:
+        sums.settle()
+        self.sums, self.geometry = sums, sums.geometry
+
+    @abstractmethod
+    def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
+        """Return K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
+
+    @abstractmethod
+    def smoothed_at(
+        self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
+    ) -> FloatArray:
+        """Return K ∗ a channel at positions (deg, in the frame of the plane)."""
+
+    @abstractmethod
+    def exposure(self, kernel: PixelKernel) -> FloatArray:
+        """Return K ∗ the sky that is shown, which makes a density (per sr) of `smoothed`."""
+
+    def density(self, channel: str, terms: tuple[tuple[float, PixelKernel], ...]) -> FloatArray:
+        """Return Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
+
+        Dividing term by term keeps a uniform field flat to its edge for every kernel, and exactly
+        zero for a difference of two.
+        """
+        total = np.zeros(self.geometry.grid.shape)
+        for factor, kernel in terms:
+            exposure = self.exposure(kernel)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = self.smoothed(channel, kernel) / exposure
+            total += factor * np.where(exposure > 0, ratio, np.nan)
+        return total
+
+
+class PlaneField(Field):
+    """Smoothed bins of the pixel plane, with one pixel scale for the whole map.
+
+    Parameters
+    ----------
+    sums : Sums
+        The sums; their geometry has a margin as wide as the widest kernel if ``boundary`` is "sky".
+    metric : array
+        The 2 × 2 metric (rad²) of a pixel at the centre of the map.
+    boundary : str
+        "sky", where what lies beyond the map counts; or how the map itself is continued: "fill",
+        "wrap", "reflect".
+    margin : (int, int)
+        Pixels that the widest kernel reaches along x and y.
+    """
+
+    def __init__(
+        self, sums: Sums, metric: FloatArray, boundary: str, margin: tuple[int, int]
+    ) -> None:
+        super().__init__(sums)
+        self._metric, self._boundary = metric, boundary
+        self._margin = margin
+        images = {name: np.asarray(image, float) for name, image in sums.pixels.items()}
+        images = {name: image for name, image in images.items() if name not in ("min", "max")}
+        if boundary == "sky":
+            images[EXPOSURE] = self.geometry.wide_solid_angles
+        else:
+            (x, y), core = margin, self.geometry.core
+            mode: Any = PAD_MODES[boundary]
+            images = {
+                name: np.pad(image[core], ((y, y), (x, x)), mode=mode)
+                for name, image in images.items()
+            }
+        self._transforms = ImageTransforms(images, margin)
+
+    def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
+        return self._transforms.convolved(channel, kernel.raster(self._metric))
+
+    def smoothed_at(
+        self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
+    ) -> FloatArray:
+        """Return K ∗ a channel at positions, by cubic splines between the pixels' centres."""
+        from scipy.ndimage import map_coordinates
+
+        grid = self.geometry.grid
+        x, y = self.geometry.plane.to_plane(lon, lat)
+        places = np.stack([grid.y.number(y) - 0.5, grid.x.number(x) - 0.5])
+        found = np.full(np.shape(x), np.nan)
+        known = np.isfinite(places).all(axis=0)
+        known &= grid.x.contains(x) & grid.y.contains(y)
+        image = self.smoothed(channel, kernel)
+        found[known] = map_coordinates(image, places[:, known], order=3, mode="nearest")
+        return found
+
+    def exposure(self, kernel: PixelKernel) -> FloatArray:
+        if self._boundary != "sky":
+            # An explicit boundary says what lies beyond the grid: nothing is divided out there.
+            return self.geometry.solid_angles
+        return kept_exposure(self.geometry, kernel, lambda: self.smoothed(EXPOSURE, kernel))
+
+
+class SphereField(Field):
+    """Rows at their positions on the sphere, spread with splines on a lattice.
+
+    Parameters
+    ----------
+    sums : Sums
+        The sums; their geometry has a lattice.
+    team : Team, optional
+        The threads to share the work.
+    """
+
+    def __init__(self, sums: Sums, team: Team | None = None) -> None:
+        super().__init__(sums)
+        assert self.geometry.sphere is not None
+        self._sphere, self._team = self.geometry.sphere, team or Team(1)
+        self._waves: dict[tuple[str, int], RingWaves] = {}
+        self._pixels: SkyPixels | None = None
+
+    def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
+        assert isinstance(kernel, RadialKernel)
+        if self._pixels is None:
+            self._pixels = SkyPixels(self.geometry)
+        return self._pixels.values(self._smooth(channel, kernel), kernel)
+
+    def smoothed_at(
+        self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
+    ) -> FloatArray:
+        assert isinstance(kernel, RadialKernel)
+        lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
+        places = turned(lon.ravel(), lat.ravel(), self._sphere.turn, is_compiled=False)
+        return self._smooth(channel, kernel)(places).reshape(lon.shape)
+
+    def exposure(self, kernel: PixelKernel) -> FloatArray:
+        del kernel  # all of the sky is there, whatever the map shows of it
+        return np.ones(self.geometry.grid.shape)
+
+    def _smooth(self, channel: str, kernel: RadialKernel) -> SmoothSphere:
+        key = channel, kernel.spline_order
+        if key not in self._waves:
+            bins = self.sums.bins(*key)
+            is_signed = self.sums.channels[channel].v_power % 2 == 1
+            self._waves[key] = RingWaves(
+                self._sphere.lattice, bins, key[1], self._team, is_signed=is_signed
+            )
+        return self._waves[key].smoothed(kernel)
+
+
+_exposures: deque[tuple[MapGeometry, tuple[Any, ...], FloatArray]] = deque(maxlen=MOST_KEPT)
+_exposures_lock = Lock()
+
+
+def kept_exposure(
+    geometry: MapGeometry, kernel: PixelKernel, find: Callable[[], FloatArray]
+) -> FloatArray:
+    """Return an exposure, which is kept for the next maps of an equal geometry and kernel."""
+    with _exposures_lock:
+        kept = list(_exposures)
+    for other, key, exposure in kept:
+        if key == kernel.key and other == geometry:
+            return exposure
+    exposure = find()
+    with _exposures_lock:
+        _exposures.append((geometry, kernel.key, exposure))
+    return exposure

@@ -1,0 +1,72 @@
+"""How far one pixel scale, shape and rotation is off across a map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.sky.pixel_scale import local_areas
+from mpl_skyheat.sky.sky_edge import ROUND_TRIP
+from mpl_skyheat.sky.vectors import separation, to_vectors
+
+if TYPE_CHECKING:
+    from mpl_skyheat.sky.grid import SkyGrid
+    from mpl_skyheat.sky.planes import Plane
+
+# Where across the map the question is asked, as fractions of its width and height.
+PLACES = np.linspace(0, 1, 5)
+# At these separations from a source, in units of the kernel's spread.
+RADII = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+DIRECTIONS = 8
+
+
+def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) -> float:
+    """Return the largest error of smoothing on the plane, as a fraction of a source's peak.
+
+    A source at q, smoothed with one metric G for the whole map, has at pixel p the density
+    k(√(dᵀ G d)) √|G| / Ω(p), d = p − q, in place of k(separation of p and q). The two are compared
+    for a Gaussian of the kernel's ``spread`` (rad) around places all over the map. Where the plane
+    is torn within the kernel's reach (at ±180 deg, say), all of the peak is lost: the error is 1.
+    """
+    to_sky = plane.to_sky
+    x, y = (
+        v.ravel()[:, np.newaxis]
+        for v in np.meshgrid(
+            grid.x.bounds[0] + PLACES * (grid.x.bounds[1] - grid.x.bounds[0]),
+            grid.y.bounds[0] + PLACES * (grid.y.bounds[1] - grid.y.bounds[0]),
+        )
+    )
+    dx, dy = _offsets(spread, metric)
+    lon, lat = to_sky(x + dx * grid.x.step, y + dy * grid.y.step)
+    farthest = np.s_[:, -DIRECTIONS:]
+    there = (x + dx * grid.x.step)[farthest], (y + dy * grid.y.step)[farthest]
+    back = plane.to_plane(lon[farthest], lat[farthest])
+    with np.errstate(invalid="ignore"):
+        off = np.hypot(*((b - t) / s for b, t, s in zip(back, there, grid.steps, strict=True)))
+        is_torn = np.isfinite(lon[:, :1]) & ~(off < ROUND_TRIP)
+    if is_torn.any():
+        return 1.0
+    around = to_vectors(lon, lat)
+    true = separation(around, around[:, :1])
+    assumed = np.sqrt(metric[0, 0] * dx**2 + 2 * metric[0, 1] * dx * dy + metric[1, 1] * dy**2)
+    area = local_areas(to_sky, x, y, grid.x.step, grid.y.step)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of grids too fine for any memory
+        scale = np.sqrt(np.linalg.det(metric)) / area
+        error = np.abs(_gaussian(assumed / spread) * scale - _gaussian(true / spread))
+    on_sky = np.isfinite(error)
+    return float(error[on_sky].max()) if on_sky.any() else 0.0
+
+
+def _gaussian(r: np.ndarray) -> np.ndarray:
+    return np.asarray(np.exp(-0.5 * r**2))
+
+
+def _offsets(spread: float, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets (map pixels) to rings around a source; the source itself comes first."""
+    angle = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    ring = np.stack([np.cos(angle), np.sin(angle)])
+    unit = np.linalg.inv(np.linalg.cholesky(metric).T) @ ring
+    offsets = spread * RADII[np.newaxis, :, np.newaxis] * unit[:, np.newaxis, :]
+    dx, dy = offsets.reshape(2, -1)
+    return dx, dy

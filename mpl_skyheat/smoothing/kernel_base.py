@@ -1,0 +1,314 @@
+"""What kernels have in common: profiles, their rasters on pixels, sums and products.
+
+A kernel is a radial profile k(θ) with a reach; its raster sums to one, so that smoothing conserves
+counts. Widths are angles (``2*u.arcmin``) or map pixels (``2*u.pix``).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+if TYPE_CHECKING:
+    from mpl_skyheat.compute.arrays import FloatArray
+
+# FWHM = 2 sqrt(2 ln 2) σ of a Gaussian.
+GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
+
+# A kernel whose core is narrower than this many pixels is integrated over each pixel: sampled at
+# the pixel centres it would not smooth properly.
+NARROW = 0.5
+
+# A raster is made from at most this many samples a side.
+FINEST = 4000
+
+
+class KernelAlgebra(ABC):
+    """What can be added to, subtracted from and scaled with another kernel."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+        """The kernel as a linear combination of unit-sum kernels: (factor, kernel) pairs."""
+
+    def __add__(self, other: object) -> KernelSum:
+        if not isinstance(other, KernelAlgebra):
+            return NotImplemented
+        return KernelSum(self.terms + other.terms)
+
+    def __sub__(self, other: object) -> KernelSum:
+        if not isinstance(other, KernelAlgebra):
+            return NotImplemented
+        return self + (-1.0) * other
+
+    def __mul__(self, factor: Any) -> KernelSum:
+        if not isinstance(factor, int | float | np.number) or not math.isfinite(factor):
+            raise ValueError(f"a kernel's factor must be a finite number; got {factor!r}")
+        return KernelSum(tuple((c * float(factor), kernel) for c, kernel in self.terms))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> KernelSum:
+        return -1.0 * self
+
+
+class KernelSum(KernelAlgebra):
+    """A linear combination of kernels; smoothing with it combines the smoothed maps."""
+
+    def __init__(self, terms: tuple[tuple[float, PixelKernel], ...]) -> None:
+        self._terms = terms
+
+    @property
+    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+        return self._terms
+
+    def __repr__(self) -> str:
+        return " + ".join(f"{factor:g} * {kernel!r}" for factor, kernel in self._terms)
+
+
+class PixelKernel(KernelAlgebra):
+    """A kernel that can be laid out on a pixel grid."""
+
+    @property
+    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+        return ((1.0, self),)
+
+    @property
+    @abstractmethod
+    def key(self) -> tuple[Any, ...]:
+        """What equal kernels, and no others, have in common."""
+
+    def product(self, other: PixelKernel) -> PixelKernel:
+        """Return the product of two kernels, K₁ K₂, whose sum is not one.
+
+        Sums of squares are smoothed with K², the product of K with itself: for σ of a map, and for
+        its effective number of points.
+        """
+        if isinstance(self, RadialKernel) and isinstance(other, RadialKernel):
+            return RadialProduct(self, other)
+        return ProductKernel(self, other)
+
+    @abstractmethod
+    def spread_in_pixels(self, pixel: float) -> float:
+        """Return the standard deviation along one axis, about, for pixels of so many rad."""
+
+    @abstractmethod
+    def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
+        """Return how many pixels the kernel reaches from its centre, along x and along y."""
+
+    @abstractmethod
+    def raster(self, metric: FloatArray) -> FloatArray:
+        """Return the kernel's pixels (odd shape, unit sum).
+
+        ``metric`` is the 2 x 2 matrix G of a map pixel, in rad²: an offset of d = (dx, dy) pixels
+        subtends √(dᵀ G d).
+        """
+
+
+class RadialKernel(PixelKernel):
+    """A kernel given by its profile over separation.
+
+    Subclasses set ``reach`` (the profile is left out beyond it), ``resolution_length`` (that pixels
+    must resolve) and ``spread`` (the standard deviation along one axis, about), all in rad, or in
+    pixels where ``in_pixels``.
+    """
+
+    reach: float
+    resolution_length: float
+    spread: float
+    in_pixels: bool
+    # A profile with steps is always integrated over the pixels, else its area would be ragged.
+    has_steps = False
+    _integral: float | None = None
+
+    @abstractmethod
+    def profile(self, r: FloatArray) -> FloatArray:
+        """Return k(r), not normalised."""
+
+    @property
+    def bin_size(self) -> float:
+        """Bins that resolve the kernel: fine enough for interpolation between them."""
+        return (
+            min(self.resolution_length / 4, self.reach / 24)
+            if self.has_steps
+            else self.resolution_length / 2.5
+        )
+
+    @property
+    def spline_order(self) -> int:
+        """Order of the splines that suit it: at steps, a cubic one would overshoot."""
+        return 1 if self.has_steps else 3
+
+    def smeared_profile(self, r: FloatArray, width: float) -> FloatArray:
+        """Return k(r), its steps as wide as a bin so that what bins hold of it is not ragged."""
+        if width == 0:
+            return self.profile(r)
+        shifts = width * (np.arange(9) - 4) / 9
+        return np.asarray(sum(self.profile(np.abs(r + shift)) for shift in shifts) / len(shifts))
+
+    @property
+    def integral(self) -> float:
+        """The integral (sr) of the profile over the sphere, 2π ∫ k(θ) sin θ dθ."""
+        if self._integral is None:
+            theta, weight = _midpoints(min(self.reach, math.pi))
+            profile = self.profile(theta) * np.sin(theta)
+            self._integral = float(2 * math.pi * weight * profile.sum())
+        return self._integral
+
+    def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
+        """Return K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
+        smeared = width if self.has_steps else 0.0
+        return self.smeared_profile(r, smeared) / self.integral
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, float | bool)}
+        numbers.pop("_integral", None)
+        return type(self).__name__, *sorted(numbers.items())
+
+    def spread_in_pixels(self, pixel: float) -> float:
+        return self.spread if self.in_pixels else self.spread / pixel
+
+    def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
+        if self.in_pixels:
+            metric = np.eye(2)
+        # The ellipse dᵀ G d <= reach² spans ± reach √(G⁻¹)ᵢᵢ along axis i.
+        half_x, half_y = np.ceil(self.reach * np.sqrt(np.diag(np.linalg.inv(metric))) - 1e-9)
+        return int(half_x), int(half_y)
+
+    def raster(self, metric: FloatArray) -> FloatArray:
+        if self.in_pixels:
+            metric = np.eye(2)
+        half_x, half_y = self.half_sizes(metric)
+        pixel = float(np.sqrt(np.diag(metric)).max())
+        split = self._subpixels(pixel, max(half_x, half_y))
+        x = _subpixel_centres(half_x, split)
+        y = _subpixel_centres(half_y, split)
+        squared = (
+            metric[0, 0] * x**2
+            + 2 * metric[0, 1] * x * y[:, np.newaxis]
+            + metric[1, 1] * y[:, np.newaxis] ** 2
+        )
+        r = np.sqrt(np.maximum(squared, 0))
+        # A ring that is thinner than the samples are apart must not fall between them.
+        is_thin = self.has_steps and self.resolution_length < 2 * pixel / split
+        fine = self.smeared_profile(r, pixel / split) if is_thin else self.profile(r)
+        if not self.in_pixels:
+            fine = np.where(r <= self.reach, fine, 0.0)
+        pixels = fine.reshape(len(y) // split, split, len(x) // split, split).sum(axis=(1, 3))
+        return np.asarray(pixels / pixels.sum())
+
+    def _subpixels(self, pixel: float, half: int) -> int:
+        """How many samples along a pixel's side (odd, so that one is at its centre)."""
+        if self.has_steps:
+            wanted = max(20.0 * pixel / self.resolution_length, 5.0)
+        else:
+            wanted = (
+                4.0 * pixel / self.resolution_length
+                if self.resolution_length < NARROW * pixel
+                else 0.0
+            )
+        most = max(FINEST // (2 * half + 1), 1)
+        return 2 * min(int(wanted) // 2, most // 2) + 1
+
+
+class ProductKernel(PixelKernel):
+    """The product of two kernels, pixel by pixel."""
+
+    def __init__(self, first: PixelKernel, second: PixelKernel) -> None:
+        self.factors = first, second
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return "product", *(kernel.key for kernel in self.factors)
+
+    def spread_in_pixels(self, pixel: float) -> float:
+        return min(kernel.spread_in_pixels(pixel) for kernel in self.factors)
+
+    def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
+        sizes = [kernel.half_sizes(metric) for kernel in self.factors]
+        return min(x for x, _ in sizes), min(y for _, y in sizes)
+
+    def raster(self, metric: FloatArray) -> FloatArray:
+        half_x, half_y = self.half_sizes(metric)
+        product = np.ones((2 * half_y + 1, 2 * half_x + 1))
+        for kernel in self.factors:
+            pixels = kernel.raster(metric)
+            middle_y, middle_x = pixels.shape[0] // 2, pixels.shape[1] // 2
+            rows = slice(middle_y - half_y, middle_y + half_y + 1)
+            product *= pixels[rows, middle_x - half_x : middle_x + half_x + 1]
+        return product
+
+    def __repr__(self) -> str:
+        return " * ".join(map(repr, self.factors))
+
+
+class RadialProduct(ProductKernel, RadialKernel):
+    """The product of two radial kernels: again a radial profile, with an amplitude (per sr²)."""
+
+    def __init__(self, first: RadialKernel, second: RadialKernel) -> None:
+        super().__init__(first, second)
+        self._radial = first, second
+        self.reach = min(first.reach, second.reach)
+        self.resolution_length = min(first.resolution_length, second.resolution_length)
+        self.spread = min(first.spread, second.spread)
+        self.in_pixels = first.in_pixels
+        self.has_steps = first.has_steps or second.has_steps
+
+    def profile(self, r: FloatArray) -> FloatArray:
+        first, second = self._radial
+        return first.profile(r) * second.profile(r)
+
+    def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
+        first, second = self._radial
+        return first.density(r, width) * second.density(r, width)
+
+
+def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
+    """Return a width as a positive scalar Quantity in angle or, where they will do, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If it is not one; the message names the argument.
+    """
+    try:
+        width = u.Quantity(value) if isinstance(value, str | u.Quantity) else None
+    except (TypeError, ValueError):
+        width = None
+    units = (u.rad, u.pix) if in_pixels else (u.rad,)
+    if width is None or not width.isscalar or not any(map(width.unit.is_equivalent, units)):
+        hint = " (or 2*u.pix for map pixels)" if in_pixels else ""
+        raise ValueError(
+            f"{name} must be an angle such as 2*u.arcmin or '2 arcmin'{hint}; got {value!r}"
+        )
+    if not 0 < width.value < math.inf:
+        raise ValueError(f"{name} must be positive and finite; got {width}")
+    return width
+
+
+def in_base_unit(width: u.Quantity) -> tuple[float, bool]:
+    """Return a width in rad, or in pixels, and whether it is the latter."""
+    if width.unit.is_equivalent(u.pix):
+        return float(width.to_value(u.pix)), True
+    return float(width.to_value(u.rad)), False
+
+
+def _midpoints(limit: float) -> tuple[FloatArray, float]:
+    """Nodes and the weight of the midpoint rule on 0 … limit."""
+    count = 20_000
+    return np.asarray((np.arange(count) + 0.5) * (limit / count), float), limit / count
+
+
+def _subpixel_centres(half: int, split: int) -> FloatArray:
+    """Centres of ``split`` samples a pixel over the pixels −half … half."""
+    count = (2 * half + 1) * split
+    return np.asarray((np.arange(count) - (count - 1) / 2) / split)
+
+
+def text_of(width: u.Quantity) -> str:
+    return f"'{width.value:g} {width.unit}'"

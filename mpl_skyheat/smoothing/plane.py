@@ -1,0 +1,86 @@
+"""Convolution of maps with kernels on the flat pixel plane."""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mpl_skyheat.compute.arrays import FloatArray
+
+
+# Importing scipy.fft takes longer than it saves on maps of up to so many pixels; if it is there, it
+# is somewhat faster than numpy's, and the same to rounding.
+SMALL = 2**18
+
+# So many convolutions of small maps are done before scipy.fft is loaded for those that follow.
+FEW = 4
+_convolutions = count()
+
+# How each explicit boundary continues a map, in numpy.pad's words. scipy.ndimage calls numpy's
+# "symmetric" (d c b a | a b c d | d c b a) "reflect".
+PAD_MODES = {"fill": "constant", "wrap": "wrap", "reflect": "symmetric"}
+
+
+def fast_length(length: int) -> int:
+    """Return the next length whose only prime factors are 2, 3 and 5: quick to transform."""
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
+
+
+class ImageTransforms:
+    """Transforms of images of one shape, each made once, for convolution with many kernels.
+
+    ``margin`` are the pixels around each image, along x and y, that are not part of what is
+    returned: at least as many as a kernel reaches.
+    """
+
+    def __init__(self, images: dict[str, FloatArray], margin: tuple[int, int]) -> None:
+        self._images, self._margin = images, margin
+        self._shape = next(iter(images.values())).shape
+        rows, columns = self._shape
+        self._fft = _fft_for(rows * columns)
+        self._padded = fast_length(rows), fast_length(columns)
+        self._transforms: dict[str, Any] = {}
+        self._squares: dict[str, float] = {}
+
+    def convolved(self, name: str, pixels: FloatArray) -> FloatArray:
+        """Return an image, convolved with the pixels of a kernel, without the margin.
+
+        By FFT, so the cost does not grow with the kernel. What cannot be told from the rounding
+        error of the transform is set to exactly zero: on a logarithmic scale it would be drawn as
+        sky.
+        """
+        if name not in self._transforms:
+            self._transforms[name] = self._fft.rfft2(self._images[name], self._padded)
+            self._squares[name] = float(np.square(self._images[name]).sum())
+        half_y, half_x = pixels.shape[0] // 2, pixels.shape[1] // 2
+        (rows, columns), (margin_x, margin_y) = self._shape, self._margin
+        transfer = self._fft.rfft2(pixels, self._padded)
+        smooth = self._fft.irfft2(self._transforms[name] * transfer, self._padded)
+        result = smooth[
+            margin_y + half_y : rows - margin_y + half_y,
+            margin_x + half_x : columns - margin_x + half_x,
+        ]
+        # |error| < ε log₂(N) ‖image‖ ‖kernel‖ (Schatzman 1996, SIAM J. Sci. Comput. 17, 1150).
+        noise = np.finfo(float).eps * np.log2(result.size + 2.0)
+        noise *= np.sqrt(self._squares[name] * np.square(pixels).sum())
+        return np.where(np.abs(result) > noise, result, 0.0)
+
+
+def _fft_for(pixels: int) -> Any:
+    is_early = next(_convolutions) < FEW and "scipy.fft" not in sys.modules
+    if pixels <= SMALL and is_early:
+        return np.fft
+    import scipy.fft
+
+    return scipy.fft
