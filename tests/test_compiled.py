@@ -126,8 +126,14 @@ def check(lon, lat, **kwargs):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("is_rotated", [False, True], ids=["native", "rotated"])
-@pytest.mark.parametrize("projection", PROJECTIONS)
+@pytest.mark.parametrize(
+    ("projection", "is_rotated"),
+    [
+        *(pytest.param(code, True, id=f"{code}-rotated") for code in PROJECTIONS),
+        # On the exact route all are native, too, in test_counts.py.
+        *(pytest.param(code, False, id=f"{code}-native") for code in ("AZP", "SZP", "TAN")),
+    ],
+)
 def test_counts_are_exact_on_every_projection(projection, is_rotated):
     header = {
         "CTYPE1": f"RA---{projection}",
@@ -567,6 +573,7 @@ for number in (1000, 3_200_000):
 """
 
 
+@pytest.mark.slow
 def test_the_compiler_is_loaded_for_large_catalogues_and_needs_no_cache(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     for can_write in (True, False):
@@ -598,6 +605,7 @@ def run_script(tmp_path, script, *lines):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_where_the_disk_is_full_code_is_compiled_without_being_kept(tmp_path):
     fill = (
         "from numba.core import caching",
