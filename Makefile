@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick clean
+.PHONY: figure test test-slow lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed
@@ -12,7 +12,11 @@ figure: $(VENV)/installed
 	$(BIN)/python -m mpl_skyheat -o figures/skyheat.png
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest --mpl -n auto
+	$(BIN)/python -m pytest --mpl -n auto -m "not slow"
+
+# What takes long and seldom fails: the scripts of `examples`, and code that is compiled afresh.
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest --mpl -n auto -m slow
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

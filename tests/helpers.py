@@ -3,6 +3,9 @@
 import numpy as np
 from astropy.wcs import WCS
 
+from mpl_skyheat.sky.grid import native_grid
+from mpl_skyheat.sky.planes import plane_of_wcs, view_of_shape
+
 
 def make_wcs(code="TAN", *, shape=(30, 20), center=(83.0, -5.0), cdelt=(-0.1, 0.1), axes="RADEC"):
     """Return a WCS of ``shape`` (nx, ny) pixels with its reference in the middle."""
@@ -19,6 +22,11 @@ def make_wcs(code="TAN", *, shape=(30, 20), center=(83.0, -5.0), cdelt=(-0.1, 0.
     wcs.wcs.cdelt = cdelt
     wcs.pixel_shape = shape
     return wcs
+
+
+def plane_and_grid(wcs, shape=None):
+    """Return the plane of a WCS, and its own pixels."""
+    return plane_of_wcs(wcs), native_grid(view_of_shape(wcs, shape))
 
 
 def letter_f(wcs):

@@ -13,10 +13,11 @@ from functools import partial
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import ICRS, SkyCoord
 from astropy.table import Table
 from astropy.wcs import WCS, DistortionLookupTable
 from astropy.wcs.wcsapi import SlicedLowLevelWCS
+from helpers import plane_and_grid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -26,10 +27,11 @@ from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS
 from mpl_skyheat import sky_heatmap, sky_map
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.compute import threads, tile_layout
-from mpl_skyheat.counting import compiled_route, tally, tiles
+from mpl_skyheat.counting import compiled_route, sums, tiles
 from mpl_skyheat.sky.frames import change_frame
-from mpl_skyheat.sky.grid import grid_of_steps, native_grid
-from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.sky.geometry import MapGeometry
+from mpl_skyheat.sky.grid import grid_of_steps
+from mpl_skyheat.sky.planes import plane_of_wcs, project, view_of_shape
 from mpl_skyheat.sky.vectors import to_vectors
 
 SKY_SHAPE = (60, 75)
@@ -52,12 +54,12 @@ FLAT = tiles.Footprint(lambda x, y: (x, y - 45), (90, 180))
 @pytest.fixture
 def compiled(monkeypatch):
     """Send every catalogue the compiled route."""
-    monkeypatch.setattr(tally, "should_compile", lambda _: True)
+    monkeypatch.setattr(sums, "should_compile", lambda _: True)
 
 
 def exact_map(*points, **kwargs):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tally, "should_compile", lambda _: False)
+        patch.setattr(sums, "should_compile", lambda _: False)
         return sky_map(*points, **kwargs)
 
 
@@ -95,8 +97,8 @@ def near_map(rng, plane, grid, frame, number):
 def points_for(wcs, shape, *, frame="icrs", number=NUMBER, seed=1):
     """Return points all over the sky, near a map and at places that are hard."""
     rng = np.random.default_rng(seed)
-    plane = plane_of_wcs(wcs, shape)
-    grid, frame = native_grid(plane.view), read_catalogue(([], []), None, frame).frame
+    plane, grid = plane_and_grid(wcs, shape)
+    frame = read_catalogue(([], []), None, frame).frame
     parts = [
         all_over(rng, number),
         near_map(rng, plane, grid, frame, number // 2),
@@ -119,8 +121,14 @@ def check(lon, lat, **kwargs):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("is_rotated", [False, True], ids=["native", "rotated"])
-@pytest.mark.parametrize("projection", PROJECTIONS)
+@pytest.mark.parametrize(
+    ("projection", "is_rotated"),
+    [
+        *(pytest.param(code, True, id=f"{code}-rotated") for code in PROJECTIONS),
+        # On the exact route all are native, too, in test_counts.py.
+        *(pytest.param(code, False, id=f"{code}-native") for code in ("AZP", "SZP", "TAN")),
+    ],
+)
 def test_counts_are_exact_on_every_projection(projection, is_rotated):
     header = {
         "CTYPE1": f"RA---{projection}",
@@ -192,7 +200,7 @@ def test_counts_are_exact_on_geographic_axes(name):
     for is_exact in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if is_exact:
-                patch.setattr(tally, "should_compile", lambda _: False)
+                patch.setattr(sums, "should_compile", lambda _: False)
             ax = Figure().add_subplot(projection=name)
             heat = sky_heatmap(ax, lon, lat, bins=(200, 100), frame="galactic", center=77)
             counts.append(heat.sky_map.counts)
@@ -331,7 +339,7 @@ def test_counts_are_exact_where_all_points_are_in_one_tile(monkeypatch, odd):
     ny, nx = FIELD_SHAPE
     x, y = rng.uniform(0, nx - 1, 150_000), rng.uniform(0, ny - 1, 150_000)
     x[::7] = np.round(x[::7]) + 0.5 + rng.choice([-1e-6, 1e-6], len(x[::7]))
-    lon, lat = plane_of_wcs(wcs, FIELD_SHAPE).to_sky(x, y)
+    lon, lat = plane_of_wcs(wcs).to_sky(x, y)
     lon[rng.integers(0, len(lon), odd)] = np.nan
     lat[rng.integers(0, len(lon), odd)] *= -1
     check(lon, lat, wcs=wcs, shape=FIELD_SHAPE)
@@ -431,7 +439,7 @@ def chunks_of(lon, lat, *more, size=30_011):
 @pytest.mark.parametrize("route", ["compiled", "exact", "both"])
 def test_points_may_come_in_chunks(monkeypatch, route):
     first = {"compiled": 0, "exact": np.inf, "both": 70_000}[route]
-    monkeypatch.setattr(tally, "should_compile", lambda points: points >= first)
+    monkeypatch.setattr(sums, "should_compile", lambda points: points >= first)
     wcs = make_wcs(FIELD)
     lon, lat = points_for(wcs, FIELD_SHAPE, number=100_000)
     weights = np.random.default_rng(6).lognormal(0, 3, len(lon))
@@ -472,12 +480,12 @@ def test_tables_may_come_in_chunks():
 def test_points_in_the_margin_of_a_kernel_are_outside(
     is_compiled, is_weighted, kernel, monkeypatch
 ):
-    monkeypatch.setattr(tally, "should_compile", lambda _: is_compiled)
+    monkeypatch.setattr(sums, "should_compile", lambda _: is_compiled)
     wcs, rng = make_wcs(FIELD), np.random.default_rng(12)
     ny, nx = FIELD_SHAPE
     x, y = rng.uniform(-9, nx + 9, 30_000), rng.uniform(-9, ny + 9, 30_000)
     inside = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
-    lon, lat = plane_of_wcs(wcs, FIELD_SHAPE).to_sky(x, y)
+    lon, lat = plane_of_wcs(wcs).to_sky(x, y)
     lon[:100] = np.nan
     weights = rng.random(len(lon)) if is_weighted else None
     meta = sky_map(lon, lat, weights=weights, wcs=wcs, shape=FIELD_SHAPE, kernel=kernel).meta
@@ -498,7 +506,7 @@ def test_chunks_are_smoothed_on_the_sphere_in_the_same_pass(is_compiled):
         judge = exact_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
         assert judge.meta["geometry"] == "sphere"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tally, "should_compile", lambda _: is_compiled)
+            patch.setattr(sums, "should_compile", lambda _: is_compiled)
             whole = sky_map(lon, lat, **kwargs, wcs=wcs, kernel="8 deg")
             ours = sky_map(chunks_of(lon, lat, *kwargs.values()), wcs=wcs, kernel="8 deg")
         np.testing.assert_array_equal(ours.counts, judge.counts)
@@ -562,6 +570,7 @@ for number in (1000, 3_200_000):
 """
 
 
+@pytest.mark.slow
 def test_the_compiler_is_loaded_for_large_catalogues_and_needs_no_cache(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     for can_write in (True, False):
@@ -593,6 +602,7 @@ def run_script(tmp_path, script, *lines):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_where_the_disk_is_full_code_is_compiled_without_being_kept(tmp_path):
     fill = (
         "from numba.core import caching",
@@ -631,9 +641,8 @@ def test_skycoords_in_chunks_may_have_weights():
 
 
 def tiles_of(wcs, shape, lon, lat):
-    plane = plane_of_wcs(wcs, shape)
-    grid = native_grid(plane.view)
-    route = compiled_route.CompiledRoute(read_catalogue((lon, lat)), plane, grid, threads.Team(1))
+    plane, grid = plane_and_grid(wcs, shape)
+    route = compiled_route.CompiledRoute(ICRS(), MapGeometry(plane, grid), threads.Team(1))
     route._plan(lon, lat, 100)
     return route._tiles
 
@@ -677,7 +686,7 @@ def all_sky():
     made = tiles_of(wcs, (300, 600), lon, lat)
     leaves = np.flatnonzero(made.child == tile_layout.LEAF)
     assert len(leaves) > 100
-    return plane_of_wcs(wcs, (300, 600)), made, leaves
+    return plane_of_wcs(wcs), made, leaves
 
 
 def powers_of(degree, u, v):
@@ -716,7 +725,7 @@ def test_drafts_are_within_their_margins_everywhere_in_their_tiles(all_sky):
 def test_bins_that_are_no_whole_pixels_are_counted_exactly():
     wcs = make_wcs(FIELD)
     lon, lat = points_for(wcs, FIELD_SHAPE, number=50_000)
-    grid = grid_of_steps(plane_of_wcs(wcs, FIELD_SHAPE).view, 3.3, 1.7)
+    grid = grid_of_steps(view_of_shape(wcs, FIELD_SHAPE), 3.3, 1.7)
     assert grid.x.step == 3.3
     check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, pixel_size="3.3 arcmin")
     check(lon, lat, wcs=wcs, shape=FIELD_SHAPE, bins=(37, 23), kernel="10 arcmin")
@@ -746,7 +755,7 @@ def test_a_gwcs_with_a_table_in_it_goes_the_exact_route():
     table = models.Tabular1D(points=[0, 50, 100], lookup_table=[0, 51, 100])
     for start, is_smooth in ((models.Shift(1) & models.Shift(2), True), (table & table, False)):
         gwcs = GWCS([(detector, start | to_sky), (sky, None)])
-        assert plane_of_wcs(gwcs, (10, 10)).is_smooth == is_smooth
+        assert plane_of_wcs(gwcs).is_smooth == is_smooth
 
 
 def test_positions_are_turned_as_by_numpy():
@@ -870,9 +879,8 @@ def test_threads_share_the_places_of_a_function_each_with_one_of_its_own():
 
 def test_every_thread_has_a_wcs_of_its_own():
     wcs = make_wcs(FIELDS["SIP"])
-    plane = plane_of_wcs(wcs, FIELD_SHAPE)
-    catalogue = read_catalogue(([0.0], [0.0]))
-    route = compiled_route.CompiledRoute(catalogue, plane, native_grid(plane.view), threads.Team(3))
+    plane, grid = plane_and_grid(wcs, FIELD_SHAPE)
+    route = compiled_route.CompiledRoute(ICRS(), MapGeometry(plane, grid), threads.Team(3))
     assert len({id(plane.wcs) for plane in route._planes}) == 3
     lon, lat = plane.to_sky(np.arange(20.0), np.arange(20.0))
     for twin in route._planes:

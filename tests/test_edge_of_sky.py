@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import ICRS, SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
+from helpers import plane_and_grid
 from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_map, subplot
 from mpl_skyheat.compute import tile_layout
-from mpl_skyheat.counting import tally
-from mpl_skyheat.sky.grid import SLACK, native_grid
-from mpl_skyheat.sky.planes import plane_of_wcs
+from mpl_skyheat.counting import sums
+from mpl_skyheat.sky.grid import SLACK
 from mpl_skyheat.sky.sky_edge import snap_to_sky_edge
 
 # Where the middle of maps is, so that edges are no round numbers of the catalogue.
@@ -34,7 +34,7 @@ def edge_points(middle=MIDDLE):
 
 @pytest.fixture(params=["exact", "compiled"])
 def _route(request, monkeypatch):
-    monkeypatch.setattr(tally, "should_compile", lambda _: request.param == "compiled")
+    monkeypatch.setattr(sums, "should_compile", lambda _: request.param == "compiled")
 
 
 def plate_carree(middle=MIDDLE, shape=(180, 360), step=1.0):
@@ -133,8 +133,7 @@ def test_at_the_corner_of_the_sky_only_its_edge_is_snap_to_sky_edge():
 @pytest.mark.parametrize("x", [-0.5 - 1e-8, 359.5, 359.5 + 1e-8])
 @pytest.mark.parametrize("y", [-0.5 - 1e-8, 179.5, 179.5 + 1e-8])
 def test_at_a_pole_where_longitudes_are_cut_both_are_snap_to_sky_edge(x, y):
-    plane = plane_of_wcs(plate_carree())
-    grid = native_grid(plane.view)
+    plane, grid = plane_and_grid(plate_carree())
     pulled = snap_to_sky_edge(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([y]))
     assert grid.index(*pulled)[0].all()
     # Nothing else is.
@@ -160,7 +159,6 @@ def test_at_a_bounding_box_the_sky_goes_on():
 
 def field_gwcs(left):
     """Return a WCS with a bounding box, of pixels so many to the left of which another has its."""
-    from astropy.coordinates import ICRS
     from astropy.modeling import models
     from gwcs import WCS as GWCS
     from gwcs import coordinate_frames

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D
 
 from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Moffat, TopHat, sky_map
-from mpl_skyheat.maps import making
+from mpl_skyheat.maps import where
 
 RA, DEC = np.array([10.0, 10.5, 9.7]), np.array([20.0, 20.4, 19.7])
 TABLE = Table({"ra": RA, "dec": DEC, "flux": [1.0, 2.0, 3.0]})
@@ -401,7 +401,7 @@ def test_image_keywords_that_the_heatmap_fixes_are_refused(kwargs, error, text):
 @pytest.fixture
 def small_memory(monkeypatch):
     """Let half of the memory hold a map of 1000 x 1000 pixels."""
-    monkeypatch.setattr(making, "allowed_bytes", lambda: 1e6 * making.BYTES_PER_PIXEL)
+    monkeypatch.setattr(where, "allowed_bytes", lambda: 1e6 * where.BYTES_PER_PIXEL)
 
 
 TOO_LARGE = "…: a map of {} pixels…takes about …GiB, more than half of this machine's memory…"

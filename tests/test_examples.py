@@ -18,6 +18,8 @@ from scipy.ndimage import gaussian_filter
 
 import mpl_skyheat
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from helpers import plane_and_grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -224,8 +225,7 @@ def test_tiny_pixels_keep_their_area(shape, crval):
     ids=["TAN", "rotated", "pole", "0h", "SIP", "ZEA", "SIN", "CAR", "AIT"],
 )
 def test_a_polynomial_gives_the_solid_angles_of_all_of_a_field(wcs, shape, monkeypatch):
-    plane = plane_of_wcs(wcs, shape)
-    grid = native_grid(plane.view)
+    plane, grid = plane_and_grid(wcs, shape)
     smooth, known = smooth_solid_angles(grid, SkyTest(grid, plane.to_sky, plane.to_plane))
     assert known.all()
     np.testing.assert_allclose(smooth, pixel_by_pixel(plane, grid, monkeypatch), rtol=1e-6)
@@ -248,8 +248,7 @@ def pixel_by_pixel(plane, grid, monkeypatch):
 )
 def test_polynomials_on_blocks_give_the_solid_angles_of_an_all_sky_map(code, more, monkeypatch):
     more = {"crval": (0, 0), "crpix": (300.5, 150.5)} | more
-    plane = plane_of_wcs(make_wcs(code, cdelt=0.6, **more), (300, 600))
-    grid = native_grid(plane.view)
+    plane, grid = plane_and_grid(make_wcs(code, cdelt=0.6, **more), (300, 600))
     _, known = smooth_solid_angles(grid, SkyTest(grid, plane.to_sky, plane.to_plane))
     assert known.mean() > 0.02
     found = areas.solid_angles(grid, plane.to_sky, plane.to_plane)
@@ -282,8 +281,7 @@ def test_an_edge_that_grazes_a_block_is_seen(line, radius, depth, monkeypatch):
 def test_a_cut_that_is_thinner_than_a_block_is_seen(monkeypatch):
     """A cone of almost a plane: its sky has a gap of 2 deg, across which areas are smooth."""
     more = {"PV2_1": 88.0, "PV2_2": 0.0, "crval": (0, 88), "crpix": (330.0, 220.0)}
-    plane = plane_of_wcs(make_wcs("COE", cdelt=0.45, **more), (400, 800))
-    grid = native_grid(plane.view)
+    plane, grid = plane_and_grid(make_wcs("COE", cdelt=0.45, **more), (400, 800))
     found = areas.solid_angles(grid, plane.to_sky, plane.to_plane)
     np.testing.assert_allclose(found, pixel_by_pixel(plane, grid, monkeypatch), rtol=1e-6)
 
@@ -313,9 +311,8 @@ EQUAL_AREA = {
 @pytest.mark.parametrize("code", EQUAL_AREA)
 def test_pixels_of_equal_area_have_the_solid_angle_of_what_they_show(code):
     more = {"crval": (0, 0), "crpix": (400.5, 200.5)} | EQUAL_AREA[code]
-    plane = plane_of_wcs(make_wcs(code, cdelt=0.45, **more), (400, 800))
+    plane, grid = plane_and_grid(make_wcs(code, cdelt=0.45, **more), (400, 800))
     assert plane.is_equal_area
-    grid = native_grid(plane.view)
     found = areas.solid_angles(grid, plane.to_sky, plane.to_plane, is_equal_area=True)
     whole = found.max()
     rng = np.random.default_rng(3)
@@ -362,8 +359,7 @@ def local_area(plane, grid):
 def test_what_a_notch_or_a_tip_of_the_sky_cuts_is_no_whole_pixel(name):
     code, shape, more = NOTCHED[name]
     options = {"crval": (0, 0), "crpix": (shape[1] / 2 + 0.5, shape[0] / 2 + 0.5)} | more
-    plane = plane_of_wcs(make_wcs(code, cdelt=1.0, **options), shape)
-    grid = native_grid(plane.view)
+    plane, grid = plane_and_grid(make_wcs(code, cdelt=1.0, **options), shape)
     sky = SkyTest(grid, plane.to_sky, plane.to_plane)
     found = areas.solid_angles(
         grid, plane.to_sky, plane.to_plane, is_equal_area=True, outline=plane.shows
@@ -439,8 +435,8 @@ def test_an_equal_area_map_without_sky_where_it_is_looked_for():
 @pytest.mark.parametrize("code", ["AIT", "MOL", "SFL", "ZEA", "CEA"])
 def test_solid_angles_are_equal_up_to_the_poles_where_nothing_says_they_must_be(code):
     wcs = make_wcs(code, crval=(0, 0), crpix=(360.5, 180.5), cdelt=0.5)
-    plane = plane_of_wcs(wcs, (360, 720))
-    omega = areas.solid_angles(native_grid(plane.view), plane.to_sky, plane.to_plane)
+    plane, grid = plane_and_grid(wcs, (360, 720))
+    omega = areas.solid_angles(grid, plane.to_sky, plane.to_plane)
     omega /= np.radians(0.5) ** 2
     error = np.abs(omega - 1)[ndimage.binary_erosion(omega > 0, np.ones((3, 3)))]
     # (A few pixels beside a pole span tens of degrees in longitude.)

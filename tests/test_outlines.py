@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from astropy.wcs import WCS, Sip
+from helpers import plane_and_grid
 
 from mpl_skyheat.sky import sky_edge
 from mpl_skyheat.sky import solid_angles as areas
-from mpl_skyheat.sky.grid import native_grid
-from mpl_skyheat.sky.outlines import OUTLINES, outline_of, plain_projection
-from mpl_skyheat.sky.planes import plane_of_wcs
+from mpl_skyheat.sky.outlines import SHAPES, outline_of, plain_projection
 from mpl_skyheat.sky.sky_edge import SkyTest, sky_test
 
 SHAPE = 150, 300
@@ -31,12 +30,12 @@ WCSS = {
 
 
 def grid_and_plane(code, **header):
-    plane = plane_of_wcs(make_wcs(code, **header), SHAPE)
-    return native_grid(plane.view), plane
+    plane, grid = plane_and_grid(make_wcs(code, **header), SHAPE)
+    return grid, plane
 
 
 @pytest.mark.parametrize("header", WCSS.values(), ids=WCSS)
-@pytest.mark.parametrize("code", OUTLINES)
+@pytest.mark.parametrize("code", SHAPES)
 def test_an_outline_is_where_the_sky_ends(code, header):
     grid, plane = grid_and_plane(code, **header)
     assert sky_test(grid, plane.to_sky, plane.to_plane, plane.shows).outline is plane.shows
@@ -55,14 +54,14 @@ def test_an_outline_is_where_the_sky_ends(code, header):
     assert np.isfinite(plane.to_sky(x[shows], y[shows])).all()
 
 
-@pytest.mark.parametrize("code", OUTLINES)
+@pytest.mark.parametrize("code", SHAPES)
 def test_longitude_may_come_second(code):
     header = {"CTYPE1": f"GLAT-{code}", "CTYPE2": f"GLON-{code}", "CDELT1": 0.9, "CDELT2": -1.25}
     grid, plane = grid_and_plane(code, **header)
     assert sky_test(grid, plane.to_sky, plane.to_plane, plane.shows).outline is not None
 
 
-@pytest.mark.parametrize("code", OUTLINES)
+@pytest.mark.parametrize("code", SHAPES)
 def test_solid_angles_are_those_of_the_test_by_round_trips(code):
     grid, plane = grid_and_plane(code)
     kwargs = {"is_equal_area": plane.is_equal_area}

@@ -12,6 +12,7 @@ from mpl_skyheat.catalogue.blocks import Catalogue
 from mpl_skyheat.catalogue.reading import read_catalogue
 
 FEW = settings(max_examples=25)
+FEWER = settings(max_examples=15)  # where each makes four maps
 
 longitudes = st.floats(-720, 720)
 latitudes = st.floats(-90, 90)
@@ -187,7 +188,7 @@ def test_a_field_turned_by_a_right_angle_gives_the_turned_map(kernel, seed):
 
 @pytest.mark.parametrize("field", FIELDS)
 @given(seed=seeds, rows=st.integers(30, 400), options=st.sampled_from(OPTIONS[:1] + OPTIONS[3:]))
-@FEW
+@FEWER
 def test_the_size_of_the_blocks_read_does_not_matter_to_the_bit(field, seed, rows, options):
     lon, lat, weights = field_points(seed, wcs=FIELDS[field])
     lat[::50] = np.nan

@@ -101,11 +101,6 @@ class Catalogue:
         return not any(_is_mapped(c.values) for c in (self.lon, self.lat))
 
     @property
-    def head(self) -> Catalogue:
-        """The first chunk, which is all of it."""
-        return self
-
-    @property
     def looks_like_radians(self) -> bool:
         """Tell whether bare numbers are spread as those of the whole sky are in radians."""
         if self.frame is None or self.lon.unit is not None:

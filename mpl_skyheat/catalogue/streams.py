@@ -22,11 +22,10 @@ class Stream:
         first = next(chunks, None)
         if first is None:
             raise ValueError("points must have at least one chunk; got an iterator without any")
-        # The first chunk, which tells what the others are like.
-        self.head = read(first)
-        self.frame, self.weights, self.values = self.head.frame, self.head.weights, self.head.values
-        self.lon, self.lat, self.weights_unit = self.head.lon, self.head.lat, self.head.weights_unit
-        self._is_read = False
+        # The first chunk tells what the others are like.
+        self._first: Catalogue | None = head = read(first)
+        self.frame, self.weights, self.values = head.frame, head.weights, head.values
+        self.lon, self.lat, self.weights_unit = head.lon, head.lat, head.weights_unit
 
     def chunks(self) -> Iterator[Catalogue]:
         """Yield the chunks.
@@ -36,26 +35,27 @@ class Stream:
         ValueError
             If they have been read, or one of them has another frame or unit than the first.
         """
-        if self._is_read:
+        if self._first is None:
             raise ValueError(
                 "points must be arrays or a table where they are to be read more than once, as for "
                 "the bounds of a map; got an iterator, which can be read once"
             )
-        self._is_read = True
-        yield self.head
+        chunk, self._first = self._first, None
+        yield chunk
         for number, item in enumerate(self._rest, 1):
             chunk = replace(self._read(item), parts=((0, f" of chunk {number}"),))
             self._check(chunk, number)
             yield chunk
 
     def gathered(self, rows: int = ARRAY_ROWS) -> Iterator[Catalogue]:
-        """Yield the chunks, small ones joined to a number of rows that is worth a pass.
+        """Yield copies of the chunks, small ones joined to a number of rows that is worth a pass.
 
-        In small batches compiled code takes three times as long for a row.
+        In small batches compiled code takes three times as long for a row. Whoever makes the chunks
+        may use their arrays again for the next.
         """
         held: list[Catalogue] = []
         for chunk in self.chunks():
-            held.append(chunk)
+            held.append(_copied(chunk))
             if sum(map(len, held)) >= rows:
                 yield _joined(held)
                 held = []
@@ -81,6 +81,17 @@ class Stream:
             )
 
 
+def _copied(chunk: Catalogue) -> Catalogue:
+    """Return a catalogue whose arrays nobody else writes to."""
+    columns: Any = {}
+    for name in ("lon", "lat", "weights", "values"):
+        column = getattr(chunk, name)
+        if column is not None:
+            rows = np.array(column.array(slice(None)))
+            columns[name] = Column(column.name, rows, column.shape, column.unit)
+    return Catalogue(chunk.frame, parts=chunk.parts, **columns)
+
+
 def _joined(chunks: list[Catalogue]) -> Catalogue:
     """Return one catalogue of the rows of several."""
     if len(chunks) == 1:
@@ -91,10 +102,10 @@ def _joined(chunks: list[Catalogue]) -> Catalogue:
         for start, chunk in zip(starts, chunks, strict=False)
         for row, name in chunk.parts
     )
-    first, columns = chunks[0], {}
+    first, columns = chunks[0], {}  # type: Any, Any
     for name in ("lon", "lat", "weights", "values"):
         column = getattr(first, name)
         if column is not None:
-            rows = [getattr(chunk, name).array(slice(None)) for chunk in chunks]
+            rows = [getattr(chunk, name).values for chunk in chunks]
             columns[name] = Column(column.name, np.concatenate(rows), (starts[-1],), column.unit)
     return Catalogue(first.frame, parts=parts, **columns)

@@ -76,9 +76,10 @@ def _opened_at_pole(view: View) -> View:
     """Return bounds (deg) that are opened to where sky is, if they are a line beside a pole."""
     if view.y_max - view.y_min > A_LINE or abs(view.y_max) < 90 - BESIDE_A_POLE:
         return view
-    if view.y_max > 0:
-        return view._replace(y_min=view.y_min - BESIDE_A_POLE, y_max=90.0)
-    return view._replace(y_min=-90.0, y_max=view.y_max + BESIDE_A_POLE)
+    x_min, x_max, y_min, y_max = view
+    if y_max > 0:
+        return View(x_min, x_max, y_min - BESIDE_A_POLE, 90.0)
+    return View(x_min, x_max, -90.0, y_max + BESIDE_A_POLE)
 
 
 def _unstretched(plane: Plane, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -6,7 +6,7 @@ Rows are added once, in any number of parts, in one process or in many; parts ad
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 
     # Longitudes and latitudes (deg, in the frame of the catalogue) -> which rows are added.
     RowFilter = Callable[[FloatArray, FloatArray], BoolArray]
+
+
+class Head(NamedTuple):
+    """The first row with a position, in deg, and whether rows look like positions in radians."""
+
+    lon: float
+    lat: float
+    looks_like_radians: bool
+
 
 EXTREMES = {-1: (np.inf, np.minimum), 1: (-np.inf, np.maximum)}
 
@@ -63,29 +72,31 @@ class Sums:
     ) -> None:
         self.geometry, self.offset = geometry, offset
         self.channels = find_channels(channels)
+        self.head: Head | None = None
         self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside"), 0)
-        self._flat: dict[str, NDArray[Any]] = {}
-        self._spreads: dict[tuple[str, int], PointSpread] = {}
+        # The sums over pixels in one dimension, and over the lattice by channel and spline order.
+        self.flat: dict[str, NDArray[Any]] = {}
+        self.spreads: dict[tuple[str, int], PointSpread] = {}
         size = geometry.wide.shape[0] * geometry.wide.shape[1]
         for name, channel in self.channels.items():
             if channel.extreme:
-                self._flat[name] = np.full(size, EXTREMES[channel.extreme][0])
+                self.flat[name] = np.full(size, EXTREMES[channel.extreme][0])
             else:
-                self._flat[name] = np.zeros(size, np.int64 if channel.is_count else float)
+                self.flat[name] = np.zeros(size, np.int64 if channel.is_count else float)
             sphere = geometry.sphere
             if sphere is not None and channel.is_smoothable:
                 for order in sphere.orders:
-                    self._spreads[name, order] = PointSpread(sphere.lattice, order)
+                    self.spreads[name, order] = PointSpread(sphere.lattice, order)
 
     @property
     def pixels(self) -> dict[str, NDArray[Any]]:
         """Each channel's sum over the wide grid."""
         shape = self.geometry.wide.shape
-        return {name: flat.reshape(shape) for name, flat in self._flat.items()}
+        return {name: flat.reshape(shape) for name, flat in self.flat.items()}
 
     def bins(self, channel: str, order: int) -> FloatArray:
         """Return a channel's sums over the lattice, spread with splines of an order."""
-        return self._spreads[channel, order].bins
+        return self.spreads[channel, order].bins
 
     def add(
         self,
@@ -120,16 +131,17 @@ class Sums:
             assert catalogue.frame is not None
             route = CompiledRoute(catalogue.frame, self.geometry, team)
         for chunk in chunks:
+            self._meet(chunk)
             if is_tiled:
                 self._add_by_tiles(chunk, route, row_filter)
             else:
                 blocks = projected if projected is not None else self._projected(chunk)
                 self._add_blocks(chunk, blocks, row_filter)
-            if self._spreads:
+            if self.spreads:
                 self._spread(chunk, is_compiled, team, row_filter)
-        if is_tiled and "n" in self._flat:
-            route.settle(self._flat["n"])
-        for spread in self._spreads.values():
+        if is_tiled and "n" in self.flat:
+            route.settle(self.flat["n"])
+        for spread in self.spreads.values():
             spread.settle()
         self._tell_outside()
         return self
@@ -146,23 +158,22 @@ class Sums:
             raise ValueError("sums must have the same geometry and channels to be added")
         total = Sums(self.geometry, self.channels, offset=self.offset)
         shift = other.offset - self.offset
-        theirs = recentred(other._flat, shift)
+        theirs = recentred(other.flat, shift)
         for name, channel in self.channels.items():
             if channel.extreme:
-                total._flat[name] = EXTREMES[channel.extreme][1](
-                    self._flat[name], other._flat[name]
-                )
+                total.flat[name] = EXTREMES[channel.extreme][1](self.flat[name], other.flat[name])
             else:
-                total._flat[name] = self._flat[name] + theirs[name]
-        for order in {order for _, order in self._spreads}:
+                total.flat[name] = self.flat[name] + theirs[name]
+        for order in {order for _, order in self.spreads}:
             mine, them = (
-                {name: s.total for (name, o), s in sums._spreads.items() if o == order}
+                {name: s.total for (name, o), s in sums.spreads.items() if o == order}
                 for sums in (self, other)
             )
             moved = recentred(them, shift)
             for name in mine:
-                total._spreads[name, order].total = mine[name] + moved[name]
+                total.spreads[name, order].total = mine[name] + moved[name]
         total.rows = {name: self.rows[name] + other.rows[name] for name in self.rows}
+        total.head = self.head or other.head
         return total
 
     def _decided(
@@ -176,7 +187,7 @@ class Sums:
         if self.geometry.plane.frame is None:
             return chunks, False
         # What is smoothed on the sphere has work for compiled code in its pixels, too.
-        known = self._flat_size if self._spreads else 0
+        known = self._size if self.spreads else 0
         for chunk in chunks:
             held.append(chunk)
             known += len(chunk)
@@ -186,13 +197,13 @@ class Sums:
         return chain(held, chunks), is_compiled
 
     @property
-    def _flat_size(self) -> int:
+    def _size(self) -> int:
         ny, nx = self.geometry.wide.shape
         return ny * nx
 
     @property
     def _can_be_tiled(self) -> bool:
-        return self.geometry.plane.is_smooth and self._flat_size < MOST_PIXELS
+        return self.geometry.plane.is_smooth and self._size < MOST_PIXELS
 
     def _projected(self, chunk: Catalogue) -> Iterator[ProjectedBlock]:
         plane = self.geometry.plane
@@ -223,7 +234,7 @@ class Sums:
         """Add rows by the compiled route."""
         is_plain = chunk.weights is None and chunk.values is None and row_filter is None
         if is_plain and list(self.channels) == ["n"]:
-            dropped, on_grid = route.count(chunk, self._flat["n"])
+            dropped, on_grid = route.count(chunk, self.flat["n"])
             self.rows["read"] += len(chunk)
             self.rows["dropped"] += dropped
             self.rows["inside"] += on_grid  # of a margin, too: `_tell_outside`
@@ -254,9 +265,9 @@ class Sums:
             amounts = channel.amounts(weights, values, self.offset)
             if channel.extreme:
                 assert amounts is not None
-                EXTREMES[channel.extreme][1].at(self._flat[name], pixels, amounts)
+                EXTREMES[channel.extreme][1].at(self.flat[name], pixels, amounts)
             else:
-                np.add.at(self._flat[name], pixels, 1 if amounts is None else amounts)
+                np.add.at(self.flat[name], pixels, 1 if amounts is None else amounts)
         if self.geometry.margin == (0, 0):
             self.rows["inside"] += len(pixels)
         else:
@@ -281,7 +292,7 @@ class Sums:
                 lon = rows.lon
                 if row_filter is not None:
                     lon = np.where(row_filter(rows.lon, rows.lat), rows.lon, np.nan)
-                for (name, _), spread in self._spreads.items():
+                for (name, _), spread in self.spreads.items():
                     amounts = self.channels[name].amounts(rows.weights, rows.values, self.offset)
                     amounts = _without_lost(amounts, rows)
                     spread.add_compiled(lon, rows.lat, amounts, whole, team)
@@ -309,8 +320,16 @@ class Sums:
             lon, lat = change_frame(lon, lat, chunk.frame, plane.frame)
         whole = sphere.turn if rotation is None else sphere.turn @ rotation
         positions = turned(lon, lat, whole, is_compiled=False)
-        for (name, _), spread in self._spreads.items():
+        for (name, _), spread in self.spreads.items():
             spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
+
+    def _meet(self, chunk: Catalogue) -> None:
+        """Note what the first chunk with rows has to tell."""
+        if self.head is None and len(chunk):
+            block = next((block for block in chunk.blocks() if len(block.lon)), None)
+            if block is not None:
+                at = float(block.lon[0]), float(block.lat[0])
+                self.head = Head(*at, chunk.looks_like_radians)
 
     def _tell_outside(self) -> None:
         rows = self.rows
@@ -327,7 +346,7 @@ class Sums:
         has_sky = self.geometry.wide_solid_angles.ravel() > 0
         first = next(iter(self.channels.values()))
         empty = EXTREMES[first.extreme][0] if first.extreme else 0
-        strays = np.flatnonzero((self._flat[first.name] != empty) & ~has_sky)
+        strays = np.flatnonzero((self.flat[first.name] != empty) & ~has_sky)
         if not len(strays) or not has_sky.any():
             return
         from scipy.ndimage import distance_transform_edt
@@ -338,7 +357,7 @@ class Sums:
         )
         there = np.ravel_multi_index(tuple(nearest.reshape(2, -1)[:, strays]), shape)
         for name, channel in self.channels.items():
-            flat = self._flat[name]
+            flat = self.flat[name]
             if channel.extreme:
                 start, extreme = EXTREMES[channel.extreme]
                 extreme.at(flat, there, flat[strays])

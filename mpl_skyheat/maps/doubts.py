@@ -26,7 +26,7 @@ def warn_of_rows(
 
     ``centre`` is the middle of the map on the plane; ``stacklevel`` leads to the user's call.
     """
-    for text in (_empty(sums, catalogue, centre), _in_radians(sums, catalogue)):
+    for text in (_empty(sums, catalogue, centre), _in_radians(sums)):
         if text:
             warnings.warn(text, AstropyUserWarning, stacklevel=stacklevel)
 
@@ -40,8 +40,7 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
             f"none of the {rows['read']} rows has {needed} that is finite and not masked: "
             "the map is empty"
         )
-    block = next((block for block in catalogue.head.blocks() if len(block.lon)), None)
-    if rows["inside"] or not rows["outside"] or block is None:
+    if rows["inside"] or not rows["outside"] or sums.head is None:
         return ""
     names, plane = (catalogue.lon.name, catalogue.lat.name), sums.geometry.plane
     middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
@@ -51,14 +50,16 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
         middle = f"{names[0]}={lon[0]:.5g}, {names[1]}={lat[0]:.5g} deg"
     return (
         f"none of the {rows['outside']} points is on the map: the first of them is at "
-        f"{names[0]}={block.lon[0]:.5g}, {names[1]}={block.lat[0]:.5g}, the map's centre at "
+        f"{names[0]}={sums.head.lon:.5g}, {names[1]}={sums.head.lat:.5g}, the map's centre at "
         f"{middle}; are units, order and frame right?"
     )
 
 
-def _in_radians(sums: Sums, catalogue: Catalogue | Stream) -> str:
+def _in_radians(sums: Sums) -> str:
     """Return what to say of points that are spread as the whole sky would be in radians."""
-    if sums.geometry.plane.frame is None or not catalogue.head.looks_like_radians:
+    if sums.geometry.plane.frame is None or sums.head is None:
+        return ""
+    if not sums.head.looks_like_radians:
         return ""
     if float(sums.geometry.solid_angles.sum()) <= LARGE:
         return ""

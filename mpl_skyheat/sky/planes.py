@@ -66,7 +66,7 @@ class Plane(ABC):
 
     @property
     @abstractmethod
-    def _parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Any, ...]:
         """The arguments that make an equal plane."""
 
     def __eq__(self, other: object) -> bool:
@@ -74,15 +74,16 @@ class Plane(ABC):
         if type(self) is not type(other):
             return NotImplemented
         assert isinstance(other, Plane)
-        return all(map(are_equal, self._parts, other._parts))
+        return all(map(are_equal, self.parts, other.parts))
 
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._unpacked, (packed(self._parts),)
+        return type(self).of_parts, (packed(self.parts),)
 
     @classmethod
-    def _unpacked(cls, data: bytes) -> Plane:
+    def of_parts(cls, data: bytes) -> Plane:
+        """Return the plane of packed parts."""
         return cls(*unpacked(data))
 
     def twins(self, number: int) -> list[Plane]:
@@ -106,7 +107,7 @@ class FlatPlane(Plane):
         return np.asarray(x, float), np.asarray(y, float)
 
     @property
-    def _parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Any, ...]:
         return ()
 
 
@@ -137,11 +138,12 @@ class ProjectedPlane(Plane):
         return found
 
     @property
-    def _parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Any, ...]:
         return self._projection, self.frame, self.is_equal_area, self.has_pixels
 
     @classmethod
-    def _unpacked(cls, data: bytes) -> Plane:
+    def of_parts(cls, data: bytes) -> Plane:
+        """Return the plane of packed parts."""
         projection, frame, is_equal_area, has_pixels = unpacked(data)
         return cls(projection, frame, is_equal_area=is_equal_area, has_pixels=has_pixels)
 
@@ -193,14 +195,14 @@ class WCSPlane(Plane):
         return lon, lat
 
     @property
-    def _parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Any, ...]:
         return self._original, self.frame, self._swap, self.is_smooth, self.is_equal_area
 
     def twins(self, number: int) -> list[Plane]:
         if not isinstance(self._original, WCS):
             return [self]
         others = (deepcopy(self._original) for _ in range(number - 1))
-        return [self, *(WCSPlane(other, *self._parts[1:]) for other in others)]
+        return [self, *(WCSPlane(other, *self.parts[1:]) for other in others)]
 
 
 def celestial_plane(wcs: BaseLowLevelWCS, *, header: Any, swap: bool = False) -> WCSPlane:
