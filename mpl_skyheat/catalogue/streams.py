@@ -23,7 +23,8 @@ class Stream:
         if first is None:
             raise ValueError("points must have at least one chunk; got an iterator without any")
         # The first chunk tells what the others are like.
-        self._first: Catalogue | None = head = read(first)
+        head = read(first)
+        self._first: Catalogue | None = head
         self.frame, self.weights, self.values = head.frame, head.weights, head.values
         self.lon, self.lat, self.weights_unit = head.lon, head.lat, head.weights_unit
 
