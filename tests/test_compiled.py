@@ -768,7 +768,7 @@ def test_positions_are_turned_as_by_numpy():
     )
     for turn in (np.eye(3), Rotation.random(random_state=7).as_matrix()):
         found = np.empty((2, len(lon)))
-        compiled.turned(lon, lat, turn, *found)
+        compiled.rotate(lon, lat, turn, *found)
         x, y, z = turn @ to_vectors(lon, lat).T
         expected = np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
         np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-14)

@@ -5,10 +5,9 @@ import pytest
 from astropy.wcs import WCS, Sip
 from helpers import plane_and_grid
 
-from mpl_skyheat.sky import sky_edge
 from mpl_skyheat.sky import solid_angles as areas
 from mpl_skyheat.sky.outlines import SHAPES, outline_of, plain_projection
-from mpl_skyheat.sky.sky_edge import SkyTest, sky_test
+from mpl_skyheat.sky.sky_edge import SkyTest
 
 SHAPE = 150, 300
 
@@ -37,13 +36,21 @@ def grid_and_plane(code, **header):
 @pytest.mark.parametrize("header", WCSS.values(), ids=WCSS)
 @pytest.mark.parametrize("code", SHAPES)
 def test_an_outline_is_where_the_sky_ends(code, header):
-    grid, plane = grid_and_plane(code, **header)
-    assert sky_test(grid, plane.to_sky, plane.to_plane, plane.shows).outline is plane.shows
+    assert_outline_agrees(*grid_and_plane(code, **header))
+
+
+@pytest.mark.parametrize("code", SHAPES)
+def test_longitude_may_come_second(code):
+    header = {"CTYPE1": f"GLAT-{code}", "CTYPE2": f"GLON-{code}", "CDELT1": 0.9, "CDELT2": -1.25}
+    assert_outline_agrees(*grid_and_plane(code, **header))
+
+
+def assert_outline_agrees(grid, plane):
+    """Assert that an outline and round trips agree, but for a tenth of a pixel at its edge."""
     rng = np.random.default_rng(1)
     x, y = rng.uniform(-10, 310, 40_000), rng.uniform(-10, 160, 40_000)
     shows = plane.shows(x, y)
-    assert 0.02 < shows.mean() < 1
-    # Beside it, the test by round trips is off by a tenth of a pixel.
+    assert shows.mean() > 0.02
     clear = np.all(
         [plane.shows(x + dx, y + dy) == shows for dx in (-0.2, 0.2) for dy in (-0.2, 0.2)], axis=0
     )
@@ -55,13 +62,6 @@ def test_an_outline_is_where_the_sky_ends(code, header):
 
 
 @pytest.mark.parametrize("code", SHAPES)
-def test_longitude_may_come_second(code):
-    header = {"CTYPE1": f"GLAT-{code}", "CTYPE2": f"GLON-{code}", "CDELT1": 0.9, "CDELT2": -1.25}
-    grid, plane = grid_and_plane(code, **header)
-    assert sky_test(grid, plane.to_sky, plane.to_plane, plane.shows).outline is not None
-
-
-@pytest.mark.parametrize("code", SHAPES)
 def test_solid_angles_are_those_of_the_test_by_round_trips(code):
     grid, plane = grid_and_plane(code)
     kwargs = {"is_equal_area": plane.is_equal_area}
@@ -69,19 +69,6 @@ def test_solid_angles_are_those_of_the_test_by_round_trips(code):
     found = areas.solid_angles(grid, plane.to_sky, plane.to_plane, outline=plane.shows, **kwargs)
     assert np.count_nonzero((found > 0) & (found < 0.9 * np.median(found[found > 0]))) > 100
     np.testing.assert_allclose(found, judge, rtol=0, atol=3e-4 * judge.max())
-
-
-def test_an_outline_that_is_wrong_is_not_used():
-    grid, plane = grid_and_plane("AIT")
-    for factor in (0.99, 1.01):
-
-        def wrong(x, y, factor=factor):
-            return plane.shows(149.2 + factor * (x - 149.2), 74.7 + factor * (y - 74.7))
-
-        assert sky_test(grid, plane.to_sky, plane.to_plane, wrong).outline is None
-    assert not sky_edge._is_outline(
-        lambda x, y: plane.shows(x, y) & (y < 120), SkyTest(grid, plane.to_sky, plane.to_plane)
-    )
 
 
 def test_what_is_more_than_a_plain_projection_has_no_outline():

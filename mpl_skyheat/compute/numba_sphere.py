@@ -73,7 +73,7 @@ def _arctangent(y: float, x: float) -> Any:
 
 
 @compiled
-def turned(lon: Any, lat: Any, turn: Any, turned_lon: Any, turned_lat: Any) -> None:
+def rotate(lon: Any, lat: Any, turn: Any, rotated_lon: Any, rotated_lat: Any) -> None:
     """Write the longitudes and latitudes (rad) of positions (deg) that are turned by a matrix.
 
     Both are NaN where either is not finite.
@@ -88,8 +88,8 @@ def turned(lon: Any, lat: Any, turn: Any, turned_lon: Any, turned_lat: Any) -> N
         x = t00 * a + t01 * b + t02 * c
         y = t10 * a + t11 * b + t12 * c
         z = t20 * a + t21 * b + t22 * c
-        turned_lon[k] = _arctangent(y, x)
-        turned_lat[k] = _arctangent(z, np.sqrt(x * x + y * y))
+        rotated_lon[k] = _arctangent(y, x)
+        rotated_lat[k] = _arctangent(z, np.sqrt(x * x + y * y))
 
 
 @compiled
@@ -118,7 +118,7 @@ def spread(
     for start in range(0, len(lon), TURNED):
         stop = min(start + TURNED, len(lon))
         number = stop - start
-        turned(lon[start:stop], lat[start:stop], turn, column, row)
+        rotate(lon[start:stop], lat[start:stop], turn, column, row)
         for k in range(number):
             weight = weights[start + k] if is_weighted else 1.0
             x, y = column[k] / lon_step, row[k] / lat_step

@@ -16,7 +16,7 @@ from mpl_skyheat.compute.threads import Team, shared
 from mpl_skyheat.compute.tile_layout import ASK, OFF
 from mpl_skyheat.counting.exact_route import pixels_of
 from mpl_skyheat.counting.tiles import Footprint, SkyTiles
-from mpl_skyheat.sky.frames import change_frame, frame_rotation, turned
+from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
 from mpl_skyheat.sky.planes import project
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class CompiledRoute:
 def _rotated(lon: FloatArray, lat: FloatArray, rotation: FloatArray) -> Positions:
     """Return positions (deg), rotated by compiled code."""
     # (In the order of rows that it is compiled for.)
-    lon, lat = turned(lon, lat, np.ascontiguousarray(rotation), is_compiled=True)
+    lon, lat = rotate(lon, lat, np.ascontiguousarray(rotation), is_compiled=True)
     lon = np.degrees(lon)
     return np.where(lon < 0, lon + 360, lon), np.degrees(lat)
 

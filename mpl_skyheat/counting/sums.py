@@ -16,7 +16,7 @@ from mpl_skyheat.counting.channels import find_channels, recentred
 from mpl_skyheat.counting.compiled_route import MOST_PIXELS, CompiledRoute
 from mpl_skyheat.counting.exact_route import ProjectedBlock, pixels_of
 from mpl_skyheat.counting.spreading import PointSpread
-from mpl_skyheat.sky.frames import change_frame, frame_rotation, turned
+from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
 from mpl_skyheat.sky.planes import project
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ class Sums:
             assert plane.frame is not None
             lon, lat = change_frame(lon, lat, chunk.frame, plane.frame)
         whole = sphere.turn if rotation is None else sphere.turn @ rotation
-        positions = turned(lon, lat, whole, is_compiled=False)
+        positions = rotate(lon, lat, whole, is_compiled=False)
         for (name, _), spread in self.spreads.items():
             spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
 

@@ -40,7 +40,7 @@ PAD = 0.03
 LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
 
 
-class Beside:
+class SideAxesLocator:
     """Axes locator: places an Axes along one side of another as that is drawn."""
 
     def __init__(self, ax: Axes, location: Side) -> None:
@@ -100,7 +100,7 @@ class Beside:
 class _Forget(Artist):
     """Draws nothing, last of all on a colorbar: then that has its place."""
 
-    def __init__(self, locator: Beside) -> None:
+    def __init__(self, locator: SideAxesLocator) -> None:
         super().__init__()
         self._locator = locator
         self.set_zorder(1000)
@@ -150,7 +150,7 @@ def check_location(location: Any) -> None:
         raise ValueError(f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}")
 
 
-def beside(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
+def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
     """Return a new Axes along one side of another, and the colorbar's arguments for that side.
 
     A layout engine makes room for it; without one, the Axes gives up some of its cell in the
@@ -164,7 +164,7 @@ def beside(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
         cax, arguments = make_axes_gridspec(ax, location=location, fraction=share, pad=0)
     else:
         cax, arguments = ax.inset_axes((1, 0, THICKNESS, 1)), {"location": location}
-    locator = Beside(ax, location)
+    locator = SideAxesLocator(ax, location)
     cax.set_axes_locator(locator)
     cax.add_artist(_Forget(locator))
     return cax, arguments

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LUMA = 0.299, 0.587, 0.114
 
 
-class Readable(AbstractPathEffect):
+class Halo(AbstractPathEffect):
     """Draws text with a halo: white text in black, on light maps in white, and black.
 
     Text of other colours keeps its own.

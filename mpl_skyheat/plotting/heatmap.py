@@ -16,7 +16,13 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mpl_skyheat.maps.making import sky_map
-from mpl_skyheat.plotting.colorbars import FullLength, Side, _set_ticks, beside, check_location
+from mpl_skyheat.plotting.colorbars import (
+    FullLength,
+    Side,
+    _set_ticks,
+    check_location,
+    make_side_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,7 +256,7 @@ class SkyHeatmap(AxesImage):
                 )
         figure: Any = self.axes.figure
         current = figure.gca()
-        cax, arguments = beside(self.axes, location)
+        cax, arguments = make_side_axes(self.axes, location)
         try:
             colorbar: Colorbar = figure.colorbar(self, cax=cax, **arguments | kwargs)
         except Exception:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
 from mpl_skyheat.catalogue.reading import read_catalogue
-from mpl_skyheat.plotting.halo import Readable
+from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
 from mpl_skyheat.sky.frames import find_sky_frame
 from mpl_skyheat.sky.views import find_map_frame
@@ -393,7 +393,7 @@ def _name_zero(lon: Any) -> None:
 def _set_inside(ax: Any, helper: Any) -> None:
     """Make labels readable on the map."""
     helper.set_ticks_visible(False)
-    effects = [Readable(ax)]
+    effects = [Halo(ax)]
     helper.set_ticklabel(
         color="white", size="small", exclude_overlapping=True, path_effects=effects
     )

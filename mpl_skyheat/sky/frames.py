@@ -114,15 +114,15 @@ def frame_rotation(source: BaseCoordinateFrame, target: BaseCoordinateFrame) -> 
     return matrix if np.allclose(judged, moved[3:], 0, ROTATION_TOLERANCE) else None
 
 
-def turned(
+def rotate(
     lon: FloatArray, lat: FloatArray, matrix: FloatArray, *, is_compiled: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Return longitude (−π … π) and latitude (rad) of positions (deg), turned by a matrix."""
     if is_compiled:
-        turned_lon, turned_lat = np.empty((2, *lon.shape))
-        out = turned_lon.ravel(), turned_lat.ravel()
-        run("turned", np.ravel(lon), np.ravel(lat), matrix, *out)
-        return turned_lon, turned_lat
+        rotated_lon, rotated_lat = np.empty((2, *lon.shape))
+        out = rotated_lon.ravel(), rotated_lat.ravel()
+        run("rotate", np.ravel(lon), np.ravel(lat), matrix, *out)
+        return rotated_lon, rotated_lat
     x, y, z = np.moveaxis(to_vectors(lon, lat) @ matrix.T, -1, 0)
     return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
 

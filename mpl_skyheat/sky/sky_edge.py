@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
-# Places along each side of a map at which an outline is compared with round trips.
-OUTLINE_SAMPLES = 65
-
-# Distance (pixels) from the edge of the sky at which outline and round trips must agree: more than
-# `ROUND_TRIP`, by which the latter may be off there.
-OUTLINE_TOLERANCE = 0.5
-
-# Bisections that find the edge of an outline between two of these places.
-OUTLINE_STEPS = 24
-
 # Nodes of a lattice in a pixel are this fraction of the pixel inside its sides, so that nodes on a
 # line along which the projection cuts the sky are on the pixel's own side of it.
 HAIR = 1e-6
@@ -67,36 +57,6 @@ class SkyTest:
     def vectors(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return the unit vectors (last axis) of places that show sky."""
         return to_vectors(*self.to_sky(x, y))
-
-
-def sky_test(
-    grid: SkyGrid, to_sky: Projection, to_plane: Projection, outline: Outline | None = None
-) -> SkyTest:
-    """Return the sky test of a grid: by its outline if that agrees with round trips."""
-    sky = SkyTest(grid, to_sky, to_plane)
-    if outline is not None and _is_outline(outline, sky):
-        return SkyTest(grid, to_sky, to_plane, outline)
-    return sky
-
-
-def _is_outline(outline: Outline, sky: SkyTest) -> bool:
-    """Tell whether an outline and round trips agree all over a grid, and beside the edge."""
-    grid = sky.grid
-    x, y = places_all_over(grid, OUTLINE_SAMPLES)
-    inside = outline(x, y)
-    row, column = marked(inside[:, 1:] != inside[:, :-1])
-    # Between two places of one row that differ, the edge is found by bisection.
-    y_there = y[row, column]
-    here, there = x[row, column], x[row, column + 1]
-    at_start = inside[row, column]
-    for _ in range(OUTLINE_STEPS):
-        middle = 0.5 * (here + there)
-        is_near = outline(middle, y_there) == at_start
-        here, there = np.where(is_near, middle, here), np.where(is_near, there, middle)
-    step = OUTLINE_TOLERANCE * np.sign(there - here) * np.abs(grid.x.step)
-    x = np.concatenate([x.ravel(), here - step, there + step])
-    y = np.concatenate([y.ravel(), y_there, y_there])
-    return np.array_equal(outline(x, y), sky(x, y))
 
 
 def snap_to_sky_edge(

@@ -24,7 +24,6 @@ from mpl_skyheat.sky.sky_edge import (
     marked,
     places_all_over,
     sky_polygons,
-    sky_test,
 )
 from mpl_skyheat.sky.vectors import separation
 
@@ -107,7 +106,7 @@ def solid_angles(
     outline: Outline | None = None,
 ) -> FloatArray:
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
-    sky = sky_test(grid, to_sky, to_plane, outline)
+    sky = SkyTest(grid, to_sky, to_plane, outline)
     whole = _whole_area(sky) if is_equal_area else None
     reach = _elongation(sky)
     if whole is not None and sky.outline is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.compute.threads import Team
-from mpl_skyheat.sky.frames import turned
+from mpl_skyheat.sky.frames import rotate
 from mpl_skyheat.smoothing.kernel_base import RadialKernel
 from mpl_skyheat.smoothing.pixels import SkyPixels
 from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms
@@ -168,7 +168,7 @@ class SphereField(Field):
     ) -> FloatArray:
         assert isinstance(kernel, RadialKernel)
         lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
-        places = turned(lon.ravel(), lat.ravel(), self._sphere.turn, is_compiled=False)
+        places = rotate(lon.ravel(), lat.ravel(), self._sphere.turn, is_compiled=False)
         return self._smooth(channel, kernel)(places).reshape(lon.shape)
 
     def exposure(self, kernel: PixelKernel) -> FloatArray:

@@ -12,8 +12,8 @@ import numpy as np
 
 from mpl_skyheat.compute.loader import should_compile
 from mpl_skyheat.sky.block_polynomials import interpolated
-from mpl_skyheat.sky.frames import turned
-from mpl_skyheat.sky.sky_edge import NODES_TOGETHER, sky_test
+from mpl_skyheat.sky.frames import rotate
+from mpl_skyheat.sky.sky_edge import NODES_TOGETHER, SkyTest
 from mpl_skyheat.sky.solid_angles import cells_with_sky
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 
@@ -52,7 +52,7 @@ class SkyPixels:
         # Flat indices of the pixels that show sky.
         self._flat = np.flatnonzero(self._area > 0)
         self._is_compiled = should_compile(len(self._flat))
-        self._sky = sky_test(self._grid, plane.to_sky, plane.to_plane, plane.shows)
+        self._sky = SkyTest(self._grid, plane.to_sky, plane.to_plane, plane.shows)
         self._centres = self._positions_of_centres(ACCURACY * geometry.sphere.lattice.lat_step)
 
     def values(self, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
@@ -86,7 +86,7 @@ class SkyPixels:
 
     def _turned(self, x: FloatArray, y: FloatArray) -> Positions:
         lon, lat = self._plane.to_sky(x, y)
-        return turned(lon, lat, self._turn, is_compiled=self._is_compiled)
+        return rotate(lon, lat, self._turn, is_compiled=self._is_compiled)
 
     def _means(self, smooth: Smooth, kernel: RadialKernel, flat: IntArray) -> FloatArray:
         """Return the means over the pixels with flat indices, as told by their solid angles.
