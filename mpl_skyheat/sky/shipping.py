@@ -19,17 +19,12 @@ from astropy.wcs import WCS, DistortionLookupTable, Sip
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Attributes of a wcsprm that decide where its pixels are and in which frame, as wcslib lists them;
-# what is not there in an older astropy is left out.
+# Attributes of a wcsprm that decide where its pixels are and in which frame.
 NUMBERS = (
     "crpix", "crval", "cdelt", "lonpole", "latpole", "phi0", "theta0", "equinox", "mjdobs",
-    "mjdavg", "restfrq", "restwav", "velangl", "velosys", "zsource", "obsgeo", "colnum", "colax",
-    "crder", "csyer", "velref",
+    "restfrq", "restwav",
 )  # fmt: skip
-TEXTS = (
-    "ctype", "cunit", "cname", "radesys", "specsys", "ssysobs", "ssyssrc", "dateobs", "dateavg",
-    "dateref", "timesys", "trefpos", "plephem", "name",
-)  # fmt: skip
+TEXTS = ("ctype", "cunit", "cname", "radesys", "specsys", "dateobs")
 TABLES = ("cpdis1", "cpdis2", "det2im1", "det2im2")
 
 # Places along each side of an image at which a WCS that has arrived is compared.
@@ -121,6 +116,8 @@ def _state_of_wcs(wcs: WCS) -> dict[str, Any]:
 def _raw_state(wcs: WCS) -> dict[str, Any]:
     prm = wcs.wcs
     matrix = "cd" if prm.has_cd() else "crota" if prm.has_crota() else "pc"
+    # (With CD, wcslib ignores CDELT, and astropy warns of reading it.)
+    names = [name for name in NUMBERS if name != "cdelt" or matrix != "cd"]
     state: dict[str, Any] = {
         "naxis": wcs.naxis,
         "matrix": (matrix, getattr(prm, matrix).tolist()),
@@ -128,9 +125,10 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
         "ps": prm.get_ps(),
         "pixel_shape": wcs.pixel_shape,
         "pixel_bounds": wcs.pixel_bounds,
-        "numbers": {name: _plain(getattr(prm, name)) for name in NUMBERS if hasattr(prm, name)},
-        "texts": {name: _text(getattr(prm, name)) for name in TEXTS if hasattr(prm, name)},
+        "numbers": {name: _plain(getattr(prm, name)) for name in names},
+        "texts": {name: _text(getattr(prm, name)) for name in TEXTS},
         "sip": None if wcs.sip is None else _sip_state(wcs.sip),
+        "header": _header_of_tpv(wcs),
     }
     for name in TABLES:
         table = getattr(wcs, name)
@@ -140,6 +138,29 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
             else (np.array(table.data), tuple(table.crpix), tuple(table.crval), tuple(table.cdelt))
         )
     return state
+
+
+def _header_of_tpv(wcs: WCS) -> bytes | None:
+    """Return a header of a TPV, whose coefficients wcslib gives away in no other form; else None.
+
+    Cards in free format hold all digits, but coefficients come with 14. (A WCS with longer ones
+    does not arrive equal, and is refused.)
+    """
+    header, prm = wcs.to_header(relax=True), wcs.wcs
+    if not str(header.get("CTYPE1", "")).endswith("TPV"):
+        return None
+    exact = {"LONPOLE": prm.lonpole, "LATPOLE": prm.latpole}
+    letters, matrix = ("CD", prm.cd) if prm.has_cd() else ("PC", prm.get_pc())
+    for i in range(wcs.naxis):
+        exact |= {f"CRPIX{i + 1}": prm.crpix[i], f"CRVAL{i + 1}": prm.crval[i]}
+        exact |= {f"{letters}{i + 1}_{j + 1}": matrix[i][j] for j in range(wcs.naxis)}
+        if letters == "PC":
+            exact[f"CDELT{i + 1}"] = prm.cdelt[i]
+    kept = {k: v for k, v in header.items() if k[:5] in ("CTYPE", "CUNIT", "RADES", "EQUIN")}
+    kept |= {k: v for k, v in header.items() if k.startswith("PV")} | exact
+    texts = {k: f"'{v}'" if isinstance(v, str) else repr(float(v)).upper() for k, v in kept.items()}
+    cards = [f"{k:8}= {text}" for k, text in texts.items()]
+    return "".join(card.ljust(80) for card in (*cards, "END")).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -157,8 +178,22 @@ def _sip_state(sip: Sip) -> tuple[Any, ...]:
 
 def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
     """Return the WCS of a state."""
-    wcs = kind(naxis=state["naxis"])
-    prm = wcs.wcs
+    if state["header"] is not None:
+        wcs = kind(state["header"])
+    else:
+        wcs = kind(naxis=state["naxis"])
+        _set_numbers(wcs.wcs, state)
+    if state["sip"] is not None:
+        wcs.sip = Sip(*state["sip"])
+    for name in TABLES:
+        if state[name] is not None:
+            setattr(wcs, name, DistortionLookupTable(*state[name]))
+    wcs.pixel_shape, wcs.pixel_bounds = state["pixel_shape"], state["pixel_bounds"]
+    wcs.wcs.set()
+    return wcs
+
+
+def _set_numbers(prm: Any, state: dict[str, Any]) -> None:
     for name, value in (state["texts"] | state["numbers"]).items():
         is_unset = isinstance(value, float | str) and (value in ("", None) or value != value)
         if not is_unset and not (isinstance(value, list) and _plain(getattr(prm, name)) == value):
@@ -167,14 +202,6 @@ def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
     setattr(prm, name, matrix)
     prm.set_pv(state["pv"])
     prm.set_ps(state["ps"])
-    if state["sip"] is not None:
-        wcs.sip = Sip(*state["sip"])
-    for name in TABLES:
-        if state[name] is not None:
-            setattr(wcs, name, DistortionLookupTable(*state[name]))
-    wcs.pixel_shape, wcs.pixel_bounds = state["pixel_shape"], state["pixel_bounds"]
-    prm.set()
-    return wcs
 
 
 def _agree(wcs: WCS, other: WCS) -> bool:
