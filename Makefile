@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test test-slow lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick clean
+.PHONY: figure test test-slow lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick mutants clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed
@@ -25,12 +25,17 @@ lint: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
+# (With a cache of its own: two numbas would overwrite each other's code.)
 test-oldest: $(OLDEST)/installed
-	$(OLDEST)/bin/python -m pytest --mpl -n auto
+	NUMBA_CACHE_DIR=$(CURDIR)/$(OLDEST)/numba $(OLDEST)/bin/python -m pytest --mpl -n auto
 
 # Tests of properties, on other examples than those of every run.
 fuzz: $(VENV)/installed-test
 	HYPOTHESIS_PROFILE=fuzzing $(BIN)/python -m pytest -m hypothesis -n auto
+
+# Plant faults in copies of the package: a named test must find each.
+mutants: $(VENV)/installed-test
+	$(BIN)/python tools/mutants.py
 
 # Draw the reference images anew. Open every old and new one before committing them.
 baseline: $(VENV)/installed-test

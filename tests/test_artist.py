@@ -1127,3 +1127,35 @@ def test_panels_with_colorbars_are_of_one_size_without_a_layout_engine(field, st
     figure.draw_without_rendering()
     widths = [ax.get_position().width for ax in figure.axes if ax.images]
     assert widths == pytest.approx([widths[0]] * 3)
+
+
+@pytest.mark.parametrize("step", [2.0, 4.0, 9.0])
+def test_a_frame_that_is_wider_than_the_sky_shows_no_flecks_within(step):
+    nx, ny = int(326 / step) + 1, int(163 / step) + 1
+    wcs = make_wcs("AIT", shape=(nx, ny), center=(0.0, 0.0), cdelt=(-step, step))
+    figure = Figure(figsize=(4, 2), dpi=100)
+    ax = figure.add_axes((0, 0, 1, 1), projection=wcs, frame_class=EllipticalFrame, aspect="auto")
+    for coordinate in ax.coords:
+        coordinate.set_ticks_visible(False)
+        coordinate.set_ticklabel_visible(False)
+    heat = ax.sky_heatmap([10.0], [20.0], kernel="60 deg", cmap="Greys", vmin=-1, vmax=1)
+    ax.coords.frame.set_linewidth(0)
+    figure.canvas = FigureCanvasAgg(figure)
+    figure.canvas.draw()
+    picture = np.asarray(figure.canvas.buffer_rgba())[..., 0]
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    width, height = ax.get_window_extent().size
+    within = ((x - 199.5) / width) ** 2 + ((y - 99.5) / height) ** 2 < 0.24
+    assert picture[within].max() < 200
+    assert (picture[0, 0], picture[-1, -1]) == (255, 255)
+    # In the picture only.
+    off_sky = heat.sky_map.solid_angle == 0
+    assert off_sky.any()
+    assert np.isnan(heat.sky_map.data[off_sky]).all()
+    assert np.isfinite(heat.value_at(10.0, 20.0))
+
+
+def test_beyond_the_sky_nothing_is_drawn_in_a_rectangle():
+    wcs = make_wcs("AIT", shape=(90, 45), center=(0.0, 0.0), cdelt=(-4, 4))
+    heat = Figure().add_subplot(projection=wcs).sky_heatmap([10.0], [20.0], kernel="30 deg")
+    np.testing.assert_array_equal(heat.get_array().mask, heat.sky_map.mask)

@@ -51,6 +51,9 @@ DRAWING: dict[str, Any] = {
     "resample": True,
 }
 
+# Pixels beyond the rim of the sky that are filled in the picture, where a frame cuts them.
+FLECK = 2
+
 # Matplotlib draws bins of more device pixels than this as crisp squares, and averages others.
 CRISP = 3
 
@@ -109,7 +112,7 @@ class SkyHeatmap(AxesImage):
         self.sky_map = sky_map
         # On one of matplotlib's geographic axes, the longitude (deg) in its middle, and the frame.
         self.sky_in_middle: tuple[float, Any] | None = None
-        self.set_data(np.ma.masked_invalid(sky_map.data))
+        self.set_data(np.ma.masked_invalid(_drawn_values(sky_map, ax)))
         self.set_clim(vmin, vmax)
         self._scale_to_map()
         self.set_transform(ax.transData)
@@ -339,3 +342,25 @@ def _is_whole(sky_map: SkyMap) -> BoolArray:
     padded = np.pad(area, 1)
     around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
     return np.asarray(area >= 0.5 * np.max(around, axis=0))
+
+
+def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
+    """Values of the picture: those of the map, and beyond its rim if the Axes cuts them there.
+
+    Pixels end in steps along an elliptical frame, which may be a little wider than the sky: what
+    is left white between the two has the mean of the pixels beside it.
+    """
+    values: NDArray[np.float64] = np.array(sky_map.data, float)
+    # WCSAxes draws a rectangle as a path of eight corners, matplotlib as one of five.
+    corners = np.shape(ax.patch.get_path().vertices)[0]
+    if sky_map.solid_angle is None or corners in (5, 8):
+        return values
+    off_sky = np.asarray(sky_map.solid_angle) == 0
+    for _ in range(FLECK if off_sky.any() else 0):
+        padded = np.pad(values, 1, constant_values=np.nan)
+        ny, nx = values.shape
+        around = np.stack([padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)])
+        number = np.isfinite(around).sum(axis=0)
+        mean = np.nansum(around, axis=0) / np.maximum(number, 1)
+        values = np.where(off_sky & np.isnan(values) & (number > 0), mean, values)
+    return values
