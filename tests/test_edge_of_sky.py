@@ -118,7 +118,7 @@ def test_the_upper_edges_of_a_field_are_not_part_of_it(off):
     assert m.meta["inside"] == inside.sum()
 
 
-def test_at_the_corner_of_the_sky_only_its_edge_is_snap_to_sky_edge():
+def test_at_the_corner_of_the_sky_only_its_edge_is_snapped_to():
     # A map that ends at the pole, but not where longitudes do.
     wcs = plate_carree(shape=(40, 40))
     wcs.wcs.crpix = 20.5, -49.5  # from dec 50 to 90 deg
@@ -132,7 +132,7 @@ def test_at_the_corner_of_the_sky_only_its_edge_is_snap_to_sky_edge():
 
 @pytest.mark.parametrize("x", [-0.5 - 1e-8, 359.5, 359.5 + 1e-8])
 @pytest.mark.parametrize("y", [-0.5 - 1e-8, 179.5, 179.5 + 1e-8])
-def test_at_a_pole_where_longitudes_are_cut_both_are_snap_to_sky_edge(x, y):
+def test_at_a_pole_where_longitudes_are_cut_points_are_snapped_to_both(x, y):
     plane, grid = plane_and_grid(plate_carree())
     pulled = snap_to_sky_edge(grid, plane.to_sky, plane.to_plane, np.array([x]), np.array([y]))
     assert grid.index(*pulled)[0].all()
@@ -212,5 +212,5 @@ def test_all_of_half_the_sky_is_shown():
         np.testing.assert_allclose(middle, 76, atol=1e-4)
 
 
-def test_what_is_snap_to_sky_edge_is_asked_of_the_exact_route():
+def test_what_is_snapped_is_asked_of_the_exact_route():
     assert SLACK < 0.4 * tile_layout.EDGE

@@ -30,10 +30,94 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "half a pixel": Mutant(
-        "sky/grid_wcs.py",
-        "pixel_number(axis, crpix - 1) + 1",
-        "pixel_number(axis, crpix - 1) + 1.5",
-        "test_properties.py",
+        "sky/wrapped_wcs.py",
+        "axis.origin + axis.step * (np.asarray(pixel) + axis.first + 0.5)",
+        "axis.origin + axis.step * (np.asarray(pixel) + axis.first)",
+        "test_counts.py::test_the_pixels_of_new_bins_are_where_the_maps_wcs_says",
+    ),
+    "a flip": Mutant(
+        "plotting/projections.py",
+        "x = -np.radians(",
+        "x = np.radians(",
+        "test_axes_kinds.py::test_the_frame_and_the_centre_of_geographic_axes_can_be_chosen",
+    ),
+    "cos δ": Mutant(
+        "axes.py",
+        "ax.set_aspect(1 / cosine)",
+        "ax.set_aspect(cosine)",
+        "test_axes_kinds.py::test_plain_axes_show_the_sky_in_degrees",
+    ),
+    "0h": Mutant(
+        "plotting/projections.py",
+        "np.asarray((lon - center + 180) % 360 - 180 + center)",
+        "np.asarray(lon)",
+        "test_edge_of_sky.py::test_axes_without_a_wcs_hold_the_edges_of_the_sky",
+    ),
+    "transposition": Mutant(
+        "sky/grid.py",
+        "rows * self.x.count + columns",
+        "columns * self.y.count + rows",
+        "test_counts.py::test_counts_are_astropys_for_every_orientation_distortion_and_frame",
+    ),
+    "frames ignored": Mutant(
+        "sky/planes.py",
+        "lon, lat = change_frame(lon, lat, frame, plane.frame)",
+        "pass",
+        "test_counts.py::test_counts_are_astropys_for_catalogues_in_every_frame",
+    ),
+    "wrong Ω": Mutant(
+        "sky/solid_angles.py",
+        "2 * np.arctan2(triple, 1 + sum(dots))",
+        "2.004 * np.arctan2(triple, 1 + sum(dots))",
+        "test_grid.py::test_car_pixels_have_the_area_between_two_meridians_and_two_parallels",
+    ),
+    "pixels that the edge of the sky cuts": Mutant(
+        "sky/solid_angles.py",
+        "is_at_edge = near_sky &",
+        "is_at_edge = ~near_sky &",
+        "test_grid.py::test_the_pixels_of_the_whole_sky_sum_to_4_pi",
+    ),
+    "a margin on one side only": Mutant(
+        "sky/grid.py",
+        "self.count + 2 * margin, self.first - margin",
+        "self.count + 2 * margin, self.first",
+        "test_smoothing.py::test_a_source_outside_the_view_has_its_gaussian_inside",
+    ),
+    "wrong K": Mutant(
+        "smoothing/kernel_base.py",
+        "2 * math.pi * weight * profile.sum()",
+        "2.02 * math.pi * weight * profile.sum()",
+        "test_sphere.py::test_a_gaussian_is_right_everywhere_on_the_sky",
+    ),
+    "wrong K²": Mutant(
+        "smoothing/kernel_base.py",
+        "first.density(r, width) * second.density(r, width)",
+        "first.density(r, width) * second.profile(r)",
+        "test_field.py::test_squares_are_smoothed_with_the_square_of_the_kernel",
+    ),
+    "means for values": Mutant(
+        "smoothing/pixels.py",
+        "kernel.resolution_length < NARROW",
+        "kernel.resolution_length < 9 * NARROW",
+        "test_sphere.py::test_a_gaussian_is_right_everywhere_on_the_sky",
+    ),
+    "another offset": Mutant(
+        "counting/channels.py",
+        "2 * shift * sums[first]",
+        "shift * sums[first]",
+        "test_sums.py::test_parts_add_up_about_the_first_offset",
+    ),
+    "a last bit": Mutant(
+        "sky/shipping.py",
+        '"crpix", "crval", "cdelt"',
+        '"crpix", "cdelt"',
+        "test_geometry.py::test_positions_arrive_equal_to_the_bit",
+    ),
+    "points at the edge of the sky": Mutant(
+        "sky/sky_edge.py",
+        "(beyond <= SLACK)",
+        "(beyond <= -SLACK)",
+        "test_edge_of_sky.py::test_at_a_pole_where_longitudes_are_cut_points_are_snapped_to_both",
     ),
 }
 
