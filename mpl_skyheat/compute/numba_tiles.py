@@ -427,21 +427,8 @@ def tally(pixels: Any, counts: Any) -> int:
 
 
 @compiled
-def add(pixels: Any, weights: Any, in_core: Any, sums: Any) -> tuple[int, int, int]:
-    """Add weights by pixel, in their order.
-
-    Returns how many points are in the core, how many are dropped, and the first row with a negative
-    weight (−1: none).
-    """
-    inside = dropped = 0
+def add(pixels: Any, amounts: Any, sums: Any) -> None:
+    """Add amounts by pixel, in their order, to those on the map."""
     for k in range(len(pixels)):
-        weight = weights[k]
-        if not abs(weight) < np.inf:
-            dropped += 1
-            continue
-        if weight < 0:
-            return inside, dropped, k
         if pixels[k] >= 0:
-            sums[pixels[k]] += weight
-            inside += in_core[pixels[k]]
-    return inside, dropped, -1
+            sums[pixels[k]] += amounts[k]

@@ -17,6 +17,9 @@ TORN = -5
 OFF = -1
 ASK = -2
 
+# Pixel of a row that has no position.
+LOST = -3
+
 # Total degree of a tile's polynomials for x and y, and of their drafts: low terms with a bound on
 # what the others add, which decide all points but those near the edge of a pixel.
 DEGREE = 13

@@ -13,7 +13,7 @@ import numpy as np
 from mpl_skyheat.catalogue.blocks import ARRAY_ROWS
 from mpl_skyheat.compute.loader import run
 from mpl_skyheat.compute.threads import Team, shared
-from mpl_skyheat.compute.tile_layout import ASK, OFF
+from mpl_skyheat.compute.tile_layout import ASK, LOST, OFF
 from mpl_skyheat.counting.exact_route import pixels_of
 from mpl_skyheat.counting.tiles import Footprint, SkyTiles
 from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
@@ -119,7 +119,7 @@ class CompiledRoute:
         self._own_counts = []
 
     def located(self, chunk: Catalogue) -> Iterator[tuple[Rows, Pixels]]:
-        """Yield batches of rows, with their flat pixels; OFF off the map or without a position."""
+        """Yield batches of rows, and their flat pixels: OFF off the map, LOST without a position."""
         for rows in self._batches(chunk):
             pixels = self._pixels(rows.lon, rows.lat)
             asked = np.flatnonzero(pixels == ASK)
@@ -195,6 +195,8 @@ class CompiledRoute:
             on_grid, index = pixels_of(self._geometry, plane, x, y)
             found = np.full(len(x), OFF, np.int32)
             found[on_grid] = index
+            if block.kept is not None:
+                pixels[part] = LOST
             pixels[part][slice(None) if block.kept is None else block.kept] = found
             dropped[number] += block.dropped
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mpl_skyheat.compute.loader import should_compile
+from mpl_skyheat.compute.loader import run, should_compile
 from mpl_skyheat.compute.threads import Team
+from mpl_skyheat.compute.tile_layout import LOST, OFF
 from mpl_skyheat.counting.channels import find_channels, recentred
 from mpl_skyheat.counting.compiled_route import MOST_PIXELS, CompiledRoute
 from mpl_skyheat.counting.exact_route import ProjectedBlock, pixels_of
@@ -73,6 +74,7 @@ class Sums:
         self.geometry, self.offset = geometry, offset
         self.channels = find_channels(channels)
         self.head: Head | None = None
+        self._in_core: BoolArray | None = None
         self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside"), 0)
         # The sums over pixels in one dimension, and over the lattice by channel and spline order.
         self.flat: dict[str, NDArray[Any]] = {}
@@ -143,6 +145,7 @@ class Sums:
             route.settle(self.flat["n"])
         for spread in self.spreads.values():
             spread.settle()
+        self._in_core = None
         self._tell_outside()
         return self
 
@@ -240,7 +243,7 @@ class Sums:
             self.rows["inside"] += on_grid  # of a margin, too: `_tell_outside`
             return
         for rows, pixels in route.located(chunk):
-            usable = _finite_rows(rows)
+            usable = _usable(rows, pixels)
             _check_weights(chunk, rows, usable)
             self.rows["read"] += len(pixels)
             self.rows["dropped"] += len(pixels) - int(np.count_nonzero(usable))
@@ -248,11 +251,23 @@ class Sums:
                 seen = row_filter(rows.lon, rows.lat)
                 self.rows["unseen"] += int(np.count_nonzero(usable & ~seen))
                 usable &= seen
-            usable &= pixels >= 0
-            weights, values = (
-                None if column is None else column[usable] for column in (rows.weights, rows.values)
-            )
-            self._add_at(pixels[usable].astype(np.intp), weights, values)
+            pixels[~usable] = OFF
+            self._add_compiled(pixels, rows)
+
+    def _add_compiled(self, pixels: NDArray[np.int32], rows: Rows) -> None:
+        """Add rows by flat pixel, those that are OFF to none, in compiled code."""
+        for name, channel in self.channels.items():
+            amounts = channel.amounts(rows.weights, rows.values, self.offset)
+            if channel.is_count:
+                run("tally", pixels, self.flat[name])
+            elif channel.extreme:
+                assert amounts is not None
+                on = pixels >= 0
+                EXTREMES[channel.extreme][1].at(self.flat[name], pixels[on], amounts[on])
+            else:
+                amounts = np.ones(len(pixels)) if amounts is None else amounts
+                run("add", pixels, amounts, self.flat[name])
+        self._count_inside(pixels)
 
     def _add_at(
         self, pixels: NDArray[np.intp], weights: FloatArray | None, values: FloatArray | None
@@ -268,14 +283,16 @@ class Sums:
                 EXTREMES[channel.extreme][1].at(self.flat[name], pixels, amounts)
             else:
                 np.add.at(self.flat[name], pixels, 1 if amounts is None else amounts)
-        if self.geometry.margin == (0, 0):
-            self.rows["inside"] += len(pixels)
-        else:
-            rows, columns = np.divmod(pixels, self.geometry.wide.x.count)
-            core_rows, core_columns = self.geometry.core
-            in_core = (rows >= core_rows.start) & (rows < core_rows.stop)
-            in_core &= (columns >= core_columns.start) & (columns < core_columns.stop)
-            self.rows["inside"] += int(np.count_nonzero(in_core))
+        self._count_inside(pixels)
+
+    def _count_inside(self, pixels: NDArray[Any]) -> None:
+        """Count the rows that are on the map itself."""
+        if self._in_core is None:
+            in_core = np.zeros(self.geometry.wide.shape, bool)
+            in_core[self.geometry.core] = True
+            # With what OFF and LOST, which count from the end, stand for.
+            self._in_core = np.append(in_core.ravel(), [False] * -LOST)
+        self.rows["inside"] += int(np.count_nonzero(self._in_core[pixels]))
 
     def _spread(
         self, chunk: Catalogue, is_compiled: bool, team: Team, row_filter: RowFilter | None
@@ -367,9 +384,9 @@ class Sums:
             flat[strays] = start
 
 
-def _finite_rows(rows: Rows) -> BoolArray:
+def _usable(rows: Rows, pixels: NDArray[np.int32]) -> BoolArray:
     """Tell which rows have all that they must have."""
-    usable = np.isfinite(rows.lon) & np.isfinite(rows.lat)
+    usable = pixels != LOST
     for column in (rows.weights, rows.values):
         if column is not None:
             usable &= np.isfinite(column)

@@ -108,10 +108,9 @@ def solid_angles(
     """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
     sky = SkyTest(grid, to_sky, to_plane, outline)
     whole = _whole_area(sky) if is_equal_area else None
-    reach = _elongation(sky)
     if whole is not None and sky.outline is not None:
         areas = np.zeros(grid.shape)
-        known, is_off = _blocks_of_sky(sky, reach)
+        known, is_off = _blocks_of_sky(sky, _elongation(sky))
     else:
         areas, known = smooth_solid_angles(grid, sky)
         is_off = np.zeros(grid.shape, bool)
@@ -119,7 +118,7 @@ def solid_angles(
         areas[known] = whole
     if known.all():
         return areas
-    is_inner, is_at_edge = _inner_and_edge(sky, known, is_off, reach)
+    is_inner, is_at_edge = _inner_and_edge(sky, known, is_off, _elongation(sky))
     if whole is not None:
         areas[is_inner] = whole
     else:
