@@ -119,7 +119,7 @@ class CompiledRoute:
         self._own_counts = []
 
     def located(self, chunk: Catalogue) -> Iterator[tuple[Rows, Pixels]]:
-        """Yield batches of rows, and their flat pixels: OFF off the map, LOST without a position."""
+        """Yield batches of rows, and flat pixels: OFF off the map, LOST without a position."""
         for rows in self._batches(chunk):
             pixels = self._pixels(rows.lon, rows.lat)
             asked = np.flatnonzero(pixels == ASK)

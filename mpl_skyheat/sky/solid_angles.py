@@ -317,42 +317,41 @@ def _small_and_whole(
     return areas, is_small
 
 
-def _of_cells(
-    sky: SkyTest, x: FloatArray, y: FloatArray, on_sky: BoolArray
-) -> tuple[FloatArray, BoolArray]:
-    """Return the areas of pixels by their lattices, and which of them have cells that are large."""
-    areas, _, corners = _cells(sky, x, y, on_sky)
-    is_large = (_diagonal(corners) > LARGE_CELL).any(axis=(1, 2))
-    return np.asarray(areas.sum(axis=(1, 2))), is_large
-
-
 def cells_with_sky(
     sky: SkyTest, row: IntArray, column: IntArray, cells: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return areas (sr; n, cells, cells) of cells in pixels, and vectors (…, 3) to their middles.
+    """Areas (sr; n, cells, cells) of cells in pixels, and vectors (…, 3) to their middles.
 
-    Of what they show of the sky; those that show none have an area of 0.
+    Of what they show of the sky, with straight sides; those that show none have an area of 0.
     """
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
-    areas, middles, _ = _cells(sky, x, y, sky(x, y))
-    return areas, middles
+    on_sky = sky(x, y)
+    nodes = cell_corners(on_sky)
+    corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
+    areas, middles = quadrilateral_area(corners), corners.mean(axis=0)
+    is_cut = nodes.any(axis=0) & ~nodes.all(axis=0)
+    if is_cut.any():
+        at = cell_corners(x)[:, is_cut], cell_corners(y)[:, is_cut], nodes[:, is_cut]
+        polygons = _corners_of(sky, sky_polygons(*at, sky, PLANE_STEPS, np.array([0.0, 1.0])))
+        areas[is_cut], middles[is_cut] = _polygon_area(polygons), polygons.mean(axis=0)
+    return np.nan_to_num(areas), middles
 
 
-def _cells(
+def _of_cells(
     sky: SkyTest, x: FloatArray, y: FloatArray, on_sky: BoolArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the areas, the middles and the corners of the cells of lattices in pixels."""
+) -> tuple[FloatArray, BoolArray]:
+    """Areas of pixels by their lattices, and which of them have cells that are large."""
     nodes = cell_corners(on_sky)
     corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
     areas = np.where(nodes.all(axis=0), quadrilateral_area(corners), 0.0)
-    middles = corners.mean(axis=0)
     # Of two cells that share a bent side, both follow it.
     is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < LITTLE_BENT)
     if is_bent.any():
         at = cell_corners(x)[:, is_bent], cell_corners(y)[:, is_bent], nodes[:, is_bent]
         polygons = _corners_of(sky, sky_polygons(*at, sky, SPHERE_STEPS, ALONG))
-        areas[is_bent], middles[is_bent] = _polygon_area(polygons), polygons.mean(axis=0)
-    return areas, middles, corners
+        areas[is_bent] = _polygon_area(polygons)
+    is_large = (_diagonal(corners) > LARGE_CELL).any(axis=(1, 2))
+    return np.asarray(areas.sum(axis=(1, 2))), is_large
 
 
 def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:

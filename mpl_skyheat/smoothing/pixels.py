@@ -13,7 +13,7 @@ import numpy as np
 from mpl_skyheat.compute.loader import should_compile
 from mpl_skyheat.sky.block_polynomials import interpolated
 from mpl_skyheat.sky.frames import rotate
-from mpl_skyheat.sky.sky_edge import NODES_TOGETHER, SkyTest
+from mpl_skyheat.sky.sky_edge import NODES_TOGETHER, SkyTest, lattice_in_pixels
 from mpl_skyheat.sky.solid_angles import cells_with_sky
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # Longitude and latitude in rad on the lattice.
     from collections.abc import Callable
 
-    from mpl_skyheat.compute.arrays import FloatArray, IntArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.sky.geometry import MapGeometry
 
     Positions = tuple[FloatArray, FloatArray]
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     Smooth = Callable[[Positions], FloatArray]
 
 
-# Cells along each side of a pixel for the mean over it: at least so many, and so many in the width
-# (σ) of the kernel.
-CELLS, CELLS_PER_WIDTH = 8, 1.5
+# Cells in the width σ of the kernel, along each side of a pixel for the mean over it.
+CELLS_PER_WIDTH = 4
 
-# Most cells along each side: a mean over more is not worth its time.
+# Fewest and most cells along each side: a mean over more is not worth its time.
+FEWEST_CELLS = 3
 MOST_CELLS = 32
 
+# Cells along each side where the fewest find no sky: at least as many as solid angles look into.
+CELLS_OF_SLIVER = 8
 
 # How well (in bins of the lattice) positions of pixels are interpolated.
 ACCURACY = 1e-5
@@ -89,26 +91,42 @@ class SkyPixels:
         return rotate(lon, lat, self._turn, is_compiled=self._is_compiled)
 
     def _means(self, smooth: Smooth, kernel: RadialKernel, flat: IntArray) -> FloatArray:
-        """Return the means over the pixels with flat indices, as told by their solid angles.
-
-        From cells of pixels, by the value in the middle of what each shows of the sky.
-        """
+        """Means over the pixels with flat indices, as told by their solid angles."""
         rows, columns = np.divmod(flat, self._grid.x.count)
-        side = np.sqrt(self._area.ravel()[flat])
-        wanted = np.ceil(CELLS_PER_WIDTH * side / kernel.resolution_length)
-        cells = np.clip(wanted, CELLS, MOST_CELLS).astype(int)
-        means = np.zeros(len(flat))
+        length = np.maximum(self._lengths(rows, columns), np.sqrt(self._area.ravel()[flat]))
+        wanted = np.ceil(CELLS_PER_WIDTH * length / kernel.resolution_length)
+        cells = np.clip(wanted, FEWEST_CELLS, MOST_CELLS).astype(int)
+        means: FloatArray = np.full(len(flat), np.nan)
         for number in np.unique(cells):
-            alike = np.flatnonzero(cells == number)
-            together = max(NODES_TOGETHER // (number + 1) ** 2, 1)
-            for start in range(0, len(alike), together):
-                some = alike[start : start + together]
-                means[some] = self._mean(smooth, rows[some], columns[some], int(number))
-        return means
+            self._add_means(means, smooth, rows, columns, cells == number, int(number))
+        self._add_means(means, smooth, rows, columns, np.isnan(means), CELLS_OF_SLIVER)
+        return np.asarray(np.nan_to_num(means))
 
-    def _mean(self, smooth: Smooth, rows: IntArray, columns: IntArray, cells: int) -> FloatArray:
-        areas, middles = cells_with_sky(self._sky, rows, columns, cells)
-        values, has_sky = np.zeros(areas.shape), areas > 0
-        x, y, z = (middles[has_sky] @ self._turn.T).T
-        values[has_sky] = smooth((np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))))
-        return np.asarray((areas * values).sum(axis=(1, 2)) / areas.sum(axis=(1, 2)))
+    def _lengths(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Lengths (rad) of what pixels show of the sky, from three places along each side."""
+        x, y = lattice_in_pixels(self._grid, rows, columns, 2)
+        on_sky = self._sky(x, y)[..., np.newaxis]
+        vectors = np.where(on_sky, self._sky.vectors(x, y), 0.0)
+        middle = vectors.sum(axis=(1, 2)) / np.maximum(on_sky.sum(axis=(1, 2)), 1)
+        distance = np.linalg.norm(vectors - middle[:, np.newaxis, np.newaxis], axis=-1)
+        return np.asarray(2 * np.where(on_sky[..., 0], distance, 0.0).max(axis=(1, 2), initial=0.0))
+
+    def _add_means(
+        self,
+        means: FloatArray,
+        smooth: Smooth,
+        rows: IntArray,
+        columns: IntArray,
+        wanted: BoolArray,
+        cells: int,
+    ) -> None:
+        """Set the means of wanted pixels, from the value in the middle of each cell's sky."""
+        at = np.flatnonzero(wanted)
+        together = max(NODES_TOGETHER // (cells + 1) ** 2, 1)
+        for some in (at[i : i + together] for i in range(0, len(at), together)):
+            areas, middles = cells_with_sky(self._sky, rows[some], columns[some], cells)
+            values, has_sky = np.zeros(areas.shape), areas > 0
+            x, y, z = (middles[has_sky] @ self._turn.T).T
+            values[has_sky] = smooth((np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))))
+            with np.errstate(invalid="ignore"):
+                means[some] = (areas * values).sum(axis=(1, 2)) / areas.sum(axis=(1, 2))
