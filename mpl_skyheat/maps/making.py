@@ -138,9 +138,11 @@ def _map_of(
     values = statistic_of(sums, channel, where, request, team)
     unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles)
     off_sky = geometry.solid_angles <= 0
+    values *= factor
+    values[off_sky] = np.nan
     is_flat = geometry.plane.frame is None
     return SkyMap(
-        np.where(off_sky, np.nan, values * factor),
+        values,
         unit=unit,
         mask=off_sky,
         wcs=grid_wcs(geometry.plane, geometry.grid),

@@ -44,4 +44,4 @@ def statistic_of(
 
 def _per_area(counts: FloatArray, solid_angles: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return counts / solid_angles
+        return np.divide(counts, solid_angles, out=counts)

@@ -113,17 +113,14 @@ def at_corners(pixels: BoolArray) -> BoolArray:
     return nodes
 
 
-def around(pixels: BoolArray) -> list[BoolArray]:
-    """Return the pixels shifted to all sides; False beyond the edges."""
-    ny, nx = pixels.shape
-    padded = np.pad(pixels, 1)
-    return [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
-
-
 def grown(pixels: BoolArray, steps: int) -> BoolArray:
     """Mark the pixels around marked ones, too, as many times as told."""
     for _ in range(steps):
-        pixels = np.any(around(pixels), axis=0)
+        for axis in (0, 1):
+            before, pixels = np.moveaxis(pixels, axis, 0), pixels.copy()
+            after = np.moveaxis(pixels, axis, 0)
+            after[1:] |= before[:-1]
+            after[:-1] |= before[1:]
     return pixels
 
 

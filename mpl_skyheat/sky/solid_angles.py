@@ -182,8 +182,8 @@ def _blocks_of_sky(sky: SkyTest, reach: int) -> tuple[BoolArray, BoolArray]:
 
 def _of_corners(on_sky: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Return which pixels have sky at any of their corners, and which at all."""
-    corners = on_sky[:-1, :-1], on_sky[:-1, 1:], on_sky[1:, :-1], on_sky[1:, 1:]
-    return np.any(corners, axis=0), np.all(corners, axis=0)
+    either, both = on_sky[:-1] | on_sky[1:], on_sky[:-1] & on_sky[1:]
+    return either[:, :-1] | either[:, 1:], both[:, :-1] & both[:, 1:]
 
 
 def _inner_and_edge(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CELLS_PER_WIDTH = 4
 
 # Fewest and most cells along each side: a mean over more is not worth its time.
-FEWEST_CELLS = 3
+FEWEST_CELLS = 4
 MOST_CELLS = 32
 
 # Cells along each side where the fewest find no sky: at least as many as solid angles look into.
