@@ -102,8 +102,9 @@ class SkyHeatmap(AxesImage):
             norm = LogNorm(clip=True)
         # "antialiased" is "auto" by the name that every supported matplotlib knows. Without
         # resample, map pixels between two device pixels would be lost.
-        drawing = {"interpolation": "antialiased", "interpolation_stage": "data", "resample": True}
-        super().__init__(ax, norm=norm, origin="lower", extent=extent, **drawing | kwargs)
+        drawing: Any = {"interpolation": "antialiased", "interpolation_stage": "data"}
+        drawing |= {"resample": True} | kwargs
+        super().__init__(ax, norm=norm, origin="lower", extent=extent, **drawing)
         self.sky_map = sky_map
         # Longitude (deg) in the middle of a geographic Axes of matplotlib, and the map's frame.
         self.sky_in_middle: tuple[float, Any] | None = None
@@ -123,7 +124,8 @@ class SkyHeatmap(AxesImage):
         if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
             values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
-        low, high = self.norm.vmin, self.norm.vmax
+        norm: Any = self.norm
+        low, high = norm.vmin, norm.vmax
         if is_open and low == high == 0:
             self.set_clim(0.0, 1.0)  # The map is empty; matplotlib would go below zero.
         if low > high:
