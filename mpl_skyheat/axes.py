@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 METHOD = "sky_heatmap"
 
-# Central longitudes that differ by less than this (deg) are the same.
-ROUNDING = 1e-9
-
 
 class LeftFormatter(Formatter):
     """Labels the longitudes (rad from the middle) of an Axes as they grow to the left."""
@@ -221,7 +218,7 @@ def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
             f"frame must be that of the map on the Axes, {its}, unless that is removed; got "
             f"{ours} (a SkyCoord in any frame is turned to it)"
         )
-    if center is not None and abs((center - shown + 180) % 360 - 180) > ROUNDING:
+    if center is not None and abs((center - shown + 180) % 360 - 180) > 1e-9:
         raise ValueError(
             f"center must be that of the map on the Axes, {shown:g} deg, unless that is removed; "
             f"got {center:g} deg"

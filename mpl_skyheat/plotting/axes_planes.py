@@ -50,21 +50,6 @@ WIDE_GAP = 30
 # Default number of pixels along the longer side of the view of an Axes without pixels of its own.
 FEWEST_PIXELS = 240
 
-# Squares sampled along each side of the view to find whether its projection is equal-area.
-SAMPLES = 16
-
-# Side (plane units, at most 1 deg at the centre) of a sampled square.
-SQUARE_SIDE = 0.1
-
-# Fraction of the sampled squares whose areas must agree for a projection to count as equal-area.
-AGREEING = 0.9
-
-# Relative difference up to which areas agree: that of rounding in finite differences.
-AREA_TOLERANCE = 1e-6
-
-# Relative error allowed for any one square: some lie across a bend of the projection.
-BEND_TOLERANCE = 1e-3
-
 
 @dataclass(frozen=True)
 class AxesView:
@@ -210,15 +195,17 @@ def _projected_view(
 
 
 def _is_equal_area(to_sky: Any, view: View) -> bool:
-    """Whether a projection keeps areas, as measured with squares all over the view."""
-    grid = grid_of_bins(view, SAMPLES, SAMPLES)
+    """Whether a projection keeps areas, as measured with 16 × 16 squares all over the view."""
+    grid = grid_of_bins(view, 16, 16)
     x, y = np.meshgrid(grid.x.centres, grid.y.centres)
-    areas = local_areas(to_sky, x, y, SQUARE_SIDE, SQUARE_SIDE)
+    side = 0.1  # deg at the centre of the view, or less
+    areas = local_areas(to_sky, x, y, side, side)
     areas = areas[np.isfinite(areas)]
     if not len(areas):
         return False
     errors = np.abs(areas / np.median(areas) - 1)
-    return bool(np.quantile(errors, AGREEING) < AREA_TOLERANCE and errors.max() < BEND_TOLERANCE)
+    # Squares across a bend of the projection are off by more than the others.
+    return bool(np.quantile(errors, 0.9) < 1e-6 and errors.max() < 1e-3)
 
 
 def _outline(to_sky: Any, view: View) -> FloatArray:

@@ -11,9 +11,6 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Weights of red, green and blue in the lightness of a colour (Rec. ITU-R BT.601).
-LUMA = 0.299, 0.587, 0.114
-
 
 class Halo(AbstractPathEffect):
     """Draws text with a dark halo, on light maps with a white one, and white text then in black."""
@@ -36,4 +33,5 @@ def _is_light(ax: Axes) -> bool:
     colors: Any = [ax.get_facecolor()]
     if ax.images:
         colors = ax.images[-1].get_cmap()(np.linspace(0, 0.5, 8))
-    return bool((to_rgba_array(colors)[:, :3] @ LUMA).mean() > 0.5)
+    luma = to_rgba_array(colors)[:, :3] @ (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601
+    return bool(luma.mean() > 0.5)

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
 
-# Arguments of the image that follow from the map and cannot be given.
-FIXED = ("extent", "origin", "transform", "aspect")
-
 # Arguments of Figure.colorbar that follow from the side of the Axes and cannot be given.
 PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
 PLACED |= {"anchor", "panchor", "ticklocation"}
@@ -42,9 +39,6 @@ PLACED |= {"anchor", "panchor", "ticklocation"}
 # The log scale of a smoothed map spans at most this fraction to 1 of its largest value: the wings
 # of a kernel fall for many decades more.
 LOWEST_OF_SMOOTHED = 1e-3
-
-# Rows of pixels beyond the rim of the sky that are filled, in the picture only.
-FLECK = 2
 
 # Matplotlib averages map pixels of up to this many device pixels, and draws larger ones as squares.
 CRISP = 3
@@ -297,7 +291,7 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
     """Raise a TypeError for keywords that the image does not have, or that the map decides."""
     known = {*signature(AxesImage).parameters, *signature(SkyHeatmap).parameters} - {"self", "ax"}
     for name, value in keywords.items():
-        if name in FIXED:
+        if name in ("extent", "origin", "transform", "aspect"):
             raise TypeError(f"{name} must be left out, as it follows from the map; got {value!r}")
         if name in known or hasattr(AxesImage, f"set_{name}"):
             continue
@@ -349,7 +343,7 @@ def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
     if sky_map.solid_angle is None or corners in (5, 8):
         return values
     off_sky = np.asarray(sky_map.solid_angle) == 0
-    for _ in range(FLECK if off_sky.any() else 0):
+    for _ in range(2 if off_sky.any() else 0):  # A fleck is up to two pixels wide.
         around = _neighbourhoods(values, np.nan)
         number = np.isfinite(around).sum(axis=0)
         mean = np.nansum(around, axis=0) / np.maximum(number, 1)

@@ -21,9 +21,6 @@ GEO_SIZES = {
     "lambert": (2.0, 2.0),
 }
 
-# Cosine of the distance from its centre up to which a gnomonic projection has positions.
-HORIZON = 1e-9
-
 
 @dataclass(frozen=True)
 class GeoProjection:
@@ -177,9 +174,9 @@ class SkyprojProjection(ForeignProjection):
     def forward(self, lon: FloatArray, lat: FloatArray) -> Any:
         points = self.crs.transform_points(lon, lat)
         if self.crs.name == "gnom":
-            # Beyond its horizon, skyproj returns uninitialised memory.
+            # Beyond its horizon, 90 deg from the centre, skyproj returns uninitialised memory.
             middle = to_vectors(self.crs.lon_0, self.crs.lat_0)
-            points[to_vectors(lon, lat) @ middle < HORIZON] = np.nan
+            points[to_vectors(lon, lat) @ middle < 1e-9] = np.nan
         return points
 
     def inverse(self, x: FloatArray, y: FloatArray) -> Any:

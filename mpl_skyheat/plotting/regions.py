@@ -26,9 +26,6 @@ PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "S
 # Without a radius, a catalogue that reaches farther than this from its centre is shown all-sky.
 WIDEST_FIELD = 60 * u.deg
 
-# Points whose mean vector is shorter have no centre: its length is 0.5 for half a sky, 0 for all.
-TOGETHER = 0.2
-
 # Largest radius (deg) that a projection has, or has without stretching it by a large factor.
 WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 
@@ -40,17 +37,8 @@ WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
 # Pixels across the largest view.
 MOST_PIXELS = 10_000
 
-# Default pixels across a field.
-FIELD_PIXELS = 240
-
-# Default side of the pixels of an all-sky view.
-ALL_SKY_PIXEL = 1 * u.deg
-
 # An all-sky view is cut open in the widest gap of the points in longitude, if it has this many deg.
 WIDE_GAP = 30
-
-# Points beyond this latitude (deg) do not close a gap in longitude.
-POLAR = 75
 
 
 @dataclass(frozen=True)
@@ -113,7 +101,7 @@ def find_region(
             radius = WIDEST["SIN"] * u.deg
     elif center is None and radius < whole:
         center, together = _mean_position(catalogue)
-        if together < TOGETHER:
+        if together < 0.2:  # It is 0.5 for points on half of the sky.
             raise ValueError(
                 f"center must be given with a radius ({radius:.4g}): points are all over the sky"
             )
@@ -123,7 +111,7 @@ def find_region(
         if projection == "SIN" and not is_field:
             radius, is_field = max(radius, WIDEST["SIN"] * u.deg), True
     if pixel_size is None:
-        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
+        pixel_size = 2 * radius / 240 if is_field else 1 * u.deg
     if not is_field:
         center = asked or _uncut(catalogue, frame)
     return Region(
@@ -169,7 +157,7 @@ def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:
     counts = np.zeros(360, int)
     for block in catalogue.blocks():
         lon, lat = change_frame(block.lon, block.lat, catalogue.frame, frame)
-        lon = lon[np.abs(lat) <= POLAR]
+        lon = lon[np.abs(lat) <= 75]  # Points near the poles do not close a gap in longitude.
         counts += np.bincount((lon % 360).astype(int) % 360, minlength=360)
     occupied = np.flatnonzero(counts)
     if not len(occupied):

@@ -32,24 +32,15 @@ FIELD_SIZE = (6.7, 5.2)
 # Size (inches) of a new figure with the whole sky and a colorbar.
 ALL_SKY_SIZE = (8, 5)
 
-# A grey that is visible on dark colours and on light ones.
-GRID = {"color": "0.6", "alpha": 0.6, "linewidth": 0.5}
-
 # Outlines of the whole sky that are no rectangles, in half widths and half heights from the middle;
 # None for an ellipse.
 _LAT = np.radians(np.linspace(-90, 90, 181))
 _RIGHT_HALF = np.column_stack([np.cos(_LAT), _LAT / _LAT[-1]])
 _TEETH = [(1, 0.5), (0.75, 1), (0.5, 0.5), (0.25, 1), (0, 0.5)]
 _TEETH += [(-0.25, 1), (-0.5, 0.5), (-0.75, 1), (-1, 0.5)]
-OUTLINES = {
-    "AIT": None,
-    "MOL": None,
-    "ZEA": None,
-    "ARC": None,
-    "SIN": None,
-    "SFL": np.concatenate([_RIGHT_HALF, -_RIGHT_HALF]),
-    "HPX": np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]]),
-}
+OUTLINES: dict[str, Any] = dict.fromkeys(("AIT", "MOL", "ZEA", "ARC", "SIN"))
+OUTLINES["SFL"] = np.concatenate([_RIGHT_HALF, -_RIGHT_HALF])
+OUTLINES["HPX"] = np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]])
 
 # Projections with a round outline: one point of the sky, or a great circle.
 ZENITHAL = ("ZEA", "ARC", "SIN")
@@ -70,9 +61,6 @@ LABELS = 5
 # Longitudes that converge at the upper edge are labelled at the sides, too, if a field has more of
 # them than this (deg).
 CROWDED = 120
-
-# Positions along each side of a field from which the range of longitudes is found.
-SAMPLES = 40
 
 # A round map whose centre is beyond this latitude (deg) is labelled around the pole.
 POLAR = 75
@@ -325,7 +313,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     # Limits that are set are not changed by artists that lie outside of them.
     nx, ny = wcs.pixel_shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
-    ax.coords.grid(**GRID)
+    ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if has_outline(wcs):
         is_polar = code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR
@@ -420,7 +408,7 @@ def _label_beside_pole(ax: Any) -> None:
     """Label more longitudes in a field where they converge to a pole, inside or outside of it."""
     lon, wcs = ax.coords[0], ax.wcs
     nx, ny = wcs.pixel_shape
-    x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, SAMPLES), np.linspace(-0.5, ny - 0.5, SAMPLES))
+    x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, 40), np.linspace(-0.5, ny - 0.5, 40))
     offset = (wcs.pixel_to_world_values(x, y)[0] - wcs.wcs.crval[0] + 180) % 360 - 180
     bottom, top, all_over = (np.nanmax(v) - np.nanmin(v) for v in (offset[0], offset[-1], offset))
     if bottom < CONVERGING * all_over:
