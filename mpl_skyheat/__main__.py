@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from astropy.coordinates import BaseCoordinateFrame
 
-    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
 FORMATS = (".png", ".pdf", ".svg")
@@ -111,12 +110,11 @@ def _output(text: str) -> Path:
 
 def _angle(text: str) -> u.Quantity:
     try:
-        angle = u.Quantity(text).to(u.deg)
-    except (TypeError, ValueError, u.UnitConversionError):
-        angle = np.nan * u.deg
-    if not 0 * u.deg < angle < np.inf * u.deg:
-        raise argparse.ArgumentTypeError(f"must be a positive angle such as 2arcmin; got {text!r}")
-    return angle
+        return parse_width(text, "angle", in_pixels=False).to(u.deg)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a positive angle such as 2arcmin; got {text!r}"
+        ) from error
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -198,8 +196,15 @@ def _picture(options: argparse.Namespace) -> Figure:
         raise ValueError("--ra and --dec must be given together")
     names = () if options.ra is None else (options.ra, options.dec)
     table = _read_table(options.catalogue)
+    try:
+        catalogue = read_catalogue(names, table, frame)
+    except ValueError as error:
+        what, separator, _ = str(error).partition(": name the two")
+        if not separator:
+            raise
+        raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
     region = find_region(
-        _read_positions(names, table, frame),
+        catalogue,
         map_frame,
         center=None if options.center is None else _center(options.center, frame),
         radius=options.radius,
@@ -233,16 +238,6 @@ def _center(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
         raise ValueError(
             f"--center must be a position such as '56.75 24.12' or '3h47m +24d07m'; got {text!r}"
         ) from error
-
-
-def _read_positions(names: tuple[str, ...], table: Any, frame: Any) -> Catalogue:
-    try:
-        return read_catalogue(names, table, frame)
-    except ValueError as error:
-        what, separator, _ = str(error).partition(": name the two")
-        if not separator:
-            raise
-        raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
 
 
 def _set_norm(heat: SkyHeatmap, name: str) -> None:

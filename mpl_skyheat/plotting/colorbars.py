@@ -46,9 +46,15 @@ LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
 class SideAxesLocator:
     """Axes locator that places an Axes along one side of another, as the other is drawn."""
 
-    def __init__(self, ax: Axes, location: Side) -> None:
+    def __init__(self, ax: Any, location: Side) -> None:
         self._ax, self._location = ax, location
-        self._earlier = colorbars_beside(ax, location)
+        # Colorbars that are on this side of the Axes already.
+        self._earlier = [
+            other
+            for other in (*ax.figure.axes, *ax.child_axes)
+            if isinstance(locator := other.get_axes_locator(), FullLength)
+            and locator.beside == (ax, location)
+        ]
         self._measured: dict[tuple[Any, ...], Bbox] = {}
 
     def forget(self) -> None:
@@ -132,17 +138,6 @@ class FullLength:
     def get_subplotspec(self) -> Any:
         """The cell in the figure, which tight layout asks a locator for."""
         return self._locator.get_subplotspec()
-
-
-def colorbars_beside(ax: Axes, location: Side) -> list[Axes]:
-    """Colorbars that are on a side of an Axes already."""
-    everywhere: list[Any] = [*ax.figure.axes, *ax.child_axes]
-    return [
-        other
-        for other in everywhere
-        if isinstance(locator := other.get_axes_locator(), FullLength)
-        and locator.beside == (ax, location)
-    ]
 
 
 def check_location(location: Any) -> None:

@@ -24,7 +24,6 @@ from mpl_skyheat.smoothing.kernel_base import parse_width
 if TYPE_CHECKING:
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
-    from numpy.typing import NDArray
 
 # Size (inches) of a new figure with a field: wider than that, for a colorbar and its labels.
 FIELD_SIZE = (6.7, 5.2)
@@ -257,7 +256,13 @@ def _frame_class(code: str) -> Any:
     """The class of the frame around the whole sky in a projection."""
     from astropy.visualization.wcsaxes.frame import EllipticalFrame, RectangularFrame
 
-    outline = _dense(OUTLINES.get(code))
+    outline: Any = OUTLINES.get(code)
+    if outline is not None:
+        # Ticks are found between two points of an outline: 20 from corner to corner.
+        corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
+        outline = np.column_stack(
+            [np.interp(corner, np.arange(len(outline)), v) for v in outline.T]
+        )
     base: Any = EllipticalFrame if code in OUTLINES else RectangularFrame
 
     class WholeFrame(base):
@@ -283,14 +288,6 @@ def _frame_class(code: str) -> Any:
                 spine.data = middle + (1 - inset) * offset
 
     return WholeFrame
-
-
-def _dense(outline: NDArray[np.float64] | None) -> Any:
-    """Points along an outline, 20 from corner to corner: ticks are found between two of them."""
-    if outline is None:
-        return None
-    corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
-    return np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
 
 
 def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
