@@ -45,18 +45,12 @@ __all__ = [
     "unregister",
 ]
 
-# Found at first use, so that the import adds next to nothing to a script's start.
-_HOMES = {
-    "Annulus": "smoothing.kernels",
-    "Epanechnikov": "smoothing.kernels",
-    "Gaussian": "smoothing.kernels",
-    "Moffat": "smoothing.kernels",
-    "SkyHeatmap": "plotting.heatmap",
-    "SkyMap": "maps.sky_map",
-    "TopHat": "smoothing.kernels",
-    "sky_map": "maps.making",
-    "subplot": "plotting.subplots",
-}
+# Modules of names that are imported at first use, so that importing the package is fast.
+_HOMES = dict.fromkeys(
+    ("Annulus", "Epanechnikov", "Gaussian", "Moffat", "TopHat"), "smoothing.kernels"
+)
+_HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
+_HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
+from matplotlib.figure import Figure
 
 import mpl_skyheat
 from mpl_skyheat.catalogue.reading import read_catalogue
@@ -31,31 +33,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.coordinates import BaseCoordinateFrame
-    from matplotlib.figure import Figure
 
-    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
 FORMATS = (".png", ".pdf", ".svg")
 DPI = 200
 
-# Where an ellipse of 2 : 1 has room for its labels and a colorbar in a figure of that size.
+# Place (left, bottom, width, height) in which a 2 : 1 ellipse has room for labels and a colorbar.
 ELLIPSE: Any = (0.04, 0.2, 0.92, 0.736)
 
-NORMS = ("linear", "log", "asinh", "sqrt")
-
-# What astropy reads a catalogue with, by the ending of its name (".gz" may follow).
-READERS = {
-    ".fits": "fits",
-    ".fit": "fits",
-    ".ecsv": "ascii.ecsv",
-    ".csv": "ascii.csv",
-    ".vot": "votable",
-    ".votable": "votable",
-    ".xml": "votable",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
+# Formats of astropy's reader by the ending of the catalogue's name, which ".gz" may follow.
+READERS = {".fits": "fits", ".fit": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
+READERS |= {".vot": "votable", ".votable": "votable", ".xml": "votable"}
+READERS |= {".parquet": "parquet", ".pq": "parquet"}
 
 EXAMPLES = """
 examples:
@@ -75,7 +65,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """Return the parser of the command's arguments."""
+    """The parser of the command's arguments."""
     parser = Parser(
         prog="skyheat",
         description="Draw the smoothed, calibrated sky density of a catalogue.",
@@ -101,7 +91,8 @@ def parser() -> Parser:
         help="sigma of the Gaussian (default: 2 pixels for a field, none for the sky)")  # fmt: skip
     add("--label", default="sources", help="what is counted (default: %(default)s)")
     add("--cmap", default="magma", help="matplotlib colormap (default: %(default)s)")
-    add("--norm", choices=NORMS, default="linear", help="colour scale (default: %(default)s)")
+    add("--norm", choices=("linear", "log", "asinh", "sqrt"), default="linear",
+        help="colour scale (default: %(default)s)")  # fmt: skip
     add("--version", action="version", version=f"%(prog)s {mpl_skyheat.__version__}")
     return parser
 
@@ -119,12 +110,11 @@ def _output(text: str) -> Path:
 
 def _angle(text: str) -> u.Quantity:
     try:
-        angle = u.Quantity(text).to(u.deg)
-    except (TypeError, ValueError, u.UnitConversionError):
-        angle = np.nan * u.deg
-    if not 0 * u.deg < angle < np.inf * u.deg:
-        raise argparse.ArgumentTypeError(f"must be a positive angle such as 2arcmin; got {text!r}")
-    return angle
+        return parse_width(text, "angle", in_pixels=False).to(u.deg)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a positive angle such as 2arcmin; got {text!r}"
+        ) from error
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -151,17 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parsed(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        return _run(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    try:
-        figure = _demonstration() if options.catalogue is None else _picture(options)
-        _save(figure, options.output)
-    except Exception as error:  # whatever a broken file makes a reader raise
-        message = " ".join(str(error).split()) or type(error).__name__
-        print(f"skyheat: error: {message}", file=sys.stderr)
-        return 2
+        try:
+            figure = _demonstration() if options.catalogue is None else _picture(options)
+            _save(figure, options.output)
+        except Exception as error:  # A broken file makes a reader raise errors of any class.
+            message = " ".join(str(error).split()) or type(error).__name__
+            print(f"skyheat: error: {message}", file=sys.stderr)
+            return 2
     print(f"wrote {options.output.absolute()}")
     return 0
 
@@ -171,13 +157,12 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write the picture, once all of it is drawn."""
+    """Write the picture; an error while it is drawn leaves no file behind."""
     picture = io.BytesIO()
     engine = figure.get_layout_engine()
     if engine is not None:
         figure.set_dpi(DPI)
-        # Twice, as where labels go depends on where the Axes is. Drawing would do so once, and then
-        # draw all for nothing.
+        # Twice, as the labels' places depend on that of the Axes. savefig() would do it once.
         for _ in range(2):
             engine.execute(figure)
         figure.set_layout_engine("none")
@@ -194,7 +179,7 @@ def _read_table(path: Path) -> Any:
     reader = next((READERS[ending] for ending in READERS if name.endswith(ending)), None)
     if reader is None:
         raise ValueError(f"the catalogue must end in {', '.join(READERS)}; got {path}")
-    # The columns of a VOTable go by their names, not by the IDs that a server made up.
+    # The IDs of a VOTable's columns may be made up by a server; users know the names.
     options = {"use_names_over_ids": True} if reader == "votable" else {}
     table = Table.read(path, format=reader, **options)
     if not len(table):
@@ -203,15 +188,23 @@ def _read_table(path: Path) -> Any:
 
 
 def _picture(options: argparse.Namespace) -> Figure:
-    """Return the figure of a catalogue file."""
-    from matplotlib.figure import Figure
-
+    """The figure of a catalogue file."""
     frame = map_frame = find_sky_frame("--frame", options.frame)
     if options.map_frame is not None:
         map_frame = find_map_frame("--map-frame", options.map_frame)
-    names, table = _named_columns(options), _read_table(options.catalogue)
+    if (options.ra is None) != (options.dec is None):
+        raise ValueError("--ra and --dec must be given together")
+    names = () if options.ra is None else (options.ra, options.dec)
+    table = _read_table(options.catalogue)
+    try:
+        catalogue = read_catalogue(names, table, frame)
+    except ValueError as error:
+        what, separator, _ = str(error).partition(": name the two")
+        if not separator:
+            raise
+        raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
     region = find_region(
-        _read_positions(names, table, frame),
+        catalogue,
         map_frame,
         center=None if options.center is None else _center(options.center, frame),
         radius=options.radius,
@@ -221,7 +214,7 @@ def _picture(options: argparse.Namespace) -> Figure:
     wcs = region.wcs(map_frame)
     is_bent = not region.is_field and has_outline(wcs) and not wcs.wcs.ctype[0].endswith("HPX")
     if is_bent:
-        # A bent outline has its labels where a layout engine would take long to find room for them.
+        # A layout engine takes long with labels along an ellipse.
         figure, place = Figure(ALL_SKY_SIZE), ELLIPSE
     else:
         size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE
@@ -238,12 +231,6 @@ def _picture(options: argparse.Namespace) -> Figure:
     return figure
 
 
-def _named_columns(options: argparse.Namespace) -> tuple[str, ...]:
-    if (options.ra is None) != (options.dec is None):
-        raise ValueError("--ra and --dec must be given together")
-    return () if options.ra is None else (options.ra, options.dec)
-
-
 def _center(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
     try:
         return position_of_text(text, frame)
@@ -253,21 +240,9 @@ def _center(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
         ) from error
 
 
-def _read_positions(names: tuple[str, ...], table: Any, frame: Any) -> Catalogue:
-    try:
-        return read_catalogue(names, table, frame)
-    except ValueError as error:
-        what, separator, _ = str(error).partition(": name the two")
-        if not separator:
-            raise
-        raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
-
-
 def _set_norm(heat: SkyHeatmap, name: str) -> None:
     """Set the colour scale; on a logarithmic one, empty sky has the lowest colour."""
-    from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
-
-    # That of the linear scale, which slivers at the edge of the sky do not set.
+    # The upper limit of the linear scale, to which slivers at the sky's edge do not count.
     largest = float(heat.get_clim()[1] or 0) or 1.0
     positive = heat.sky_map.data[np.nan_to_num(heat.sky_map.data) > 0]
     smallest = np.percentile(positive, 1) if len(positive) else largest
@@ -282,17 +257,12 @@ def _set_norm(heat: SkyHeatmap, name: str) -> None:
 
 
 def _demonstration() -> Figure:
-    """Return the figure of the stars that come with the package: the sky, and the Pleiades."""
-    from matplotlib.figure import Figure
-
+    """The figure of the stars that come with the package: the whole sky, and the Pleiades."""
     stars = mpl_skyheat.datasets.bright_stars()
     figure = Figure(figsize=(10, 4))
-    # Placed by hand: a 2 : 1 ellipse and a square of one height, which no layout engine finds.
-    sky = add_sky_axes(
-        figure,
-        all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL"),
-        (0.045, 0.23, 0.52, 0.65),
-    )
+    # Placed by hand, as no layout engine gives a 2 : 1 ellipse and a square one height.
+    galactic = all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL")
+    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65))
     heat = sky.sky_heatmap(
         data=stars, pixel_size=0.5 * u.deg, kernel=1 * u.deg, label="stars", cmap="magma"
     )
@@ -301,11 +271,8 @@ def _demonstration() -> Figure:
     sky.set_title("Tycho-2, $V_T$ < 10, Galactic coordinates, Gaussian σ = 1°")
 
     pleiades = SkyCoord("3h47m +24d07m", frame="icrs")
-    field = add_sky_axes(
-        figure,
-        field_wcs(pleiades, 2.5 * u.deg, 1.5 * u.arcmin, "TAN"),
-        (0.655, 0.23, 0.26, 0.65),
-    )
+    wcs = field_wcs(pleiades, 2.5 * u.deg, 1.5 * u.arcmin, "TAN")
+    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65))
     field.sky_heatmap(data=stars, kernel=10 * u.arcmin, unit="deg-2", label="stars", cmap="magma",
                       colorbar=True)  # fmt: skip
     field.set_title("Pleiades, Gaussian σ = 10′")

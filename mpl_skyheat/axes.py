@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 METHOD = "sky_heatmap"
 
-# Longitudes (deg) that differ by less are the same.
-ROUNDING = 1e-9
-
 
 class LeftFormatter(Formatter):
     """Labels the longitudes (rad from the middle) of an Axes as they grow to the left."""
@@ -160,7 +157,7 @@ def sky_heatmap(
         raise TypeError(
             f"ax must be an Axes, as in ax.sky_heatmap(ra, dec); got {type(ax).__name__}"
         )
-    # Imported at first use: importing the package adds next to nothing to a script's start.
+    # Imported at first use, so that importing the package is fast.
     from mpl_skyheat.catalogue.reading import read_points
     from mpl_skyheat.maps.making import make_map
     from mpl_skyheat.maps.request import MapRequest, parse_center
@@ -206,13 +203,7 @@ def sky_heatmap(
 
 
 def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
-    """Return the longitude (deg) in the middle of a geographic Axes, as maps on it have it.
-
-    Raises
-    ------
-    ValueError
-        If that map is in another frame, or another longitude is asked for.
-    """
+    """The longitude (deg) in the middle of a geographic Axes: that of a map on it, if any."""
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
     maps = [image for image in ax.images if isinstance(image, SkyHeatmap)]
@@ -227,7 +218,7 @@ def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
             f"frame must be that of the map on the Axes, {its}, unless that is removed; got "
             f"{ours} (a SkyCoord in any frame is turned to it)"
         )
-    if center is not None and abs((center - shown + 180) % 360 - 180) > ROUNDING:
+    if center is not None and abs((center - shown + 180) % 360 - 180) > 1e-9:
         raise ValueError(
             f"center must be that of the map on the Axes, {shown:g} deg, unless that is removed; "
             f"got {center:g} deg"
@@ -236,7 +227,7 @@ def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
 
 
 def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
-    """Return the arguments of `SkyHeatmap.add_colorbar`, None without a colorbar."""
+    """Arguments of `SkyHeatmap.add_colorbar`, None without a colorbar."""
     from mpl_skyheat.plotting.colorbars import check_location
 
     if isinstance(colorbar, str):
@@ -248,13 +239,13 @@ def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
 
 
 def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
-    """Add the image, with the Axes' limits as they were, or on the map where it had none."""
+    """Add the image and keep the Axes' limits, but set limits that are fresh to the map's."""
     limits = ax.get_xlim(), ax.get_ylim()
     left, right, bottom, top = view
     if on_axes.plane.has_pixels and not ax.images and ax.get_aspect() == "auto":
         ax.set_aspect("equal")  # as imshow does
     ax.add_image(heat)
-    # Later artists must not make the limits jump to what overhangs them.
+    # Without these limits, an artist that is added later would make the Axes shrink to itself.
     ax.update_datalim([(left, bottom), (right, top)])
     heat.sticky_edges.x[:] = [left, right]
     heat.sticky_edges.y[:] = [bottom, top]
@@ -263,8 +254,9 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         (ax.set_xlim, limits[0], (left, right), fresh_x),
         (ax.set_ylim, limits[1], (bottom, top), fresh_y),
     ):
-        inverted = old[0] > old[1]
-        setter(new[::-1] if is_fresh and inverted else new if is_fresh else old, auto=None)
+        if is_fresh:
+            old = new[::-1] if old[0] > old[1] else new
+        setter(old, auto=None)
     if on_axes.plane.frame is not None and not on_axes.plane.has_pixels and all(on_axes.is_fresh):
         _set_up_degrees(ax, view)
 
@@ -279,16 +271,13 @@ def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
         heat.set_clip_path(Path(on_axes.outline, closed=False), on_axes.transform)
     left, right, bottom, top = on_axes.view
     if on_axes.transform.contains_branch(ax.transData):
-        # Later artists must not shrink the limits to themselves.
+        # As in _show().
         to_data = on_axes.transform - ax.transData
         ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
 
 
 def _label_longitudes(ax: Axes, center: float) -> None:
-    """Label the longitudes of a geographic Axes, but where someone has set others.
-
-    matplotlib labels those that grow to the right.
-    """
+    """Label longitudes that grow to the left, unless the user has set a formatter."""
     from matplotlib.projections.geo import GeoAxes
 
     formatter = ax.xaxis.get_major_formatter()
@@ -297,7 +286,7 @@ def _label_longitudes(ax: Axes, center: float) -> None:
 
 
 def _set_up_degrees(ax: Axes, view: View) -> None:
-    """Let an empty plain Axes show the sky: east left, true at its middle, labelled in degrees."""
+    """Set up an empty plain Axes: east left, equal scales at its middle, labels in degrees."""
     if not ax.xaxis_inverted():
         ax.invert_xaxis()
     cosine = max(math.cos(math.radians(view.centre[1])), 0.01)
@@ -309,13 +298,12 @@ def _set_up_degrees(ax: Axes, view: View) -> None:
 
 
 def _make_current(ax: Axes, heat: SkyHeatmap) -> None:
-    """Make the image what plt.colorbar() acts on, if pyplot is in use for this Axes."""
+    """Let plt.colorbar() act on the image, if the Axes is pyplot's current one."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is None or not pyplot.get_fignums():
-        return
-    figure = pyplot.gcf()
-    if ax in figure.axes and figure.gca() is ax:
-        pyplot.sci(heat)
+    if pyplot is not None and pyplot.get_fignums():
+        figure = pyplot.gcf()
+        if ax in figure.axes and figure.gca() is ax:
+            pyplot.sci(heat)
 
 
 def register() -> None:

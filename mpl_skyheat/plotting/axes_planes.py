@@ -1,8 +1,4 @@
-"""The planes that Axes show: one small adapter for each kind of Axes.
-
-Packages other than matplotlib and astropy are looked for only where they are loaded already, as
-they are if one of their Axes is passed in.
-"""
+"""The planes that Axes show: one small adapter for each kind of Axes."""
 
 from __future__ import annotations
 
@@ -48,60 +44,36 @@ SUPPORTED = (
     "on plain axes (in degrees, or Cartesian x, y with frame='flat')"
 )
 
-# Points without a gap as wide as this in longitude (deg) are all around the sky.
+# Points whose widest gap in longitude is narrower than this (deg) are all around the sky.
 WIDE_GAP = 30
 
-# Along the longer side of what an Axes of another package shows, unless a map says otherwise.
+# Default number of pixels along the longer side of the view of an Axes without pixels of its own.
 FEWEST_PIXELS = 240
-
-# A projection shows equal areas if most of so many places a side have them to this precision, as
-# measured with steps of this size (deg, or less); and none is off by more than the last number, for
-# the bends of the projection there.
-PLACES, MOST, ALIKE, STEP, BENT = 16, 0.9, 1e-6, 0.1, 1e-3
 
 
 @dataclass(frozen=True)
 class AxesView:
-    """What an Axes shows of a plane, and how.
-
-    Attributes
-    ----------
-    plane : Plane
-        The plane that the image lies on.
-    view : View
-        The rectangle to map, NaN where the points' bounds are to be taken.
-    is_fresh : (bool, bool)
-        Whether the x and the y limits of the Axes are still those of an empty one.
-    transform : `~matplotlib.transforms.Transform` or None
-        Takes the plane to the screen; None stands for ``ax.transData``.
-    outline : array or None
-        Corners of a polygon around the sky, where the patch of the Axes is not one.
-    center : float or None
-        The longitude (deg) in the middle, where the Axes would label it with another.
-    """
+    """The plane that an Axes shows, and how the image is put on the Axes."""
 
     plane: Plane
+    # NaN where the bounds of the points are to be taken.
     view: View
+    # Whether the x and the y limits of the Axes are still those of an empty one.
     is_fresh: tuple[bool, bool] = (False, False)
+    # From the plane to the screen; None stands for ax.transData.
     transform: Any = None
+    # Corners of a polygon around the sky, where the patch of the Axes has another shape.
     outline: FloatArray | None = None
+    # Longitude (deg) in the middle, where matplotlib would label it 0°.
     center: float | None = None
 
 
 def view_of_axes(
     ax: Axes, catalogue: Catalogue | Stream, frame: Any, center: float | None
 ) -> AxesView:
-    """Return the plane that an Axes shows, and how it does.
+    """The plane of an Axes, where ``frame`` is that of an Axes without one, None for flat x, y.
 
-    ``frame`` is that of the drawn sky where the Axes does not tell it, None for Cartesian x and y;
     ``center`` is the longitude (deg) in the middle of matplotlib's geographic axes.
-
-    Raises
-    ------
-    TypeError
-        If the Axes is of no supported kind, or not of the kind that the frame asks for.
-    ValueError
-        If ``center`` is given for an Axes that has a centre of its own.
     """
     from astropy.visualization.wcsaxes import WCSAxes
 
@@ -126,7 +98,7 @@ def view_of_axes(
         return _view_in_data(ax, CartopyProjection.of(crs), frame)
     if is_of_skyproj:
         shown = _view_in_data(ax, SkyprojProjection.of(crs), frame)
-        # All others have a patch in the shape of the sky.
+        # The patch of a SkyAxes is a rectangle; that of other Axes has the shape of the sky.
         return replace(shown, outline=_outline(shown.plane.to_sky, shown.view))
     if name == "rectilinear":
         limits = _limits_of_plain_axes(ax)
@@ -137,7 +109,7 @@ def view_of_axes(
 
 
 def is_of(thing: Any, module: str, name: str) -> bool:
-    """Tell whether something is of a class of another package, without importing that."""
+    """Whether an object is of a class of another package, which is not imported for that."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(thing, getattr(loaded, name))
 
@@ -161,42 +133,38 @@ def _view_of_wcsaxes(ax: Any) -> AxesView:
 
 
 def _freshness(limits: View) -> tuple[bool, bool]:
-    """Tell whether the limits of an Axes in x and in y are still those of an empty one."""
+    """Whether the x and the y limits of an Axes, NaN if so, are those of an empty one."""
     return bool(np.isnan(limits.x_min)), bool(np.isnan(limits.y_min))
 
 
 def _limits_of_wcsaxes(ax: Any) -> View:
-    """Return the limits of a WCSAxes, unknown where they are still those of a fresh one."""
+    """The limits of a WCSAxes, NaN where nobody has set them."""
     x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     x_min, x_max = (np.nan, np.nan) if x == [0, 1] and ax.get_autoscalex_on() else x
     y_min, y_max = (np.nan, np.nan) if y == [0, 1] and ax.get_autoscaley_on() else y
     return View(x_min, x_max, y_min, y_max)
 
 
-def _limits_of_plain_axes(ax: Axes) -> View:
-    for name, scale in (("x", ax.get_xscale()), ("y", ax.get_yscale())):
+def _limits_of_plain_axes(ax: Any) -> View:
+    """The limits of a plain Axes, NaN where nobody has set them and nothing is drawn in them."""
+    limits: list[float] = []
+    for name in "xy":
+        scale = getattr(ax, f"get_{name}scale")()
         if scale != "linear":
             raise ValueError(
                 f"ax must have linear scales; got a {scale} {name} axis: map the logarithm of "
                 f"{name} with frame='flat' instead"
             )
-    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
-    # Limits that nobody set and nothing is drawn in yet are not a choice.
-    if ax.get_autoscalex_on() and _is_empty(ax.get_shared_x_axes(), ax):
-        x = [np.nan, np.nan]
-    if ax.get_autoscaley_on() and _is_empty(ax.get_shared_y_axes(), ax):
-        y = [np.nan, np.nan]
-    return View(*x, *y)
-
-
-def _is_empty(shared: Any, ax: Axes) -> bool:
-    """Tell whether nothing is drawn on an Axes and on those that share its limits."""
-    return not any(sibling.has_data() for sibling in shared.get_siblings(ax))
+        siblings = getattr(ax, f"get_shared_{name}_axes")().get_siblings(ax)
+        is_auto = getattr(ax, f"get_autoscale{name}_on")()
+        is_known = not is_auto or any(sibling.has_data() for sibling in siblings)
+        limits += sorted(getattr(ax, f"get_{name}lim")()) if is_known else (np.nan, np.nan)
+    return View(*limits)
 
 
 def _view_of_geo_axes(ax: Any, frame: BaseCoordinateFrame, center: float) -> AxesView:
     width, height = GEO_SIZES[ax.name]
-    # (A copy has no parents: the transform itself leads to all of the figure.)
+    # Copied, as a transform refers to its parents, which lead to all of the figure.
     projection = GeoProjection(copy(ax.transProjection), ax.name, center)
     view = View(-width, width, -height, height)
     transform = Affine2D().scale(1 / projection.stretch, 1) + ax.transAffine + ax.transAxes
@@ -211,13 +179,13 @@ def _view_in_data(ax: Any, projection: Any, frame: BaseCoordinateFrame) -> AxesV
 def _projected_view(
     projection: Any, frame: BaseCoordinateFrame, view: View, transform: Any
 ) -> AxesView:
-    """Return the plane of a projection, in units of a degree or less at the centre of the view."""
+    """The plane of a projection, in units of a degree or less at the centre of the view."""
     centre = nearest_sky(projection.to_sky, view)
     if centre is None:
         raise ValueError(f"ax shows no sky within its limits, {tuple(view)}")
     step = 1e-3 * (view.x_max - view.x_min)
-    at = np.array([centre[0]]), np.array([centre[1]])
-    (area,) = local_areas(projection.to_sky, at[0], at[1], step, step)
+    x, y = np.array(centre)[:, None]
+    (area,) = local_areas(projection.to_sky, x, y, step, step)
     degree = float(step / np.degrees(np.sqrt(area)))
     longest = max(view.x_max - view.x_min, view.y_max - view.y_min)
     scale = min(degree, longest / FEWEST_PIXELS)
@@ -227,21 +195,23 @@ def _projected_view(
 
 
 def _is_equal_area(to_sky: Any, view: View) -> bool:
-    """Tell whether a view shows equal areas as such, from squares all over it."""
-    grid = grid_of_bins(view, PLACES, PLACES)
+    """Whether a projection keeps areas, as measured with 16 × 16 squares all over the view."""
+    grid = grid_of_bins(view, 16, 16)
     x, y = np.meshgrid(grid.x.centres, grid.y.centres)
-    areas = local_areas(to_sky, x, y, STEP, STEP)
+    side = 0.1  # deg at the centre of the view, or less
+    areas = local_areas(to_sky, x, y, side, side)
     areas = areas[np.isfinite(areas)]
     if not len(areas):
         return False
     errors = np.abs(areas / np.median(areas) - 1)
-    return bool(np.quantile(errors, MOST) < ALIKE and errors.max() < BENT)
+    # Squares across a bend of the projection are off by more than the others.
+    return bool(np.quantile(errors, 0.9) < 1e-6 and errors.max() < 1e-3)
 
 
 def _outline(to_sky: Any, view: View) -> FloatArray:
-    """Return the corners, on the plane, of a polygon around what shows sky of a view.
+    """Corners, on the plane, of a polygon around the sky in a view.
 
-    It is found along rays from the middle, none of which may leave the sky and enter it again.
+    Found by bisection along rays from the middle, which may leave the sky only once.
     """
     direction = np.linspace(0, 2 * np.pi, 720, endpoint=False)
     x, y = view.centre
@@ -258,7 +228,7 @@ def _outline(to_sky: Any, view: View) -> FloatArray:
 def _view_in_degrees(
     catalogue: Catalogue | Stream, frame: BaseCoordinateFrame, limits: View
 ) -> AxesView:
-    """Return the plane of a plain Axes in degrees; one that is empty is centred on the points."""
+    """The plane of a plain Axes in degrees; that of an empty one is centred on the points."""
     center = 0.5 * (limits.x_min + limits.x_max)
     if np.isnan(center):
         center = _mean_longitude(catalogue, frame)
@@ -267,9 +237,9 @@ def _view_in_degrees(
 
 
 def _mean_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> float:
-    """Return the circular mean (deg, 0 … 360) of the longitudes of a catalogue's first points.
+    """Circular mean (deg, 0 … 360) of the longitudes of a catalogue's first block with points.
 
-    Of those that are all around the sky it is 180.
+    180 if they are all around the sky.
     """
     assert catalogue.frame is not None
     for block in (block for chunk in catalogue.chunks() for block in chunk.blocks()):

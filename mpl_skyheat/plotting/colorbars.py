@@ -1,4 +1,4 @@
-"""An Axes for a colorbar that keeps beside another, as tall as it is drawn and off its labels."""
+"""Colorbars along one side of an Axes: as long as that is drawn, and clear of its labels."""
 
 from __future__ import annotations
 
@@ -29,33 +29,44 @@ if TYPE_CHECKING:
 
 Side = Literal["left", "right", "top", "bottom"]
 
-# Those that are being measured: matplotlib places the colorbars on them meanwhile, too.
+# Axes whose tight bbox is being computed. Guards against recursion: get_tightbbox() calls the
+# locators of the colorbars.
 _MEASURED_NOW: WeakSet[Axes] = WeakSet()
 
-# Thickness of a colorbar and its distance, as fractions of the shorter side of the Axes.
+# Thickness of a colorbar, as a fraction of the shorter side of the Axes.
 THICKNESS = 0.05
+
+# Distance of a colorbar from the labels of the Axes, as a fraction of its shorter side.
 PAD = 0.03
 
-# Room that a colorbar's tick labels and label take, in font sizes: numbers are wider than tall.
+# Room for the tick labels and the label of a colorbar, in font sizes: numbers are wider than tall.
 LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
 
 
 class SideAxesLocator:
-    """Axes locator: places an Axes along one side of another as that is drawn."""
+    """Axes locator that places an Axes along one side of another, as the other is drawn."""
 
-    def __init__(self, ax: Axes, location: Side) -> None:
+    def __init__(self, ax: Any, location: Side) -> None:
         self._ax, self._location = ax, location
-        self._earlier = colorbars_beside(ax, location)
+        # Colorbars that are on this side of the Axes already.
+        self._earlier = [
+            other
+            for other in (*ax.figure.axes, *ax.child_axes)
+            if isinstance(locator := other.get_axes_locator(), FullLength)
+            and locator.beside == (ax, location)
+        ]
         self._measured: dict[tuple[Any, ...], Bbox] = {}
 
     def forget(self) -> None:
-        """Measure anew: what is drawn may be changed before it is drawn again."""
+        """Drop the measured boxes: the figure may change before it is drawn again."""
         self._measured.clear()
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
         del cax, renderer
         figure = self._ax.figure
-        outer = self._decorated().transformed(figure.transSubfigure.inverted())
+        # The Axes with its labels and the colorbars that are there already, in device pixels.
+        labelled = Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
+        outer = labelled.transformed(figure.transSubfigure.inverted())
         box = self._ax.get_position()
         width, height = figure.bbox.size
         side = min(box.width * width, box.height * height)
@@ -71,23 +82,21 @@ class SideAxesLocator:
         bottom = min(box.y0, outer.y0) - pad_y - thick_y
         return Bbox.from_bounds(box.x0, bottom, box.width, thick_y)
 
-    def _decorated(self) -> Bbox:
-        """The Axes with its tick labels and earlier colorbars, in device pixels."""
-        return Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
-
     def _labelled(self, ax: Axes) -> Bbox:
-        if ax in _MEASURED_NOW:
-            return ax.get_window_extent()
-        # A layout asks many times for few places, and to measure a WCSAxes takes long.
+        """Bbox (device pixels) of an Axes with its labels."""
         extent = ax.get_window_extent()
+        if ax in _MEASURED_NOW:
+            return extent
+        # Measuring a WCSAxes is slow, and a layout engine asks many times for few positions.
         place = (ax, *extent.bounds, *ax.viewLim.bounds, self._ax.figure.dpi)
         if place not in self._measured:
             _MEASURED_NOW.add(ax)
             try:
-                # WCSAxes draws its labels to measure them: here, where nobody sees them twice.
+                # WCSAxes draws its labels to measure them. On a renderer that is thrown away they
+                # do not appear twice.
                 nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
                 if is_of(ax, "skyproj.skyaxes", "SkyAxes"):
-                    ax.draw(nowhere)  # which is when it places its labels
+                    ax.draw(nowhere)  # A SkyAxes places its labels only then.
                 lines = (a for a in ax.artists if is_of(a, "cartopy.mpl.gridliner", "Gridliner"))
                 labels = [artist for artist in lines if artist.get_in_layout()]
                 box = ax.get_tightbbox(nowhere, bbox_extra_artists=labels)
@@ -98,25 +107,23 @@ class SideAxesLocator:
 
 
 class _Forget(Artist):
-    """Draws nothing, last of all on a colorbar: then that has its place."""
+    """Draws nothing, last of all on a colorbar, and makes its locator measure again."""
 
     def __init__(self, locator: SideAxesLocator) -> None:
         super().__init__()
         self._locator = locator
         self.set_zorder(1000)
 
-    def draw(self, renderer: Any) -> None:
+    def draw(self, renderer: Any = None) -> None:
         del renderer
         self._locator.forget()
 
-    def get_tightbbox(self, renderer: Any = None) -> None:
-        """Forget as well when the colorbar is measured; there is nothing to measure here."""
-        del renderer
-        self._locator.forget()
+    # A colorbar that is measured is placed anew, too.
+    get_tightbbox = draw
 
 
 class FullLength:
-    """Axes locator: that of a colorbar, without the ratio of its sides that matplotlib fixes."""
+    """Axes locator of a colorbar, without the aspect that matplotlib fixes."""
 
     def __init__(self, cax: Axes, ax: Axes, location: Side) -> None:
         self._locator: Any = cax.get_axes_locator()
@@ -129,29 +136,18 @@ class FullLength:
         return box
 
     def get_subplotspec(self) -> Any:
-        """Return the cell in the figure, which tight layout asks a locator for."""
+        """The cell in the figure, which tight layout asks a locator for."""
         return self._locator.get_subplotspec()
 
 
-def colorbars_beside(ax: Axes, location: Side) -> list[Axes]:
-    """Return the colorbars that are on a side of an Axes already."""
-    everywhere: list[Any] = [*ax.figure.axes, *ax.child_axes]
-    return [
-        other
-        for other in everywhere
-        if isinstance(locator := other.get_axes_locator(), FullLength)
-        and locator.beside == (ax, location)
-    ]
-
-
 def check_location(location: Any) -> None:
-    """Raise an error if there is no such side of an Axes."""
+    """Raise a ValueError if a location is no side of an Axes."""
     if location not in get_args(Side):
         raise ValueError(f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}")
 
 
 def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
-    """Return a new Axes along one side of another, and the colorbar's arguments for that side.
+    """Make an Axes along one side of another, and the colorbar's arguments for that side.
 
     A layout engine makes room for it; without one, the Axes gives up some of its cell in the
     figure, as it does for matplotlib's own colorbars. An Axes placed by hand stays where it is.
@@ -171,39 +167,38 @@ def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
 
 
 def _share(ax: Axes, location: Side) -> float:
-    """Return the share of an Axes' cell that a colorbar and its labels need."""
+    """Fraction of an Axes' cell that a colorbar and its labels need, at most 0.4."""
     slot = ax.get_position(original=True)
     width, height = slot.width * ax.figure.bbox.width, slot.height * ax.figure.bbox.height
     labels = LABELS[location] * float(ax.xaxis.label.get_fontsize()) * ax.figure.dpi / 72
     cell = ax.get_subplotspec()
-    # (A grid may be in a cell of another.)
-    cells = () if cell is None else (cell, cell.get_topmost_subplotspec())
-    if location == "right" and cells and all(c.is_first_col() and c.is_last_col() for c in cells):
-        # The Axes' own labels are on its other sides: these have the margin of the figure. (Of
-        # several columns the last would be wider, if it alone made use of that.)
+    assert cell is not None
+    # The topmost cell, too, as a grid may be in a cell of another.
+    cells = (cell, cell.get_topmost_subplotspec())
+    if location == "right" and all(c.is_first_col() and c.is_last_col() for c in cells):
+        # The Axes has no labels on its right, so that the colorbar's may use the figure's margin.
+        # With several columns, the last one alone would be wider for it.
         labels = max(labels - (1 - slot.x1) * ax.figure.bbox.width, 0)
     room = (THICKNESS + PAD) * min(width, height) + labels
     return float(min(room / (width if location in ("right", "left") else height), 0.4))
 
 
-# So many labels fit along a colorbar.
-FEWEST_LABELS, MOST_LABELS = 3, 9
+# With fewer labels than this, a colorbar has those of a linear scale.
+FEWEST_LABELS = 3
+
+# At most this many labels fit along a colorbar.
+MOST_LABELS = 9
 
 
 def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
-    """Label 1, 2 and 5 plainly on a scale of few decades.
+    """Label 1, 2 and 5 as plain numbers on an asinh scale, or a log scale of few decades.
 
-    Matplotlib would label powers of ten, maybe a single one, or 2 × 10⁰, which is hard to read.
+    Matplotlib would label powers of ten, of which there may be only one, or 2 × 10⁰.
     """
     vmin, vmax = norm.vmin, norm.vmax
     if isinstance(norm, AsinhNorm):
         colorbar.set_ticks(AsinhTicks(norm.linear_width))
-    elif (
-        isinstance(norm, LogNorm)
-        and vmin is not None
-        and vmax is not None
-        and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin)
-    ):
+    elif isinstance(norm, LogNorm) and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
         colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
     else:
         return
@@ -218,12 +213,11 @@ class AsinhTicks(Locator):
         self._linear_width = linear_width
 
     def __call__(self) -> Any:
-        """Return the ticks of the axis."""
         axis: Any = self.axis
         return self.tick_values(*sorted(axis.get_view_interval()))
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
-        """Return the ticks between two limits."""
+        """The ticks between two limits."""
         for subs in ((1, 2, 5), (1,)):
             locator = SymmetricalLogLocator(base=10, linthresh=self._linear_width, subs=subs)
             ticks = np.unique(locator.tick_values(vmin, vmax))

@@ -11,15 +11,9 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The parts of red, green and blue in how light a colour is (Rec. ITU-R BT.601).
-LUMA = 0.299, 0.587, 0.114
-
 
 class Halo(AbstractPathEffect):
-    """Draws text with a halo: white text in black, on light maps in white, and black.
-
-    Text of other colours keeps its own.
-    """
+    """Draws text with a dark halo, on light maps with a white one, and white text then in black."""
 
     def __init__(self, ax: Axes) -> None:
         super().__init__()
@@ -35,8 +29,9 @@ class Halo(AbstractPathEffect):
 
 
 def _is_light(ax: Axes) -> bool:
-    """Tell whether most of the map in an Axes is light, as its lower values are; or the Axes is."""
+    """Whether the lower half of the map's colours is light: most of a map has low values."""
     colors: Any = [ax.get_facecolor()]
     if ax.images:
         colors = ax.images[-1].get_cmap()(np.linspace(0, 0.5, 8))
-    return bool((to_rgba_array(colors)[:, :3] @ LUMA).mean() > 0.5)
+    luma = to_rgba_array(colors)[:, :3] @ (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601
+    return bool(luma.mean() > 0.5)

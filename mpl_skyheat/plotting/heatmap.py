@@ -32,29 +32,15 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
 
-# What the image sets itself: where it is comes from the map, never from the caller.
-FIXED = ("extent", "origin", "transform", "aspect")
-
-# What a colorbar's place decides.
+# Arguments of Figure.colorbar that follow from the side of the Axes and cannot be given.
 PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
 PLACED |= {"anchor", "panchor", "ticklocation"}
 
-# A logarithmic scale of a smoothed map starts no lower than at this fraction of its largest value.
+# The log scale of a smoothed map spans at most this fraction to 1 of its largest value: the wings
+# of a kernel fall for many decades more.
 LOWEST_OF_SMOOTHED = 1e-3
 
-# How the image is drawn unless the caller says otherwise. "antialiased" is "auto" by the name that
-# every supported matplotlib knows. Without resampling, what falls between the pixels of the screen
-# would be lost.
-DRAWING: dict[str, Any] = {
-    "interpolation": "antialiased",
-    "interpolation_stage": "data",
-    "resample": True,
-}
-
-# Pixels beyond the rim of the sky that are filled in the picture, where a frame cuts them.
-FLECK = 2
-
-# Matplotlib draws bins of more device pixels than this as crisp squares, and averages others.
+# Matplotlib averages map pixels of up to this many device pixels, and draws larger ones as squares.
 CRISP = 3
 
 
@@ -82,7 +68,7 @@ class SkyHeatmap(AxesImage):
         The map as it was made; ``set_data`` changes the picture only.
     """
 
-    # While what matplotlib leaves out of an averaged image is drawn.
+    # True while make_image() draws without averaging.
     _is_crisp = False
 
     def __init__(
@@ -101,16 +87,20 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
-        if norm == "sqrt":  # matplotlib has a name for those norms only that are scales of an axis
+        if norm == "sqrt":  # No scale of an axis has this name, so that matplotlib knows none.
             norm = PowerNorm(0.5)
-        if norm == "asinh":  # of which matplotlib would make a Normalize with no name of its own
+        if norm == "asinh":  # Matplotlib would make a Normalize that is no AsinhNorm.
             norm = AsinhNorm()
         if norm == "log" and sky_map.meta["kernel"] is not None:
-            # What the kernel does not reach has the colour of its farthest wings, not none.
+            # Sky that the kernel does not reach has the lowest colour, not none.
             norm = LogNorm(clip=True)
-        super().__init__(ax, norm=norm, origin="lower", extent=extent, **DRAWING | kwargs)
+        # "antialiased" is "auto" by the name that every supported matplotlib knows. Without
+        # resample, map pixels between two device pixels would be lost.
+        drawing: Any = {"interpolation": "antialiased", "interpolation_stage": "data"}
+        drawing |= {"resample": True} | kwargs
+        super().__init__(ax, norm=norm, origin="lower", extent=extent, **drawing)
         self.sky_map = sky_map
-        # On one of matplotlib's geographic axes, the longitude (deg) in its middle, and the frame.
+        # Longitude (deg) in the middle of a geographic Axes of matplotlib, and the map's frame.
         self.sky_in_middle: tuple[float, Any] | None = None
         self.set_data(np.ma.masked_invalid(_drawn_values(sky_map, ax)))
         self.set_clim(vmin, vmax)
@@ -120,20 +110,20 @@ class SkyHeatmap(AxesImage):
             self.set_clip_path(ax.patch)
 
     def _scale_to_map(self) -> None:
-        """Set those limits of the colour scale that are not set, from the map."""
+        """Set the limits of the colour scale that are still open, from the map."""
         values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
         if isinstance(self.norm, LogNorm) and not (values > 0).any():
             values = self._log_limits_of_nothing()
         given, is_open = self.get_clim()[0], self.norm.vmax is None
         if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
-            # A kernel's wings fall for many decades, of which nothing is to be seen.
             values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
-        low, high = self.get_clim()
+        norm: Any = self.norm
+        low, high = norm.vmin, norm.vmax
         if is_open and low == high == 0:
-            self.set_clim(0.0, 1.0)  # of nothing; matplotlib would go below zero
-        if low is not None and high is not None and low > high:
-            # The one limit that was given is beyond all of the map.
+            self.set_clim(0.0, 1.0)  # The map is empty; matplotlib would go below zero.
+        if low > high:
+            # The limit that was given is beyond all values of the map.
             limit = high if given is None else low
             self.set_clim(limit, limit)
 
@@ -200,14 +190,13 @@ class SkyHeatmap(AxesImage):
         return made
 
     def _leaves_out(self, magnification: float) -> bool:
-        """Tell whether matplotlib averages pixels some of which are masked."""
+        """Whether matplotlib averages pixels of which some are masked."""
         values: Any = self.get_array()
         if self.get_interpolation() not in ("antialiased", "auto") or not np.ma.is_masked(values):
             return False
         extent = self.get_window_extent()
-        size = magnification * min(
-            abs(extent.width) / values.shape[1], abs(extent.height) / values.shape[0]
-        )
+        ny, nx = values.shape
+        size = magnification * min(abs(extent.width) / nx, abs(extent.height) / ny)
         return bool(size <= CRISP)
 
     def get_interpolation(self) -> str:
@@ -267,22 +256,23 @@ class SkyHeatmap(AxesImage):
             raise
         finally:
             figure.sca(current)
+        meta = self.sky_map.meta
         cax.set_axes_locator(FullLength(cax, self.axes, location))
         colorbar.set_label(self.quantity if label is None else label)
         if not {"ticks", "format"} & set(kwargs):
             _set_ticks(colorbar, self.norm)
-            if self._is_of_integers and type(self.norm) is Normalize:
+            is_count = meta["statistic"] == "count" and meta["kernel"] is None
+            if is_count and not self._is_weighted and type(self.norm) is Normalize:
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
 
     @property
     def quantity(self) -> str:
-        """What the map's values are, with the unit in mathtext: the label of its colorbar."""
+        """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
         counted = meta["label"] or ("weight" if self._is_weighted else "sources")
         per_area = meta["statistic"] == "density"
-        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
-        if per_area and not is_flat:
+        if per_area and not (isinstance(meta["frame"], str) and meta["frame"] == "flat"):
             per = unit**-1
             if per.is_equivalent(u.sr):
                 return f"{counted} / {per.to_string('latex_inline')}"
@@ -292,22 +282,16 @@ class SkyHeatmap(AxesImage):
         return f"{counted} per unit area" if per_area else f"{counted} per pixel"
 
     @property
-    def _is_of_integers(self) -> bool:
-        meta = self.sky_map.meta
-        is_count = meta["statistic"] == "count" and meta["kernel"] is None
-        return is_count and not self._is_weighted
-
-    @property
     def _is_weighted(self) -> bool:
         counts = self.sky_map.counts
         return counts is not None and counts.dtype.kind == "f"
 
 
 def check_image_keywords(keywords: dict[str, Any]) -> None:
-    """Raise a TypeError for keywords that the image does not have, or that follow from the map."""
+    """Raise a TypeError for keywords that the image does not have, or that the map decides."""
     known = {*signature(AxesImage).parameters, *signature(SkyHeatmap).parameters} - {"self", "ax"}
     for name, value in keywords.items():
-        if name in FIXED:
+        if name in ("extent", "origin", "transform", "aspect"):
             raise TypeError(f"{name} must be left out, as it follows from the map; got {value!r}")
         if name in known or hasattr(AxesImage, f"set_{name}"):
             continue
@@ -321,7 +305,7 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
 
 
 def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
-    """Return a limit of the colours in the map's unit."""
+    """A limit of the colour scale as a number in the map's unit."""
     if not isinstance(limit, u.Quantity):
         return None if limit is None else float(limit)
     if not limit.unit.is_equivalent(unit):
@@ -330,25 +314,28 @@ def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
 
 
 def _is_whole(sky_map: SkyMap) -> BoolArray:
-    """Tell which pixels show at least half as much sky as the largest pixel around them.
+    """Whether a pixel shows at least half as much sky as the largest of its neighbours.
 
-    Of a sliver at the sky's edge, a single source makes a density beyond all others: colours must
-    not be scaled to that.
+    A single source in a sliver at the sky's edge makes a density beyond all others, to which the
+    colours must not be scaled.
     """
     area = np.asarray(sky_map.solid_angle)
     if area.min() >= 0.5 * area.max():
         return np.ones(area.shape, bool)
-    ny, nx = area.shape
-    padded = np.pad(area, 1)
-    around = [padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
-    return np.asarray(area >= 0.5 * np.max(around, axis=0))
+    return np.asarray(area >= 0.5 * _neighbourhoods(area, 0).max(axis=0))
+
+
+def _neighbourhoods(values: NDArray[np.float64], beyond: float) -> NDArray[np.float64]:
+    """Values of every pixel and the eight around it, along a new first axis."""
+    ny, nx = values.shape
+    padded = np.pad(values, 1, constant_values=beyond)
+    return np.stack([padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)])
 
 
 def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
-    """Values of the picture: those of the map, and beyond its rim if the Axes cuts them there.
+    """The map's values, and off the sky beside its rim the mean of the pixels around.
 
-    Pixels end in steps along an elliptical frame, which may be a little wider than the sky: what
-    is left white between the two has the mean of the pixels beside it.
+    Pixels end in steps along an elliptical frame, between which white flecks would be left.
     """
     values: NDArray[np.float64] = np.array(sky_map.data, float)
     # WCSAxes draws a rectangle as a path of eight corners, matplotlib as one of five.
@@ -356,10 +343,8 @@ def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
     if sky_map.solid_angle is None or corners in (5, 8):
         return values
     off_sky = np.asarray(sky_map.solid_angle) == 0
-    for _ in range(FLECK if off_sky.any() else 0):
-        padded = np.pad(values, 1, constant_values=np.nan)
-        ny, nx = values.shape
-        around = np.stack([padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)])
+    for _ in range(2 if off_sky.any() else 0):  # A fleck is up to two pixels wide.
+        around = _neighbourhoods(values, np.nan)
         number = np.isfinite(around).sum(axis=0)
         mean = np.nansum(around, axis=0) / np.maximum(number, 1)
         values = np.where(off_sky & np.isnan(values) & (number > 0), mean, values)

@@ -21,9 +21,6 @@ GEO_SIZES = {
     "lambert": (2.0, 2.0),
 }
 
-# The cosine of how far from its middle a gnomonic projection goes.
-HORIZON = 1e-9
-
 
 @dataclass(frozen=True)
 class GeoProjection:
@@ -46,7 +43,7 @@ class GeoProjection:
 
     @property
     def stretch(self) -> float:
-        """What matplotlib leaves to the Axes' aspect: the sky is twice as wide as high."""
+        """Factor in x that matplotlib leaves to the aspect of the Axes."""
         return 2.0 if self.name == "aitoff" else 1.0
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
@@ -66,10 +63,9 @@ class GeoProjection:
         return self.center - lon, lat
 
     def _inverse_lambert(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Invert the Lambert projection, of which matplotlib's inverse is right for one half only.
+        """Invert the Lambert projection, as matplotlib's inverse is right for one half only.
 
-        Its centre is found from where the projection puts the pole, 2 sin(c/2) from the middle, and
-        the origin.
+        Its centre follows from where it puts the pole, 2 sin(c/2) from the middle, and the origin.
         """
         (_, pole), origin = self.transform.transform([(0.0, 0.5 * np.pi), (0.0, 0.0)])
         latitude = 0.5 * np.pi - 2 * np.arcsin(0.5 * pole)
@@ -79,10 +75,9 @@ class GeoProjection:
 
 
 def _mollweide(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the Mollweide projection (Snyder 1987, USGS PP 1395, p. 251), to the last digits.
+    """The Mollweide projection (Snyder 1987, USGS PP 1395, p. 251), to the last digits.
 
-    That of matplotlib is off by up to 0.1 deg, and by how much depends on which positions it is
-    given at once.
+    Matplotlib's is off by up to 0.1 deg, which depends on the positions that it is given at once.
     """
     # With e = π/2 − θ, 2 e − sin 2 e = π (1 − sin |φ|), which Newton's method solves from where the
     # left side is 4/3 e³, as it is at the pole.
@@ -120,19 +115,15 @@ def _inverse_aitoff(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 class ForeignProjection:
-    """A projection of another package, which off the sky returns some position or other.
+    """A projection of another package, which off the sky returns any position.
 
-    ``radius`` is that of the sphere, in units of the plane.
+    Subclasses have ``forward`` and ``inverse``, with points as rows.
     """
 
-    crs: Any
+    # Radius of the sphere, in units of the plane.
     radius: float
-
-    def forward(self, lon: FloatArray, lat: FloatArray) -> Any:
-        raise NotImplementedError
-
-    def inverse(self, x: FloatArray, y: FloatArray) -> Any:
-        raise NotImplementedError
+    forward: Any
+    inverse: Any
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
         # cartopy leaves longitudes beyond ±180 deg where they are, in one of its projections.
@@ -140,7 +131,7 @@ class ForeignProjection:
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
         lon, lat = _finite(self.inverse(*_arrays(x, y)), x)
-        # That position is elsewhere on the plane.
+        # Off the sky, (lon, lat) is a position of another place on the plane.
         again = self.to_plane(lon, lat)
         on_sky = np.hypot(again[0] - x, again[1] - y) < 1e-6 * self.radius
         on_sky &= np.abs(lat) <= 90
@@ -149,7 +140,7 @@ class ForeignProjection:
 
 @dataclass(frozen=True)
 class CartopyProjection(ForeignProjection):
-    """A projection of cartopy's, between that and the longitudes and latitudes of its globe."""
+    """A projection of cartopy's, from longitudes and latitudes on its globe."""
 
     crs: Any
     geodetic: Any
@@ -158,7 +149,7 @@ class CartopyProjection(ForeignProjection):
     @classmethod
     def of(cls, crs: Any) -> CartopyProjection:
         geodetic = sys.modules["cartopy.crs"].Geodetic(globe=crs.globe)
-        # In deg on a plate carrée, else in m.
+        # In deg on a plate carrée, else in m; the limits are about 6 radii across.
         radius = float(np.hypot(np.ptp(crs.x_limits), np.ptp(crs.y_limits))) / 6
         return cls(crs, geodetic, radius)
 
@@ -183,9 +174,9 @@ class SkyprojProjection(ForeignProjection):
     def forward(self, lon: FloatArray, lat: FloatArray) -> Any:
         points = self.crs.transform_points(lon, lat)
         if self.crs.name == "gnom":
-            # Beyond its horizon, skyproj leaves in place what it finds in memory.
+            # Beyond its horizon, 90 deg from the centre, skyproj returns uninitialised memory.
             middle = to_vectors(self.crs.lon_0, self.crs.lat_0)
-            points[to_vectors(lon, lat) @ middle < HORIZON] = np.nan
+            points[to_vectors(lon, lat) @ middle < 1e-9] = np.nan
         return points
 
     def inverse(self, x: FloatArray, y: FloatArray) -> Any:
@@ -193,7 +184,7 @@ class SkyprojProjection(ForeignProjection):
 
 
 def _arrays(a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
-    """Return two flat, writeable arrays."""
+    """Two flat, writeable arrays of float64."""
     a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
     return a.ravel().copy(), b.ravel().copy()
 
@@ -226,7 +217,7 @@ def _wrapped(lon: FloatArray, center: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A projection in units of so many of its own."""
+    """A projection in units of ``scale`` of its own."""
 
     projection: Any
     scale: float
@@ -236,7 +227,5 @@ class Scaled:
         return x / self.scale, y / self.scale
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        sky: tuple[FloatArray, FloatArray] = self.projection.to_sky(
-            np.asarray(x) * self.scale, np.asarray(y) * self.scale
-        )
-        return sky
+        lon, lat = self.projection.to_sky(np.asarray(x) * self.scale, np.asarray(y) * self.scale)
+        return lon, lat

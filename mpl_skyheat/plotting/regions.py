@@ -1,4 +1,4 @@
-"""Which part of the sky a figure shows, where nobody says: that which holds the catalogue."""
+"""The part of the sky that a figure shows: as asked for, or that which holds the catalogue."""
 
 from __future__ import annotations
 
@@ -26,33 +26,24 @@ PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "S
 # Without a radius, a catalogue that reaches farther than this from its centre is shown all-sky.
 WIDEST_FIELD = 60 * u.deg
 
-# Points with a shorter mean vector have no centre: that of half a sky is 0.5, of all of it 0.
-TOGETHER = 0.2
-
-# How far (deg) these projections show, or how far they do without stretching it beyond measure.
+# Largest radius (deg) that a projection has, or has without stretching it by a large factor.
 WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 
-# Fields of a larger radius (deg) would have corners, or notches, without sky: all of it is shown,
-# which is half of it in a SIN.
+# Fields of a larger radius (deg) would have corners, or notches, without sky: the whole sky is
+# shown in their place, which is half of it in a SIN.
 WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
 WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
 
-# Views are up to so many pixels across.
+# Pixels across the largest view.
 MOST_PIXELS = 10_000
 
-# Pixels across a field; the side of a pixel of an all-sky view.
-FIELD_PIXELS = 240
-ALL_SKY_PIXEL = 1 * u.deg
-
-# Longitudes (deg) that have no point within so much of them, up to this latitude, are where an
-# all-sky view is cut open.
+# An all-sky view is cut open in the widest gap of the points in longitude, if it has this many deg.
 WIDE_GAP = 30
-POLAR = 75
 
 
 @dataclass(frozen=True)
 class Region:
-    """What is shown of the sky, how; the whole of it unless ``is_field``."""
+    """A part of the sky and its projection; the whole sky unless ``is_field``."""
 
     center: SkyCoord | None
     radius: u.Quantity
@@ -78,7 +69,7 @@ class Region:
             )
 
     def wcs(self, frame: BaseCoordinateFrame) -> WCS:
-        """Return the WCS of the field, or of the sky with the centre's longitude in the middle."""
+        """The WCS of the field, or of the sky with the centre's longitude in the middle."""
         if self.center is not None and self.is_field:
             center = self.center.transform_to(frame)
             return field_wcs(center, self.radius, self.pixel_size, self.projection)
@@ -94,14 +85,9 @@ def find_region(
     pixel_size: u.Quantity | None = None,
     projection: str | None = None,
 ) -> Region:
-    """Return the region asked for, or the circle that holds the catalogue, or all of the sky.
+    """The region asked for, or the circle that holds the catalogue, or the whole sky.
 
-    ``frame`` is that of the view, which an all-sky view is cut open in where there are no points.
-
-    Raises
-    ------
-    ValueError
-        If the catalogue has no position, where they are needed, or a region cannot be shown.
+    An all-sky view is cut open at longitudes in ``frame`` that have no points.
     """
     asked, whole = center, 180 * u.deg
     if radius is None:
@@ -115,7 +101,7 @@ def find_region(
             radius = WIDEST["SIN"] * u.deg
     elif center is None and radius < whole:
         center, together = _mean_position(catalogue)
-        if together < TOGETHER:
+        if together < 0.2:  # It is 0.5 for points on half of the sky.
             raise ValueError(
                 f"center must be given with a radius ({radius:.4g}): points are all over the sky"
             )
@@ -125,7 +111,7 @@ def find_region(
         if projection == "SIN" and not is_field:
             radius, is_field = max(radius, WIDEST["SIN"] * u.deg), True
     if pixel_size is None:
-        pixel_size = 2 * radius / FIELD_PIXELS if is_field else ALL_SKY_PIXEL
+        pixel_size = 2 * radius / 240 if is_field else 1 * u.deg
     if not is_field:
         center = asked or _uncut(catalogue, frame)
     return Region(
@@ -140,7 +126,7 @@ def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
 
 
 def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
-    """Return the mean position, and the length of the mean vector: 1 of one place, 0 of the sky."""
+    """The mean position, and the length of the mean vector: 1 of one place, 0 of the whole sky."""
     total, count = np.zeros(3), 0
     for vectors in _vectors(catalogue):
         total, count = total + vectors.sum(axis=0), count + len(vectors)
@@ -153,27 +139,25 @@ def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
 
 
 def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
-    """Return the centre, where it is None, and the radius of a circle that holds a catalogue."""
+    """Centre (found if None) and radius of a circle that holds a catalogue."""
     if center is None:
         center, together = _mean_position(catalogue)
         if together < np.cos(WIDEST_FIELD):
-            return center, 180 * u.deg  # some are farther than that
+            return center, 180 * u.deg  # Some points are farther than WIDEST_FIELD from any centre.
     middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
-    farthest = -1.0
-    for vectors in _vectors(catalogue):
-        farthest = max(farthest, float(np.degrees(separation(vectors, middle).max())))
-    if farthest < 0:
+    farthest = [separation(vectors, middle).max() for vectors in _vectors(catalogue)]
+    if not farthest:
         raise ValueError("the catalogue has no row with a position")
-    return center, max(1.02 * farthest, 1e-4) * u.deg
+    return center, max(1.02 * float(np.degrees(max(farthest))), 1e-4) * u.deg
 
 
 def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:
-    """Return a centre opposite to the widest gap in longitude; None if there is no wide one."""
+    """A centre opposite to the widest gap in longitude; None if no gap is wide."""
     assert catalogue.frame is not None
     counts = np.zeros(360, int)
     for block in catalogue.blocks():
         lon, lat = change_frame(block.lon, block.lat, catalogue.frame, frame)
-        lon = lon[np.abs(lat) <= POLAR]
+        lon = lon[np.abs(lat) <= 75]  # Points near the poles do not close a gap in longitude.
         counts += np.bincount((lon % 360).astype(int) % 360, minlength=360)
     occupied = np.flatnonzero(counts)
     if not len(occupied):
@@ -182,6 +166,6 @@ def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:
     widest = int(np.argmax(gaps))
     if gaps[widest] < WIDE_GAP:
         return None
-    # Rounded, for a round number in the middle of the map.
+    # In steps of 1h, so that the middle of the map has a round longitude.
     middle = occupied[widest] + 0.5 * gaps[widest] + 1 + 180
     return SkyCoord(15 * round(middle / 15) % 360, 0, unit="deg", frame=frame)

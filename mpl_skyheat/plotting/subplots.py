@@ -24,62 +24,60 @@ from mpl_skyheat.smoothing.kernel_base import parse_width
 if TYPE_CHECKING:
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
-    from numpy.typing import NDArray
 
-# Sizes (inches) of a new figure with a field and with the whole sky, and room for a colorbar: a
-# layout engine cuts the labels of a field that is as wide as all the room there is for it.
+# Size (inches) of a new figure with a field: wider than that, for a colorbar and its labels.
 FIELD_SIZE = (6.7, 5.2)
+
+# Size (inches) of a new figure with the whole sky and a colorbar.
 ALL_SKY_SIZE = (8, 5)
 
-# Seen on dark colours and on light ones.
-GRID = {"color": "0.6", "alpha": 0.6, "linewidth": 0.5}
-
-# The outline of all that is shown around its middle, where it is no rectangle; None for an ellipse.
+# Outlines of the whole sky that are no rectangles, in half widths and half heights from the middle;
+# None for an ellipse.
 _LAT = np.radians(np.linspace(-90, 90, 181))
 _RIGHT_HALF = np.column_stack([np.cos(_LAT), _LAT / _LAT[-1]])
 _TEETH = [(1, 0.5), (0.75, 1), (0.5, 0.5), (0.25, 1), (0, 0.5)]
 _TEETH += [(-0.25, 1), (-0.5, 0.5), (-0.75, 1), (-1, 0.5)]
-OUTLINES = {
-    "AIT": None,
-    "MOL": None,
-    "ZEA": None,
-    "ARC": None,
-    "SIN": None,
-    "SFL": np.concatenate([_RIGHT_HALF, -_RIGHT_HALF]),
-    "HPX": np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]]),
-}
+OUTLINES: dict[str, Any] = dict.fromkeys(("AIT", "MOL", "ZEA", "ARC", "SIN"))
+OUTLINES["SFL"] = np.concatenate([_RIGHT_HALF, -_RIGHT_HALF])
+OUTLINES["HPX"] = np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]])
 
-# Round ones: their rim is one point of the sky, or a great circle.
+# Projections with a round outline: one point of the sky, or a great circle.
 ZENITHAL = ("ZEA", "ARC", "SIN")
 
-# Projections of fields on which a pole is a point, and how far that must be off the edges of one,
-# as a fraction of its size, for labels all around. Labels inside are as far off the edges.
+# Projections of fields on which a pole is a point.
 FIELD_PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA")
+
+# A field with a pole is labelled all around if the pole is farther off its edges than this fraction
+# of its size. The labels inside are as far off the edges.
 MARGIN = 0.05
 
-# Where less than this part of a field's longitudes reach its lower or upper edge, more of them are
-# labelled: about so many at the lower edge, or at the sides if so many degrees are crowded there.
-# The part is found from so many places a side.
+# Longitudes converge in a field if less than this fraction of them reaches its lower or upper edge.
 CONVERGING = 0.6
-LABELS = 5
-CROWDED = 120
-SAMPLES = 40
 
-# Those whose centre is farther than this (deg) from the equator are maps around a pole.
+# Longitudes labelled at the lower edge of a field where they converge.
+LABELS = 5
+
+# Longitudes that converge at the upper edge are labelled at the sides, too, if a field has more of
+# them than this (deg).
+CROWDED = 120
+
+# A round map whose centre is beyond this latitude (deg) is labelled around the pole.
 POLAR = 75
 
-# A map that is wider (deg) shows the whole sky, or of a SIN the half that there is; in two
-# projections, fields are as wide.
+# Nominal width (deg) beyond which a map shows the whole sky, or half of it in a SIN. TAN and STG
+# show fields only.
 WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5, "TAN": np.inf, "STG": np.inf}
+
+# The same for all other projections.
 WHOLE_OTHER = 300.0
 
-# By so much of its size a frame around the whole sky is inside the edge of it, and so are the ends
-# of the lines across round maps that have labels, lest these cross the rim.
+# Fraction of its size by which a frame around the whole sky is inside the sky's edge, where there
+# are positions for ticks.
 INSET = 1e-7
-OFF_RIM = 0.08
 
-# What is nearer to a full turn (deg) is none.
-ROUNDING = 1e-6
+# Fraction of the size of a round map by which its labelled lines end before the rim, so that the
+# labels do not cross it.
+OFF_RIM = 0.08
 
 AXIS_NAMES = {
     "RA--": ("RA", "Dec"),
@@ -194,11 +192,12 @@ optional
 
 
 def _new_figure(region: Region) -> Figure:
-    """Return a figure of fitting size: one of pyplot's, if it is in use, so that it is shown."""
-    size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE
+    """A figure of fitting size: one of pyplot's if pyplot is in use, so that it is shown."""
     pyplot: Any = sys.modules.get("matplotlib.pyplot")
-    make = Figure if pyplot is None else pyplot.figure
-    figure: Figure = make(figsize=size, layout="constrained")
+    make: Any = Figure if pyplot is None else pyplot.figure
+    figure: Figure = make(
+        figsize=FIELD_SIZE if region.is_field else ALL_SKY_SIZE, layout="constrained"
+    )
     return figure
 
 
@@ -215,20 +214,12 @@ def _parse_projection(code: str | None) -> str | None:
 
 
 def parse_position(position: Any, frame: BaseCoordinateFrame) -> SkyCoord:
-    """Return a position: a SkyCoord, a pair of numbers (deg) or angles, or text, in a frame.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-    """
+    """The position given as a SkyCoord, a pair of numbers (deg) or angles, or text, in a frame."""
     try:
         if isinstance(position, str):
             return position_of_text(position, frame)
-        found = position
-        if not isinstance(found, SkyCoord):
-            lon, lat = position
-            found = SkyCoord(lon, lat, unit="deg", frame=frame)
+        is_coord = isinstance(position, SkyCoord)
+        found = position if is_coord else SkyCoord(*position, unit="deg", frame=frame)
         if found.isscalar and np.isfinite(found.spherical.lon + found.spherical.lat):
             return found
     except (TypeError, ValueError, u.UnitsError):
@@ -240,7 +231,7 @@ def parse_position(position: Any, frame: BaseCoordinateFrame) -> SkyCoord:
 
 
 def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
-    """Return the position that a text tells, as `~astropy.coordinates.SkyCoord` reads it."""
+    """The position in a text, as `~astropy.coordinates.SkyCoord` reads it."""
     words = text.replace(",", " ").split()
     is_equatorial = "ra" in frame.get_representation_component_names()
     # Sexagesimal right ascensions are hours, as in every catalogue.
@@ -250,27 +241,34 @@ def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
 
 
 def has_outline(wcs: WCS) -> bool:
-    """Tell whether a WCS shows the whole sky, or all it can, in a shape that is no rectangle."""
+    """Whether a WCS shows the whole sky, or half of it, in a shape that is no rectangle."""
     return wcs.wcs.ctype[0][-3:] in OUTLINES and _is_whole(wcs)
 
 
 def _is_whole(wcs: WCS) -> bool:
-    """Tell whether a WCS shows the whole sky, or all it can."""
-    return bool(_width(wcs) > WHOLE.get(wcs.wcs.ctype[0][-3:], WHOLE_OTHER) * u.deg)
+    """Whether a WCS shows the whole sky, or half of it in a SIN."""
+    width = wcs.pixel_shape[0] * abs(wcs.wcs.cdelt[0])
+    return bool(width > WHOLE.get(wcs.wcs.ctype[0][-3:], WHOLE_OTHER))
 
 
 @cache
 def _frame_class(code: str) -> Any:
-    """Return a frame around the whole sky; one that is bent has a middle, too."""
+    """The class of the frame around the whole sky in a projection."""
     from astropy.visualization.wcsaxes.frame import EllipticalFrame, RectangularFrame
 
-    outline = _dense(OUTLINES.get(code))
+    outline: Any = OUTLINES.get(code)
+    if outline is not None:
+        # Ticks are found between two points of an outline: 20 from corner to corner.
+        corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
+        outline = np.column_stack(
+            [np.interp(corner, np.arange(len(outline)), v) for v in outline.T]
+        )
     base: Any = EllipticalFrame if code in OUTLINES else RectangularFrame
 
     class WholeFrame(base):
-        """A frame a hair inside the edge of the sky, where there are positions for ticks.
+        """A frame just inside the edge of the sky, where there are positions for ticks.
 
-        A bent one has lines below and at the left of it, which are not drawn, for names of axes.
+        One that is no rectangle has lines below and left of it, not drawn, for the axes' names.
         """
 
         spine_names = base.spine_names if base is RectangularFrame else base.spine_names + "bl"
@@ -292,14 +290,6 @@ def _frame_class(code: str) -> Any:
     return WholeFrame
 
 
-def _dense(outline: NDArray[np.float64] | None) -> Any:
-    """Return points along an outline, if any, as ticks are found from one to the next."""
-    if outline is None:
-        return None
-    corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
-    return np.column_stack([np.interp(corner, np.arange(len(outline)), v) for v in outline.T])
-
-
 def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     """Add a WCSAxes with a grid and labels that suit a field or the whole sky.
 
@@ -312,16 +302,15 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
         options["frame_class"] = _frame_class(code)
     elif is_polar:
         options["frame_class"] = _polar_frame_class()
-    if isinstance(position, tuple) and len(position) == 4:
-        ax: Any = figure.add_axes(position, **options)
-    elif isinstance(position, tuple):
-        ax = figure.add_subplot(*position, **options)
+    place = position if isinstance(position, tuple) else (position,)
+    if len(place) == 4:
+        ax: Any = figure.add_axes(place, **options)
     else:
-        ax = figure.add_subplot(position, **options)
-    # Limits that are set stay as they are, whatever is drawn that lies outside.
+        ax = figure.add_subplot(*place, **options)
+    # Limits that are set are not changed by artists that lie outside of them.
     nx, ny = wcs.pixel_shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
-    ax.coords.grid(**GRID)
+    ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if has_outline(wcs):
         is_polar = code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR
@@ -334,7 +323,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
 
 
 def _shows_pole(wcs: WCS) -> bool:
-    """Tell whether a field shows a pole, well off its edges, as a point."""
+    """Whether a field shows a pole as a point, off its edges by MARGIN."""
     if wcs.wcs.ctype[0][-3:] not in FIELD_PROJECTIONS:
         return False
     pole = 90.0 if wcs.wcs.crval[1] > 0 else -90.0
@@ -344,7 +333,7 @@ def _shows_pole(wcs: WCS) -> bool:
 
 @cache
 def _polar_frame_class() -> Any:
-    """Return a rectangular frame that draws no other lines that have ticks."""
+    """The class of a rectangular frame that does not draw the meridian on which it has labels."""
     from astropy.visualization.wcsaxes.frame import RectangularFrame
 
     class PolarFrame(RectangularFrame):
@@ -367,12 +356,12 @@ def _polar_frame_class() -> Any:
 
 
 def _label_around(ax: Any, name: str) -> None:
-    """Label longitudes around a field with a pole, latitudes along a meridian.
+    """Label latitudes along a meridian, longitudes around a field with a pole, but for the top.
 
-    Not above it: matplotlib puts titles there.
+    Matplotlib puts titles there.
     """
     lon, lat = ax.coords
-    _name_zero(lon)
+    _label_zero(lon)
     lon.set_axislabel(name)
     lon.set_axislabel_position("b")
     lon.set_ticks_position("brl")
@@ -385,59 +374,51 @@ def _label_around(ax: Any, name: str) -> None:
     _set_inside(ax, lat)
 
 
-def _name_zero(lon: Any) -> None:
-    """Label what is 360° but for rounding 0h, not 24h."""
-    lon.set_coord_type("longitude", coord_wrap=(360 - ROUNDING) * u.deg)
+def _label_zero(lon: Any) -> None:
+    """Label longitudes that rounding has put just below 360° as 0h, not 24h."""
+    lon.set_coord_type("longitude", coord_wrap=(360 - 1e-6) * u.deg)
 
 
 def _set_inside(ax: Any, helper: Any) -> None:
-    """Make labels readable on the map."""
+    """Give labels on the map a halo, to be readable on all its colours."""
     helper.set_ticks_visible(False)
-    effects = [Halo(ax)]
-    helper.set_ticklabel(
-        color="white", size="small", exclude_overlapping=True, path_effects=effects
-    )
+    style = {"color": "white", "size": "small", "path_effects": [Halo(ax)]}
+    helper.set_ticklabel(exclude_overlapping=True, **style)
 
 
 def _label_sides(ax: Any, names: tuple[str, str]) -> None:
-    lon = ax.coords[0]
-    _name_zero(lon)
+    _label_zero(ax.coords[0])
     for helper, name, side in zip(ax.coords, names, "bl", strict=True):
         helper.set_axislabel(name)
         helper.set_ticks_position(side)
         helper.set_ticklabel_position(side)
         helper.set_axislabel_position(side)
-        helper.set_ticklabel(exclude_overlapping=True, **_whole_labels(helper))
+        # Every label has its hours, as the one that others rely on may be hidden. (astropy 6.1 has
+        # no such option.)
+        is_known = "simplify" in inspect.signature(helper.set_ticklabel).parameters
+        options = {"simplify": False} if is_known else {}
+        helper.set_ticklabel(exclude_overlapping=True, **options)
     _label_beside_pole(ax)
 
 
-def _whole_labels(helper: Any) -> dict[str, bool]:
-    """Return the option by which every label has its hours: one that others rely on may be hidden.
-
-    (astropy 6.1 does not have it.)
-    """
-    is_known = "simplify" in inspect.signature(helper.set_ticklabel).parameters
-    return {"simplify": False} if is_known else {}
-
-
 def _label_beside_pole(ax: Any) -> None:
-    """Label more longitudes where those of a field lead to a pole, on it or beside it."""
+    """Label more longitudes in a field where they converge to a pole, inside or outside of it."""
     lon, wcs = ax.coords[0], ax.wcs
     nx, ny = wcs.pixel_shape
-    x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, SAMPLES), np.linspace(-0.5, ny - 0.5, SAMPLES))
+    x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, 40), np.linspace(-0.5, ny - 0.5, 40))
     offset = (wcs.pixel_to_world_values(x, y)[0] - wcs.wcs.crval[0] + 180) % 360 - 180
     bottom, top, all_over = (np.nanmax(v) - np.nanmin(v) for v in (offset[0], offset[-1], offset))
     if bottom < CONVERGING * all_over:
         lon.set_ticks(number=int(LABELS * all_over / bottom))
     elif top < CONVERGING * all_over and all_over > CROWDED:
-        # They are far apart at the top, where matplotlib puts titles.
+        # Not at the top, where they are far apart and matplotlib puts titles.
         lon.set_ticks(spacing=2 * u.hourangle)
         lon.set_ticks_position("br")
         lon.set_ticklabel_position("br")
 
 
 def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
-    """Take a graticule of 60° by 30°, with its longitudes along the equator."""
+    """Draw a graticule of 60° by 30°, with longitudes labelled along the equator or a parallel."""
     lon, lat = ax.coords
     for helper, side, spacing in zip((lon, lat), "bl", (60, 30), strict=True):
         helper.set_axislabel("")
@@ -445,7 +426,7 @@ def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
         helper.set_ticks(spacing=spacing * u.deg)
     along = "parallel" if is_polar else "h"
     if is_polar:
-        off_rim = 40 if code == "SIN" else 0  # of which the equator is the rim
+        off_rim = 40 if code == "SIN" else 0  # deg; the rim of a SIN is the equator.
         lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
@@ -456,8 +437,4 @@ def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
     else:
         lat.set_ticks_position(["c"])
         lat.set_ticklabel_position(["c"])
-        lat.set_ticklabel(exclude_overlapping=True)  # in the notches of a HPX
-
-
-def _width(wcs: WCS) -> u.Quantity:
-    return wcs.pixel_shape[0] * abs(wcs.wcs.cdelt[0]) * u.deg
+        lat.set_ticklabel(exclude_overlapping=True)  # They do in the notches of a HPX.
