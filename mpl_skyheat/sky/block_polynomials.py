@@ -1,8 +1,8 @@
 """Functions of a map's pixels that are smooth over most of it, from a few of their values.
 
-The grid is cut into blocks, down to a certain size, on which the function is interpolated at
-Chebyshev nodes and compared at points between them. Where it has an edge, a pole or a tear, or
-there is no sky, nothing is known at the end: that is left to whoever asks, pixel by pixel.
+The grid is cut into blocks, on which the function is interpolated at Chebyshev nodes and compared
+at points between them. Pixels near an edge, a pole or a tear, or without sky, remain unknown: the
+caller evaluates the function in each of them.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from mpl_skyheat.compute.threads import product
 from mpl_skyheat.sky.sky_edge import HAIR
 
 if TYPE_CHECKING:
-    # Tells which positions show sky.
     from collections.abc import Callable
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.sky.grid import Axis, SkyGrid
 
+    # Places x, y on the plane -> whether they show sky.
     IsSky = Callable[[FloatArray, FloatArray], BoolArray]
-    # Positions x, y on the plane, of one shape → k values, of shape (k, *shape); NaN if there are
-    # none.
+    # Places x, y on the plane, of one shape -> k values, of shape (k, *shape), or NaN.
     Values = Callable[[FloatArray, FloatArray], FloatArray]
 
 
+# Degree of the polynomials, along x and along y.
 DEGREE = 10
 
-# A grid with a shorter side (pixels) is not worth it, and blocks are not cut to less than this.
-SMALLEST_GRID, SMALLEST = 2 * DEGREE, 32
+# Shortest side (pixels) of a grid: on smaller ones, polynomials take longer than the pixels.
+SMALLEST_GRID = 2 * DEGREE
 
-# How far the comparison reaches beyond a block, of its half-width, but not beyond the grid: so much
-# of what an edge of the sky does nearby must be seen, too.
+# Shortest side (pixels) that blocks are cut to.
+SMALLEST = 32
+
+# The comparison reaches beyond a block by this fraction of its half-width, though not beyond the
+# grid, so that an edge of the sky nearby is noticed.
 REACH = 0.1
 
-# Blocks that are evaluated together.
+# Number of blocks that are evaluated together.
 TOGETHER = 32
 
 
@@ -58,7 +61,7 @@ def interpolated(
     rtol: float = 0.0,
     atol: float = 0.0,
 ) -> Interpolated:
-    """Interpolate a function over the pixels of a grid, to a relative or an absolute accuracy."""
+    """A function of k = ``number`` values in the pixels of a grid, to ``rtol`` and ``atol``."""
     values = np.zeros((number, *grid.shape))
     known = np.zeros(grid.shape, bool)
     if min(grid.shape) < SMALLEST_GRID:
@@ -74,16 +77,15 @@ def interpolated(
             inner = np.s_[block[0] : block[1], block[2] : block[3]]
             values[:, *inner] = _evaluated(grid, block, terms)
             known[inner] = True
-        # (Where there seems to be nothing, nothing is gained by cutting.)
+        # (Blocks without any value are not cut further.)
         todo = np.concatenate([todo, _cut(blocks[~fits & ~is_lost])])
     return Interpolated(values, known)
 
 
 def _has_border(grid: SkyGrid, blocks: IntArray, is_sky: IsSky) -> BoolArray:
-    """Tell which blocks have sky all along their outer edges, twice in every pixel.
+    """Whether blocks have sky all along their outer edges, at two places in every pixel.
 
-    What cuts a block, however thin, or enters it between two points of the comparison, must cross
-    these.
+    A gap in the sky that lies between the points of the comparison crosses an edge of the block.
     """
     if not len(blocks):
         return np.zeros(0, bool)
@@ -103,10 +105,7 @@ def _has_border(grid: SkyGrid, blocks: IntArray, is_sky: IsSky) -> BoolArray:
 
 
 def _halves(start: IntArray, stop: IntArray) -> tuple[FloatArray, IntArray]:
-    """Return the edges and the middles of pixels, a hair inside at both ends, of all blocks.
-
-    Also return how many there are of each block.
-    """
+    """Edges and middles of all blocks' pixels, `HAIR` inside at both ends; numbers of each."""
     number = 2 * (stop - start) + 1
     ends = np.cumsum(number)
     halves: FloatArray = 0.5 * (np.arange(ends[-1]) + np.repeat(2 * start - ends + number, number))
@@ -118,15 +117,12 @@ def _halves(start: IntArray, stop: IntArray) -> tuple[FloatArray, IntArray]:
 def _fitted(
     grid: SkyGrid, blocks: IntArray, function: Values, number: int, rtol: float, atol: float
 ) -> tuple[BoolArray, BoolArray, FloatArray]:
-    """Return which blocks have a polynomial, which have no value, and the polynomials' terms.
-
-    These have the shape (blocks, k, y, x).
-    """
+    """Which blocks a polynomial fits, which have no value, and the terms (blocks, k, y, x)."""
     nodes, checks, to_terms, from_terms = _points()
     terms = np.zeros((len(blocks), number, len(nodes), len(nodes)))
     values = None
     if len(blocks) == 1:
-        # Most of what one takes is overhead: that of both together is less.
+        # Of one block, most of the time is overhead: checks and nodes are evaluated in one call.
         every = _across(grid, blocks, np.concatenate([checks, nodes]), function)
         first = len(checks)
         judges, values = every[..., :first, :first], every[..., first:, first:]
@@ -148,10 +144,7 @@ def _fitted(
 
 @cache
 def _points() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return nodes and checks in −1 … 1, what takes values at the nodes to terms, these to checks.
-
-    The checks are between the nodes, and at both ends.
-    """
+    """Nodes, checks between them (−1 … 1), and the matrices nodes -> terms and terms -> checks."""
     nodes = np.asarray(chebyshev.chebpts1(DEGREE + 1), float)
     checks = np.concatenate([[-1.0], 0.5 * (nodes[1:] + nodes[:-1]), [1.0]])
     to_terms = np.asarray(np.linalg.inv(chebyshev.chebvander(nodes, DEGREE)), float)
@@ -159,33 +152,27 @@ def _points() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
 
 
 def _across(grid: SkyGrid, blocks: IntArray, t: FloatArray, function: Values) -> FloatArray:
-    """Return the function at t × t in −1 … 1 of blocks, of shape (blocks, k, y, x)."""
-    return np.moveaxis(function(*_places_across(grid, blocks, t)), 0, 1)
-
-
-def _places_across(grid: SkyGrid, blocks: IntArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return x and y, of shape (blocks, y, x), at t × t in −1 … 1 of blocks."""
+    """The function (blocks, k, y, x) at t × t in −1 … 1 of blocks."""
     y = _places(grid.y, blocks[:, 0], blocks[:, 1], t)[:, :, None]
     x = _places(grid.x, blocks[:, 2], blocks[:, 3], t)[:, None, :]
-    x, y = np.broadcast_arrays(x, y)
-    return x, y
+    return np.moveaxis(function(*np.broadcast_arrays(x, y)), 0, 1)
 
 
 def _range(axis: Axis, start: IntArray, stop: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the numbers of the first and last pixel that the comparison reaches to."""
+    """First and last pixel that the comparison reaches to, in pixels from the first centre."""
     reach = REACH * 0.5 * (stop - start)
     return np.maximum(start - reach, 0), np.minimum(stop - 1 + reach, axis.count - 1)
 
 
 def _places(axis: Axis, start: IntArray, stop: IntArray, t: FloatArray) -> FloatArray:
-    """Return the places on the plane, of shape (blocks, t), where −1 … 1 are pixel centres."""
+    """Places on the plane (blocks, t) at t in −1 … 1 of `_range`."""
     first, last = _range(axis, start, stop)
     numbers = 0.5 * (first + last)[:, None] + 0.5 * (last - first)[:, None] * t
     return axis.place(numbers + 0.5)
 
 
 def _evaluated(grid: SkyGrid, block: IntArray, terms: FloatArray) -> FloatArray:
-    """Return the values of a polynomial in all pixels of its block."""
+    """The values of a polynomial in all pixels of its block."""
     vanders = []
     for axis, start, stop in ((grid.y, *block[:2]), (grid.x, *block[2:])):
         first, last = _range(axis, start, stop)
@@ -197,19 +184,19 @@ def _evaluated(grid: SkyGrid, block: IntArray, terms: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=64)
 def _vander(count: int, first: float, last: float) -> FloatArray:
-    """Return the Chebyshev polynomials at 0 … count, where −1 … 1 is first … last."""
+    """The Chebyshev polynomials at 0 … count, where −1 … 1 is first … last."""
     t = (2 * np.arange(count) - (first + last)) / (last - first)
     return np.asarray(chebyshev.chebvander(t, DEGREE), float)
 
 
 def _cut(blocks: IntArray) -> IntArray:
-    """Cut blocks in two along each side that is long enough; others are given up."""
+    """Blocks, cut in two along each side that is long enough; smaller blocks are dropped."""
     sides = blocks[:, 1::2] - blocks[:, ::2]
     blocks, sides = (v[(sides >= 2 * SMALLEST).any(axis=1)] for v in (blocks, sides))
     for axis in (0, 1):
         low, high = 2 * axis, 2 * axis + 1
         side = blocks[:, high] - blocks[:, low]
-        # Those with a side that is much shorter than the other are not cut along it.
+        # A side that is less than half as long as the other is not cut.
         is_long = (side >= 2 * SMALLEST) & (2 * side > blocks[:, 3 - low] - blocks[:, 2 - low])
         middle = (blocks[:, low] + blocks[:, high]) // 2
         first, second = blocks.copy(), blocks[is_long].copy()

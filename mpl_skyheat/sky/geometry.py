@@ -18,22 +18,16 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
 
-# Places along each side within a map that tell, beside its border, how far it reaches on the
-# lattice. (A map that holds a pole of the lattice reaches far beyond a gap between these.)
+# Places along each side of a map at which, beside its border, its reach on the lattice is measured.
+# A map that holds a pole of the lattice reaches far beyond a gap between these.
 SAMPLES = 33
 
 
 class SphereLattice:
     """A lattice, turned against the frame of a plane.
 
-    Parameters
-    ----------
-    lattice : Lattice
-        The bins.
-    turn : array
-        The matrix (3, 3) that takes unit vectors of the plane's frame to the lattice.
-    orders : sequence of int
-        The orders of the splines, 1 or 3, that points are spread with.
+    The matrix ``turn`` (3, 3) takes unit vectors of the plane's frame to the lattice; ``orders``
+    are those of the splines, 1 or 3, that points are spread with.
     """
 
     def __init__(self, lattice: Lattice, turn: FloatArray, orders: Sequence[int]) -> None:
@@ -57,15 +51,10 @@ class SphereLattice:
         reach: float,
         orders: Sequence[int],
     ) -> SphereLattice:
-        """Return the lattice that a grid's pixels and a kernel's reach need.
+        """The lattice (bins of ``step`` rad) that a grid's pixels and a kernel's reach (rad) need.
 
-        Positions are turned so that the middle of the map is at longitude and latitude zero: that
-        of a field is then a small window.
-
-        Raises
-        ------
-        ValueError
-            If it would not fit in memory.
+        The middle of the map is turned to longitude and latitude zero, so that the lattice of a
+        small map is a small window.
         """
         middle = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
         turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
@@ -84,19 +73,9 @@ class SphereLattice:
 class MapGeometry:
     """Where a map is: a plane, its pixels with a margin around them, and the sphere's lattice.
 
-    It knows no data and can be made before any row is added. It is pickled for workers, and equal
-    there to the bit.
-
-    Parameters
-    ----------
-    plane : Plane
-        The plane that the pixels are cut on.
-    grid : SkyGrid
-        The map's pixels.
-    margin : (int, int), optional
-        Pixels beyond each side, along x and y, in which points count for smoothing.
-    sphere : SphereLattice, optional
-        The lattice, for maps that are smoothed on the sphere.
+    It is made before any row is added, and is equal to the bit after pickling. Points in the
+    ``margin``, a number of pixels beyond each side along x and y, count for smoothing. Only maps
+    that are smoothed on the sphere have a ``sphere``.
     """
 
     def __init__(
@@ -110,7 +89,7 @@ class MapGeometry:
         self._solid_angles: FloatArray | None = None
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether sums on another geometry can be added to those on this one."""
+        """Whether sums on both geometries can be added."""
         if not isinstance(other, MapGeometry):
             return NotImplemented
         return self is other or (
@@ -140,7 +119,17 @@ class MapGeometry:
     def wide_solid_angles(self) -> FloatArray:
         """Solid angles (sr; data units² on a plane of x and y) of the wide grid's pixels."""
         if self._solid_angles is None:
-            self._solid_angles = self._find_solid_angles()
+            plane, grid = self.plane, self.wide
+            if plane.frame is None:
+                self._solid_angles = np.full(grid.shape, grid.x.step * grid.y.step)
+            else:
+                self._solid_angles = solid_angles(
+                    grid,
+                    plane.to_sky,
+                    plane.to_plane,
+                    is_equal_area=plane.is_equal_area,
+                    outline=plane.shows,
+                )
         return self._solid_angles
 
     @property
@@ -148,21 +137,9 @@ class MapGeometry:
         """Solid angles of the map's pixels; 0 where there is no sky."""
         return self.wide_solid_angles[self.core]
 
-    def _find_solid_angles(self) -> FloatArray:
-        plane, grid = self.plane, self.wide
-        if plane.frame is None:
-            return np.full(grid.shape, grid.x.step * grid.y.step)
-        return solid_angles(
-            grid,
-            plane.to_sky,
-            plane.to_plane,
-            is_equal_area=plane.is_equal_area,
-            outline=plane.shows,
-        )
-
 
 def _extent(plane: Plane, grid: SkyGrid, turn: FloatArray) -> tuple[float, float] | None:
-    """Return how far (rad) in latitude and longitude a grid reaches; None if it leaves the sky."""
+    """The largest |latitude| and |longitude| (rad) of a grid; None if it leaves the sky."""
     inner = [np.linspace(*axis.bounds, SAMPLES) for axis in (grid.x, grid.y)]
     x, y = (v.ravel() for v in np.meshgrid(*inner))
     (left, right), (bottom, top) = grid.x.bounds, grid.y.bounds
@@ -178,7 +155,7 @@ def _extent(plane: Plane, grid: SkyGrid, turn: FloatArray) -> tuple[float, float
 
 
 def _rotation_to_origin(lon: float, lat: float) -> FloatArray:
-    """Return the rotation that takes a position (deg) to zero, with north kept up."""
+    """The rotation that takes a position (deg) to zero, with north kept up."""
     (x,) = to_vectors(np.array([lon]), np.array([lat]))
     (z,) = to_vectors(np.array([lon]), np.array([lat + 90.0]))
     return np.stack([x, np.cross(z, x), z])

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # x, y -> longitude and latitude in deg, NaN off the sky (and x, y of a point, the other way).
 Projection = Callable[["Any", "Any"], tuple["FloatArray", "FloatArray"]]
 
-# So many pixels beyond an edge are rounding. (Within ten times as many of one, compiled code leaves
-# points to the exact route.)
+# Points up to this many pixels outside the map's outer edge count as on it: that is rounding. Must
+# stay below `tiles.EDGE`.
 SLACK = 1e-6
 
 # Without pixel_size and bins, a map has at most this many pixels along its longer side.
@@ -39,7 +39,7 @@ class View(NamedTuple):
         return not np.isnan(self).any()
 
     def filled(self, other: View) -> View:
-        """Return the view with its unknown (NaN) sides taken from another."""
+        """The view with its unknown (NaN) sides taken from another."""
         return View(*(b if np.isnan(a) else a for a, b in zip(self, other, strict=True)))
 
 
@@ -65,9 +65,8 @@ class Axis:
     def bounds(self) -> tuple[float, float]:
         """The outer edges."""
         last = self.origin + self.step * (self.first + self.count)
-        return self.origin + self.step * self.first, last if self.closed_at is None else (
-            self.closed_at
-        )
+        first = self.origin + self.step * self.first
+        return first, last if self.closed_at is None else self.closed_at
 
     @property
     def edges(self) -> FloatArray:
@@ -82,7 +81,7 @@ class Axis:
         return np.asarray((np.arange(self.count) + (self.first + 0.5)) * self.step + self.origin)
 
     def grown(self, margin: int) -> Axis:
-        """Return the axis with ``margin`` more bins at both ends."""
+        """The axis with ``margin`` more bins at both ends."""
         if margin == 0:
             return self
         # What lies on a closed upper edge must stay in the last bin.
@@ -90,41 +89,37 @@ class Axis:
         return Axis(self.origin, self.step * widened, self.count + 2 * margin, self.first - margin)
 
     def contains(self, x: FloatArray) -> BoolArray:
-        """Tell which x lie in a bin (NaN does not)."""
+        """Whether x lies in a bin (NaN does not)."""
         low, high = self.bounds
         below = (x < high) if self.closed_at is None else (x <= high)
         return np.asarray((x >= low) & below)
 
-    def part(self, bins: slice) -> Axis:
-        """Return some of the bins."""
-        return Axis(self.origin, self.step, bins.stop - bins.start, self.first + bins.start)
-
     def beyond(self, x: FloatArray) -> FloatArray:
-        """Return by how many bins x is beyond the upper edge, or (< 0) the lower one; 0 in them."""
+        """Bins from the upper edge to x beyond it, or (< 0) from the lower one; 0 between them."""
         low, high = self.bounds
         return np.asarray((np.maximum(x - high, 0) + np.minimum(x - low, 0)) / self.step)
 
     def is_just_beyond(self, x: FloatArray) -> BoolArray:
-        """Tell which x lie in no bin, but by not more than rounding."""
+        """Whether x lies outside all bins, but by not more than rounding."""
         low, high = self.bounds
         slack = SLACK * self.step
         return np.asarray((x < low) & (x >= low - slack) | (x >= high) & (x <= high + slack))
 
     def nearest(self, x: FloatArray) -> FloatArray:
-        """Return the nearest x that lies in a bin."""
+        """The nearest x that lies in a bin."""
         low, high = self.bounds
         return np.asarray(np.clip(x, low, np.nextafter(high, low)))
 
     def number(self, x: FloatArray) -> FloatArray:
-        """Return x in bins, whose edges are at whole numbers."""
+        """The position of x in units of bins, whose edges are at whole numbers."""
         return np.asarray((x - self.origin) / self.step - self.first)
 
     def place(self, number: FloatArray) -> FloatArray:
-        """Return the x of a number of bins."""
+        """The x at a position in units of bins."""
         return np.asarray((number + self.first) * self.step + self.origin)
 
     def index(self, x: FloatArray) -> IntArray:
-        """Return the bins of x that lie in one: edges[i] <= x < edges[i + 1], to the bit."""
+        """The bin i of x that lies in one: edges[i] <= x < edges[i + 1], to the bit."""
         edges = self.edges
         i = np.floor((x - self.origin) / self.step).astype(np.intp) - self.first
         np.clip(i, 0, self.count - 1, out=i)
@@ -155,23 +150,18 @@ class SkyGrid:
         return *self.x.bounds, *self.y.bounds
 
     def grown(self, margin_x: int, margin_y: int) -> SkyGrid:
-        """Return the grid with more pixels on all sides."""
+        """The grid with more pixels on all sides."""
         return SkyGrid(self.x.grown(margin_x), self.y.grown(margin_y))
 
-    def part(self, rows_and_columns: tuple[slice, slice]) -> SkyGrid:
-        """Return some of the pixels."""
-        rows, columns = rows_and_columns
-        return SkyGrid(self.x.part(columns), self.y.part(rows))
-
     def index(self, x: FloatArray, y: FloatArray) -> tuple[BoolArray, IntArray]:
-        """Return which points lie on the grid, and the flat pixel indices of those."""
+        """Which points lie on the grid, and the flat pixel indices of the points that do."""
         inside = self.x.contains(x) & self.y.contains(y)
         columns, rows = self.x.index(x[inside]), self.y.index(y[inside])
         return inside, rows * self.x.count + columns
 
 
 def native_grid(view: View) -> SkyGrid:
-    """Cut a view into the plane's own unit pixels, k × k of them merged above `DEFAULT_LIMIT`."""
+    """A view in the plane's own unit pixels, k × k of them merged above `DEFAULT_LIMIT`."""
     left, right = np.floor(view.x_min + 0.5), np.ceil(view.x_max + 0.5)
     bottom, top = np.floor(view.y_min + 0.5), np.ceil(view.y_max + 0.5)
     longest = max(right - left, top - bottom, 1.0)
@@ -184,7 +174,7 @@ def native_grid(view: View) -> SkyGrid:
 
 
 def grid_of_bins(view: View, nx: int, ny: int, *, closed: bool = False) -> SkyGrid:
-    """Cut a view into nx × ny equal bins."""
+    """A view in nx × ny equal bins."""
 
     def axis(low: float, high: float, count: int) -> Axis:
         if low == high:  # as numpy.histogram does for values that are all the same
@@ -195,9 +185,9 @@ def grid_of_bins(view: View, nx: int, ny: int, *, closed: bool = False) -> SkyGr
 
 
 def grid_of_steps(view: View, step_x: float, step_y: float, *, closed: bool = False) -> SkyGrid:
-    """Cover a view with pixels of a given size, overhanging it evenly by at most one pixel.
+    """Pixels of a given size that cover a view, and overhang it evenly by at most one pixel.
 
-    What is ``closed`` holds the view's upper edges, too.
+    If ``closed``, the view's upper edges are in pixels, too.
     """
 
     def axis(low: float, high: float, step: float) -> Axis:

@@ -10,17 +10,17 @@ import numpy as np
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
-# Rings and columns around the bins of a lattice, which hold what is spread beyond its edges.
+# Rings and columns beyond each edge of a lattice, where points near the edge are spread to.
 PAD = 3
 
-# Rings and columns kept between what is read off and the edge of a partial lattice: over this many
-# bins the spline prefilter forgets the edge, to 0.27¹⁰ ~ 2e-6.
+# Rings and columns between the map and the edge of a partial lattice: over this many bins the
+# spline prefilter damps the effect of the edge to 0.27¹⁰ ~ 2e-6.
 MARGIN = 10
 
-# Bins are never wider (rad): weights spread along a ring pull a point towards its pole.
+# Widest bin (rad): weights that are spread along a ring pull a point towards its pole.
 WIDEST_BIN = np.radians(1.5)
 
-# Bytes that smoothing takes for each bin of a lattice, of which points in threads have four copies.
+# Memory (bytes) that smoothing takes for each bin of a lattice; threads keep four copies of sums.
 BYTES_PER_BIN = 168.0
 
 
@@ -40,9 +40,7 @@ class Lattice:
 
     @classmethod
     def covering(cls, lat: float, lon: float, reach: float, step: float) -> Lattice:
-        """Return the lattice for pixels within ± lat and ± lon, and a kernel's reach (all rad)."""
-        from scipy.fft import next_fast_len
-
+        """The lattice for pixels within ± lat and ± lon, and a kernel's reach (all rad)."""
         step = min(step, WIDEST_BIN)
         lat_limit = lat + reach + MARGIN * step
         if lat_limit >= np.radians(85):
@@ -53,27 +51,25 @@ class Lattice:
         if lon_limit >= np.radians(150):
             return cls.whole(step)
         rings = 2 * int(np.ceil(lat_limit / step))
-        columns = 2 * next_fast_len(int(np.ceil(lon_limit / step)), real=True)
+        columns = _columns(lon_limit / step)
         return cls(rings, columns, step, step, has_poles=False)
 
     @classmethod
     def whole(cls, step: float) -> Lattice:
-        """Return the lattice of the whole sphere."""
-        from scipy.fft import next_fast_len
-
+        """The lattice of the whole sphere, in bins of about ``step`` (rad)."""
         step = min(step, WIDEST_BIN)
         rings = 2 * int(np.ceil(np.pi / 2 / step))
-        columns = 2 * next_fast_len(int(np.ceil(np.pi / step)), real=True)
+        columns = _columns(np.pi / step)
         return cls(rings, columns, np.pi / rings, 2 * np.pi / columns, has_poles=True)
 
     @property
     def bytes(self) -> float:
-        """Bytes that smoothing on the lattice takes."""
+        """Memory (bytes) that smoothing on the lattice takes."""
         return BYTES_PER_BIN * self.rings * self.columns
 
     @property
     def padded_shape(self) -> tuple[int, int]:
-        """Rings and columns, with those beyond its edges."""
+        """Rings and columns, with `PAD` more beyond each edge."""
         return self.rings + 2 * PAD, self.columns + 2 * PAD
 
     @property
@@ -82,6 +78,13 @@ class Lattice:
         return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
 
     def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return row and column (0 at the centre of the first bin) of positions (rad)."""
+        """Row and column (0 at the centre of the first bin) of positions (rad)."""
         row = lat / self.lat_step + 0.5 * (self.rings - 1)
         return row, lon / self.lon_step + 0.5 * (self.columns - 1)
+
+
+def _columns(half: float) -> int:
+    """An even number of columns, at least twice ``half``, that an FFT is fast for."""
+    from scipy.fft import next_fast_len
+
+    return 2 * int(next_fast_len(int(np.ceil(half)), real=True))

@@ -1,6 +1,6 @@
 """Where projections of FITS WCSs show sky, in closed form.
 
-That is what a WCS tells, too, place by place and there and back; at ten times the cost.
+A round trip through the WCS answers the same question at ten times the cost.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
 
-    # Tells which intermediate world coordinates (deg) show sky.
+    # Intermediate world coordinates (deg) -> whether they show sky.
     Shape = Callable[[Any, Any], BoolArray]
 
 
-RADIUS = float(np.degrees(1))  # of the generating sphere (deg), r₀ in Calabretta & Greisen
+# Radius (deg) of the generating sphere, r₀ in Calabretta & Greisen.
+RADIUS = float(np.degrees(1))
 
-# What is nearer than this fraction to the rim is beyond it: it may be so to the WCS.
+# Places within this fraction of the rim count as beyond it, as they may to the WCS.
 ROUNDING = 1e-12
 
 
 def plain_projection(wcs: Any) -> str:
-    """Return the code of the projection of a WCS that is one of the sky, and no more; or ``""``.
-
-    Without distortions, parameters, and anything of older standards.
-    """
+    """The code of a WCS that is a projection without distortions and parameters, or else ``""``."""
     if not isinstance(wcs, WCS) or wcs.naxis != 2 or wcs.has_distortion:
         return ""
     if wcs.wcs.has_crota() or wcs.wcs.get_pv():
@@ -41,7 +39,7 @@ def plain_projection(wcs: Any) -> str:
 
 @dataclass(frozen=True)
 class Outline:
-    """Tells which places (pixels from 0) of a FITS WCS show sky, in closed form.
+    """Whether places (pixels from 0) of a FITS WCS show sky, in closed form.
 
     ``matrix`` takes offsets from CRPIX to intermediate world coordinates (deg) in the order
     longitude, latitude.
@@ -57,7 +55,7 @@ class Outline:
 
 
 def outline_of(wcs: Any) -> Outline | None:
-    """Return the outline of the sky on the pixels of a WCS; None if that is not known."""
+    """The outline of the sky on the pixels of a WCS; None if no closed form is known."""
     code = plain_projection(wcs)
     if code not in SHAPES or any(str(unit) != "deg" for unit in wcs.wcs.cunit):
         return None
@@ -70,22 +68,22 @@ def outline_of(wcs: Any) -> Outline | None:
 
 
 def _on_ellipse(x: FloatArray, y: FloatArray) -> BoolArray:
-    """Hammer-Aitoff's and Mollweide's (Calabretta & Greisen 2002, A&A 395, 1077, 5.3)."""
+    """The sky of Hammer-Aitoff and Mollweide (Calabretta & Greisen 2002, A&A 395, 1077, 5.3)."""
     return np.asarray(x**2 / 8 + y**2 / 2 <= RADIUS**2)
 
 
 def _on_disk(radius: float) -> Shape:
-    """Those of zenithal projections (ibid., 5.1)."""
+    """The sky of zenithal projections (ibid., 5.1)."""
     return lambda x, y: np.asarray(x**2 + y**2 <= radius**2)
 
 
 def _between_sines(x: FloatArray, y: FloatArray) -> BoolArray:
-    """Sanson-Flamsteed's (ibid., 5.3)."""
+    """The sky of Sanson-Flamsteed (ibid., 5.3)."""
     return np.asarray((np.abs(y) <= 90) & (np.abs(x) <= 180 * np.cos(np.radians(y))))
 
 
 def _in_teeth(x: FloatArray, y: FloatArray) -> BoolArray:
-    """HEALPix', a belt with eight teeth (Calabretta & Roukema 2007, MNRAS 381, 865)."""
+    """The sky of HEALPix, a belt with eight teeth (Calabretta & Roukema 2007, MNRAS 381, 865)."""
     from_middle = np.abs((x + 180) % 90 - 45)
     above = np.maximum(np.abs(y) - 45, 0)
     return np.asarray((np.abs(x) <= 180) & (from_middle <= 45 - above))

@@ -14,12 +14,9 @@ if TYPE_CHECKING:
 
 
 def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tuple[float, float]:
-    """Return the steps along x and y that subtend ``size`` (rad) where centred on a point.
+    """Steps along x and y that subtend ``size`` (rad) where centred on a point.
 
-    Raises
-    ------
-    ValueError
-        If there is none: all around a pole, a parallel is shorter than that.
+    Near a pole there may be none: a ValueError, as all of a parallel is shorter than ``size``.
     """
     steps: list[float] = []
     for direction in ((1.0, 0.0), (0.0, 1.0)):
@@ -56,7 +53,7 @@ def _chord(
 
 
 def pixel_metric(to_sky: Projection, at: tuple[float, float], grid: SkyGrid) -> FloatArray:
-    """Return the 2 x 2 metric (rad²) of a map pixel at a point.
+    """The 2 x 2 metric (rad²) of a map pixel at a point.
 
     An offset of d = (dx, dy) map pixels subtends √(dᵀ G d), G = Jᵀ J of the central differences J
     of the position's unit vector.
@@ -78,10 +75,7 @@ def local_areas(
     step_x: float = 1.0,
     step_y: float = 1.0,
 ) -> FloatArray:
-    """Return the areas (sr) that pixels have by the scale at their centres x, y.
-
-    From the cross product of the diagonals of a small square there.
-    """
+    """Areas (sr) of pixels by the scale at their centres, from the diagonals of small squares."""
     side = 0.1
     dx = 0.5 * side * step_x * np.array([-1, 1, 1, -1])
     dy = 0.5 * side * step_y * np.array([-1, -1, 1, 1])
@@ -91,7 +85,7 @@ def local_areas(
 
 
 def nearest_sky(to_sky: Projection, view: View) -> tuple[float, float] | None:
-    """Return the point nearest to a view's centre with sky all around it; None if there is none."""
+    """The place nearest to a view's centre with sky all around it; None if there is none."""
     centre = view.centre
     width, height = (max(side, 1e-3) for side in (view.x_max - view.x_min, view.y_max - view.y_min))
     around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * (width, height) / 128

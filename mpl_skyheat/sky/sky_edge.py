@@ -1,4 +1,4 @@
-"""Where on a plane the sky ends: which places show any, and the edge that cuts pixels."""
+"""Where on a plane the sky ends: which places show sky, and how its edge cuts pixels."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 # that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
 ROUND_TRIP = 0.1
 
-# Nodes of a lattice in a pixel are this fraction of the pixel inside its sides, so that nodes on a
-# line along which the projection cuts the sky are on the pixel's own side of it.
+# Distance (pixels) of nodes from the sides of their pixel, so that nodes on a line along which the
+# projection cuts the sky are on the pixel's own side of it.
 HAIR = 1e-6
 
-# Nodes that are evaluated together: few enough for their temporaries to stay in cache.
+# Number of nodes that are evaluated together: their temporaries stay in cache.
 NODES_TOGETHER = 2**17
 
 
@@ -55,17 +55,17 @@ class SkyTest:
         return np.asarray(on_sky)
 
     def vectors(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Return the unit vectors (last axis) of places that show sky."""
+        """Unit vectors (last axis) of places that show sky."""
         return to_vectors(*self.to_sky(x, y))
 
 
 def snap_to_sky_edge(
     grid: SkyGrid, to_sky: Projection, to_plane: Projection, x: FloatArray, y: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return points, moved onto a grid where that ends with the sky and only rounding parts them.
+    """Points, moved into the edge pixels where rounding put them just outside and the sky ends.
 
-    What is at the very edge of the sky (where longitudes are cut, at a pole, at the rim) is in some
-    pixel of a map of all of it, though bins hold but their lower edges.
+    Points at the very edge of the sky (where longitudes are cut, at a pole, at the rim) are so in
+    some pixel of an all-sky map, though pixels do not hold their upper edges.
     """
     places, axes = [x, y], (grid.x, grid.y)
     for k, axis in enumerate(axes):
@@ -76,7 +76,7 @@ def snap_to_sky_edge(
         side = np.sign(places[k][rows] - inner[k])
         around = _sky_around(inner, k, side * axis.step, to_sky)
         beyond = side * axis.beyond(to_plane(*around)[k])
-        # The sky goes on if some of that is beyond the edge, too; with NaN, it may.
+        # The sky goes on if a place around is beyond the edge, too, and may if one is NaN.
         ends = (beyond <= SLACK).all(axis=0)
         places[k] = places[k].copy()
         places[k][rows[ends]] = inner[k][ends]
@@ -86,9 +86,9 @@ def snap_to_sky_edge(
 def _sky_around(
     places: list[FloatArray], k: int, outward: FloatArray, to_sky: Projection
 ) -> tuple[FloatArray, FloatArray]:
-    """Return positions (8, n) around places at the edge of a grid, a fraction of a pixel away.
+    """Positions (8, n) around places at the edge of a grid, a quarter of a pixel away.
 
-    ``outward`` is the step of a pixel along axis ``k``, to where there may be no more sky.
+    ``outward`` is the step of a pixel along axis ``k``, away from the grid.
     """
     here, inward = list(places), list(places)
     here[k], inward[k] = places[k] - 0.01 * outward, places[k] - 0.26 * outward
@@ -98,14 +98,14 @@ def _sky_around(
 
 
 def places_all_over(grid: SkyGrid, number: int) -> tuple[FloatArray, FloatArray]:
-    """Return the x and y of so many places a side, evenly over a grid."""
+    """The x and y of ``number`` × ``number`` places, evenly over a grid."""
     t = (np.arange(number) + 0.5) / number
     x, y = np.meshgrid(*(axis.place(axis.count * t) for axis in (grid.x, grid.y)))
     return x, y
 
 
 def at_corners(pixels: BoolArray) -> BoolArray:
-    """Mark the corners of marked pixels."""
+    """Nodes that are a corner of any marked pixel."""
     nodes = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), bool)
     for rows in (np.s_[:-1], np.s_[1:]):
         for columns in (np.s_[:-1], np.s_[1:]):
@@ -114,7 +114,7 @@ def at_corners(pixels: BoolArray) -> BoolArray:
 
 
 def grown(pixels: BoolArray, steps: int) -> BoolArray:
-    """Mark the pixels around marked ones, too, as many times as told."""
+    """Marked pixels and all within ``steps`` pixels of them, also diagonally."""
     for _ in range(steps):
         for axis in (0, 1):
             before, pixels = np.moveaxis(pixels, axis, 0), pixels.copy()
@@ -125,13 +125,13 @@ def grown(pixels: BoolArray, steps: int) -> BoolArray:
 
 
 def marked(pixels: BoolArray) -> tuple[IntArray, IntArray]:
-    """Return the rows and columns of marked pixels: np.nonzero is slow in two dimensions."""
+    """Rows and columns of marked pixels: np.nonzero is slow in two dimensions."""
     rows, columns = np.unravel_index(np.flatnonzero(pixels), pixels.shape)
     return rows, columns
 
 
 def in_parts(pixels: BoolArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield the rows and columns of marked pixels, few enough at a time for cells in each."""
+    """Rows and columns of marked pixels, with at most `NODES_TOGETHER` nodes of cells at a time."""
     rows, columns = marked(pixels)
     number = max(NODES_TOGETHER // (cells + 1) ** 2, 1)
     for start in range(0, len(rows), number):
@@ -141,7 +141,7 @@ def in_parts(pixels: BoolArray, cells: int) -> Iterator[tuple[IntArray, IntArray
 def lattice_in_pixels(
     grid: SkyGrid, row: IntArray, column: IntArray, cells: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the x and y (n, cells + 1, cells + 1) of the nodes that cut pixels into cells."""
+    """The x and y (n, cells + 1, cells + 1) of the nodes that cut pixels into cells."""
     t = HAIR + (1 - 2 * HAIR) * np.linspace(0, 1, cells + 1)
     x = grid.x.edges[column][:, None, None] + grid.x.step * t
     y = grid.y.edges[row][:, None, None] + grid.y.step * t[:, None]
@@ -150,7 +150,7 @@ def lattice_in_pixels(
 
 
 def cell_corners(nodes: NDArray[Any]) -> NDArray[Any]:
-    """Return the values (4, n, ny, nx, …) at the corners, in order around, of lattices' cells."""
+    """Values (4, n, ny, nx, …) at the corners, in order around, of the cells between nodes."""
     return np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, 1:], nodes[:, 1:, :-1]])
 
 
@@ -162,11 +162,11 @@ def sky_polygons(
     steps: int,
     along: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the x and y (m, n) of polygons around the sky in cells (4, n) that its edge cuts.
+    """The x and y (m, n) of polygons around the sky in cells (4, n) that its edge cuts.
 
     They follow the sides of a cell, through places ``along`` (0 … 1) the part of each that shows
-    sky. Where the sky's edge crosses the side is found by as many bisections as ``steps``. Places
-    of sides without sky repeat the place before, which adds no area.
+    sky. The sky's edge on a side is found by ``steps`` bisections. Places of sides without sky
+    repeat the place before, which adds no area.
     """
     x_next, y_next = np.roll(x, -1, axis=0), np.roll(y, -1, axis=0)
     on_next = np.roll(on_sky, -1, axis=0)

@@ -1,7 +1,7 @@
 """The solid angle of every pixel of a grid, however the sky is projected and wherever it ends.
 
-Most pixels have theirs from polynomials, or all the same where the projection is equal-area. The
-sky's edge is found in the pixels that it cuts.
+Most solid angles come from polynomials, or are all equal on an equal-area projection. In the pixels
+that the sky's edge cuts, the edge is traced.
 """
 
 from __future__ import annotations
@@ -33,56 +33,63 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.outlines import Outline
 
 
-# Pixels with a smaller diagonal (rad) have sides that pass for great circles.
+# Largest diagonal (rad) of pixels whose sides pass for great circles.
 SMALL = np.radians(1.5)
 
-# The sides of a pixel near a pole are bent, and no great circles, if they turn by more (rad) from
-# one to the opposite.
+# Opposite sides of a pixel that turn by more than this angle (rad) are bent, as near a pole.
 BENT = 0.03
 
-# The sides of a cell are followed if they turn by more than this (rad) over the width of the cell:
-# beside the limb of a SIN, cells are long.
+# Angle (rad) between opposite sides, times length over width, from which a cell's sides are
+# followed: beside the limb of a SIN, cells are long.
 LITTLE_BENT = 0.01
 
-# Lengths (rad) below this are rounding: such a side of a pixel is a point, at a pole.
+# Length (rad) below which a side of a pixel is a point at a pole, but for rounding.
 A_POINT = 1e-12
 
-# Cells along each side of a pixel at the edge of the sky, and on maps with this many pixels along
-# their longer side, on which the edge is that much straighter in a pixel.
-CELLS, CELLS_OF_LARGE = 8, 4
+# Cells along each side of a pixel at the edge of the sky.
+CELLS = 8
+
+# Longer side (pixels) of maps with fewer cells: the edge is straighter in their pixels.
 LARGE_MAP = 500
 
-# Cells are halved if their diagonal is longer than this (rad), as in pixels of tens of degrees, up
-# to the most cells along each side of a pixel.
+# Cells along each side of such a pixel of a large map.
+CELLS_OF_LARGE = 4
+
+# Diagonal (rad) above which cells are halved, as in pixels of tens of degrees.
 LARGE_CELL = np.radians(6)
+
+# Most cells along each side of a pixel.
 MOST_CELLS = 64
 
-# Bisections that find the sky's edge on the side of a cell. Near the limb of a SIN, where the angle
-# from the limb goes as the root of the distance on the plane, 2^-24 of a cell is 2^-12 in angle;
-# on the plane of an equal-area projection, 2^-10 of a cell is right to 1e-4 of a pixel.
-SPHERE_STEPS, PLANE_STEPS = 24, 10
+# Bisections for the sky's edge on the side of a cell on the sphere. Near the limb of a SIN, the
+# angle from it goes as the root of the distance: 2^-24 of a cell is 2^-12 in angle.
+SPHERE_STEPS = 24
 
-# Places (0 … 1) that the sides of a cell are followed through, close together at their ends: at the
-# limb of a SIN, that is where they bend most.
+# The same on the plane of an equal-area projection: 2^-10 of a cell is 1e-4 of a pixel.
+PLANE_STEPS = 10
+
+# Places (0 … 1) along the followed sides of a cell, close together at the ends: at the limb of a
+# SIN, sides bend most there.
 ALONG = 0.5 * (1 - np.cos(np.linspace(0, np.pi, 9)))
 
-# Pixels along each side of the blocks in which the sky is looked for first.
+# Side (pixels) of the blocks that are searched for sky first.
 BLOCK = 8
 
-# On grids with a shorter side (pixels), no pixel is given up as off the sky by its corners.
+# Shortest side (pixels) of grids on which pixels count as off the sky by nearby corners.
 FEW_PIXELS = 20
 
-# The whole pixel of an equal-area projection, and the shape of pixels, are the medians of this many
-# places along each side of the map; the former is measured on squares of this size (rad).
+# Places along each side of a map over which the median area and shape of pixels are taken.
 PLACES = 16
+
+# Side (rad) of the squares on which equal areas are measured: straight, and no digits are lost.
 TINY = 1e-5
 
-# Solid angles come from polynomials where these hold to this relative accuracy.
+# Relative accuracy of solid angles from polynomials.
 SMOOTH_ACCURACY = 1e-7
 
 
 def quadrilateral_area(corners: FloatArray) -> FloatArray:
-    """Return the solid angle (sr) of spherical quadrilaterals from corners (4, …, 3) in order.
+    """Solid angle (sr) of spherical quadrilaterals from corners (4, …, 3) in order.
 
     The sum of two triangles, tan(Ω/2) = a·(b × c) / (1 + a·b + b·c + c·a) (Van Oosterom & Strackee
     1983, IEEE Trans. Biomed. Eng. 30, 125). Differences of corners keep it exact for tiny pixels.
@@ -105,7 +112,7 @@ def solid_angles(
     is_equal_area: bool = False,
     outline: Outline | None = None,
 ) -> FloatArray:
-    """Return the solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
+    """Solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
     sky = SkyTest(grid, to_sky, to_plane, outline)
     whole = _whole_area(sky) if is_equal_area else None
     if whole is not None and sky.outline is not None:
@@ -131,24 +138,20 @@ def solid_angles(
 
 
 def _whole_area(sky: SkyTest) -> float | None:
-    """Return the solid angle (sr) of every whole pixel on an equal-area projection, if one is."""
+    """Solid angle (sr) of every whole pixel on an equal-area projection; None without sky."""
     grid = sky.grid
     x, y = places_all_over(grid, PLACES)
     areas = local_areas(sky.to_sky, x, y, *grid.steps)
     known = np.isfinite(areas)
     if not known.any():
         return None
-    # So small that all is straight, and so large that no digits are lost.
     part = min(TINY / float(np.sqrt(np.median(areas[known]))), 1.0)
     areas = local_areas(sky.to_sky, x[known], y[known], *(part * step for step in grid.steps))
     return float(np.nanmedian(areas) / part**2)
 
 
 def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolArray]:
-    """Solid angles from polynomials, and where they are known, which is not near the sky's edge.
-
-    They are so smooth in most of a map that those of a hundred places give them all.
-    """
+    """Solid angles (sr) from polynomials, and where they are known: not near the sky's edge."""
 
     def areas_at(x: FloatArray, y: FloatArray) -> FloatArray:
         corners = sky.vectors(
@@ -163,10 +166,10 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolAr
 
 
 def _blocks_of_sky(sky: SkyTest, reach: int) -> tuple[BoolArray, BoolArray]:
-    """Mark the pixels of blocks that show sky all over, and of blocks that show none.
+    """Pixels of blocks that show sky all over, and of blocks that show none.
 
-    From the corners of the blocks and of those around, ``reach`` of them: the outlines that are
-    known in closed form have no spikes that are longer than they are wide.
+    By the corners of all blocks within ``reach`` blocks: outlines in closed form have no spikes
+    that are longer than they are wide.
     """
     grid = sky.grid
     nodes = [np.append(np.arange(0, axis.count, BLOCK), axis.count) for axis in (grid.y, grid.x)]
@@ -181,7 +184,7 @@ def _blocks_of_sky(sky: SkyTest, reach: int) -> tuple[BoolArray, BoolArray]:
 
 
 def _of_corners(on_sky: BoolArray) -> tuple[BoolArray, BoolArray]:
-    """Return which pixels have sky at any of their corners, and which at all."""
+    """Pixels with sky at any corner, and pixels with sky at all corners."""
     either, both = on_sky[:-1] | on_sky[1:], on_sky[:-1] & on_sky[1:]
     return either[:, :-1] | either[:, 1:], both[:, :-1] & both[:, 1:]
 
@@ -189,7 +192,7 @@ def _of_corners(on_sky: BoolArray) -> tuple[BoolArray, BoolArray]:
 def _inner_and_edge(
     sky: SkyTest, known: BoolArray, is_off: BoolArray, reach: int
 ) -> tuple[BoolArray, BoolArray]:
-    """Mark the pixels, of those not known yet, in the midst of the sky, and those near its edge."""
+    """Pixels not known yet amid the sky, and pixels not known yet near its edge."""
     grid = sky.grid
     on_sky, wanted = at_corners(known), at_corners(~known & ~is_off)
     rows, columns = marked(wanted)
@@ -203,7 +206,7 @@ def _inner_and_edge(
 
 
 def _elongation(sky: SkyTest) -> int:
-    """Return how many pixels side by side are about as long as one is."""
+    """Length over width of a typical pixel, rounded, at least 1."""
     grid = sky.grid
     x, y = places_all_over(grid, PLACES)
     step = 1e-2
@@ -220,7 +223,7 @@ def _elongation(sky: SkyTest) -> int:
 
 
 def _add_quadrilaterals(areas: FloatArray, pixels: BoolArray, sky: SkyTest) -> None:
-    """Set the areas of pixels that show sky all over, whose sides are followed where bent."""
+    """Set the areas of pixels that show sky all over; bent sides are followed."""
     grid = sky.grid
     for row, column in in_parts(pixels, 1):
         left, right = grid.x.edges[column], grid.x.edges[column + 1]
@@ -233,18 +236,18 @@ def _add_quadrilaterals(areas: FloatArray, pixels: BoolArray, sky: SkyTest) -> N
 
 
 def _followed(sky: SkyTest, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the areas (sr) of cells (4, n) that show sky all over, along their bent sides."""
+    """Areas (sr) of cells (4, n) that show sky all over, along their bent sides."""
     on_sky = np.ones(x.shape, bool)
     return _polygon_area(_corners_of(sky, sky_polygons(x, y, on_sky, sky, 0, ALONG)))
 
 
 def _are_straight(corners: FloatArray) -> BoolArray:
-    """Tell which quadrilaterals (4, …, 3) have sides that pass for great circles."""
+    """Whether the sides of quadrilaterals (4, …, 3) pass for great circles."""
     return np.asarray((_diagonal(corners) < SMALL) & (_turn(corners) < BENT))
 
 
 def _turn(corners: FloatArray) -> FloatArray:
-    """Return the larger of the angles (rad) between opposite sides of quadrilaterals (4, …, 3)."""
+    """The larger angle (rad) between opposite sides of quadrilaterals (4, …, 3)."""
     a, b, c, d = corners
     along = np.linalg.norm(_direction(b - a) - _direction(c - d), axis=-1)
     across = np.linalg.norm(_direction(d - a) - _direction(c - b), axis=-1)
@@ -253,7 +256,7 @@ def _turn(corners: FloatArray) -> FloatArray:
 
 
 def _shape(corners: FloatArray) -> FloatArray:
-    """Return how many times as long as wide quadrilaterals (4, …, 3) are; infinite for a line."""
+    """Length over width of quadrilaterals (4, …, 3); infinite for a line."""
     a, b, c, d = corners
     along, across = (np.linalg.norm(v, axis=-1) for v in (b - a + c - d, d - a + c - b))
     short, long = np.fmin(along, across), np.fmax(along, across)
@@ -261,13 +264,13 @@ def _shape(corners: FloatArray) -> FloatArray:
 
 
 def _direction(side: FloatArray) -> FloatArray:
-    """Return vectors over their lengths; NaN for a side that is but a point, at a pole."""
+    """Vectors over their lengths; NaN for a side that is a point, at a pole."""
     length = np.linalg.norm(side, axis=-1, keepdims=True)
     return np.asarray(side / np.where(length > A_POINT, length, np.nan))
 
 
 def _diagonal(corners: FloatArray) -> FloatArray:
-    """Return the longer diagonal (rad) of spherical quadrilaterals (4, …, 3)."""
+    """The longer diagonal (rad) of spherical quadrilaterals (4, …, 3)."""
     diagonals = separation(corners[0], corners[2]), separation(corners[1], corners[3])
     return np.asarray(np.fmax(*diagonals))
 
@@ -279,10 +282,7 @@ def _traced(
     cells: int,
     whole: float | None,
 ) -> FloatArray:
-    """Return the areas (sr) of pixels from cells in each, which the sky's edge may cut.
-
-    ``whole`` is the solid angle of a pixel where all have the same.
-    """
+    """Areas (sr) of pixels that the sky's edge may cut; of equal areas, ``whole`` is a pixel's."""
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
     on_sky = sky(x, y)
     if whole is not None:
@@ -310,7 +310,7 @@ def _traced(
 def _small_and_whole(
     sky: SkyTest, x: FloatArray, y: FloatArray, is_whole: BoolArray
 ) -> tuple[FloatArray, BoolArray]:
-    """Return areas of pixels with corners (4, n) that are whole and not large; and which are."""
+    """Areas of pixels with corners (4, n) that are whole and not large; and which are."""
     areas, is_small = np.zeros(len(is_whole)), is_whole.copy()
     is_small[is_whole] = _diagonal(sky.vectors(x[:, is_whole], y[:, is_whole])) < LARGE_CELL
     areas[is_small] = _followed(sky, x[:, is_small], y[:, is_small])
@@ -355,17 +355,13 @@ def _of_cells(
 
 
 def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the areas of plane polygons from their corners (m, n) in order."""
+    """Areas of plane polygons from their corners (m, n) in order."""
     x, y = x - x[0], y - y[0]
     return np.asarray(0.5 * np.abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum(axis=0)))
 
 
 def _corners_of(sky: SkyTest, polygons: tuple[FloatArray, FloatArray]) -> FloatArray:
-    """Return unit vectors (m, n, 3) to the corners of polygons.
-
-    The few corners that turn out to be off the sky, where its edge is not what the ends of a side
-    tell, are those before them.
-    """
+    """Unit vectors (m, n, 3) to the corners of polygons; a corner off the sky repeats the last."""
     corners = sky.vectors(*polygons)
     is_lost = np.isnan(corners[..., 0])
     if is_lost.any():
@@ -375,8 +371,5 @@ def _corners_of(sky: SkyTest, polygons: tuple[FloatArray, FloatArray]) -> FloatA
 
 
 def _polygon_area(corners: FloatArray) -> FloatArray:
-    """Return the areas (sr) of spherical polygons from their corners (m, n, 3) in order.
-
-    As triangles with signs, so that polygons need not be convex.
-    """
+    """Areas (sr) of spherical polygons, convex or not, from their corners (m, n, 3) in order."""
     return np.abs(sum(_triangle_area(corners[0], *pair) for pair in pairwise(corners[1:])))

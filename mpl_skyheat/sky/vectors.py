@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def to_vectors(lon: FloatArray, lat: FloatArray) -> FloatArray:
-    """Return unit vectors (along the last axis) of positions in deg."""
+    """Unit vectors (along the last axis) of positions in deg."""
     lon, lat = np.radians(lon), np.radians(lat)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def to_positions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return longitude (0 … 360) and latitude (deg) of vectors along the last axis."""
+    """Longitude (0 … 360) and latitude (deg) of vectors along the last axis."""
     x, y, z = np.moveaxis(vectors, -1, 0)
     lon, lat = np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
     return np.degrees(lon) % 360, np.degrees(lat)
@@ -26,7 +26,7 @@ def to_positions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
 def circles(
     lon: FloatArray, lat: FloatArray, radius: FloatArray | float, number: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return positions (deg), of shape (number, n), on circles of a radius (rad) around others."""
+    """Positions (deg; number, n) on circles of a radius (rad) around n positions (deg)."""
     turn = (2 * np.pi / number) * np.arange(number)[:, None, None]
     radius = np.asarray(radius)[..., None]
     centre, east = to_vectors(lon, lat), to_vectors(lon + 90, np.zeros_like(lat))
@@ -35,5 +35,5 @@ def circles(
 
 
 def separation(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return the angle (rad) between unit vectors, 2 arcsin(|a − b| / 2): exact for small ones."""
+    """Angle (rad) between unit vectors, 2 arcsin(|a − b| / 2): exact for small angles."""
     return np.asarray(2 * np.arcsin(np.clip(0.5 * np.linalg.norm(a - b, axis=-1), 0, 1)))

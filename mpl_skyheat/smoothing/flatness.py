@@ -1,4 +1,4 @@
-"""How far one pixel scale, shape and rotation is off across a map."""
+"""The error of smoothing with one pixel scale, shape and rotation for a whole map."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
 
-# Where across the map the question is asked, as fractions of its width and height.
+# Sources that are compared, as fractions of the map's width and height.
 PLACES = np.linspace(0, 1, 5)
-# At these separations from a source, in units of the kernel's spread.
+# Separations from a source, in units of the kernel's spread.
 RADII = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+# Directions from a source.
 DIRECTIONS = 8
 
 
 def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) -> float:
-    """Return the largest error of smoothing on the plane, as a fraction of a source's peak.
+    """The largest error of smoothing on the plane, as a fraction of a source's peak.
 
     A source at q, smoothed with one metric G for the whole map, has at pixel p the density
     k(√(dᵀ G d)) √|G| / Ω(p), d = p − q, in place of k(separation of p and q). The two are compared
@@ -30,17 +31,13 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) 
     is torn within the kernel's reach (at ±180 deg, say), all of the peak is lost: the error is 1.
     """
     to_sky = plane.to_sky
-    x, y = (
-        v.ravel()[:, np.newaxis]
-        for v in np.meshgrid(
-            grid.x.bounds[0] + PLACES * (grid.x.bounds[1] - grid.x.bounds[0]),
-            grid.y.bounds[0] + PLACES * (grid.y.bounds[1] - grid.y.bounds[0]),
-        )
-    )
+    sides = [low + PLACES * (high - low) for low, high in (grid.x.bounds, grid.y.bounds)]
+    x, y = (v.ravel()[:, np.newaxis] for v in np.meshgrid(*sides))
     dx, dy = _offsets(spread, metric)
-    lon, lat = to_sky(x + dx * grid.x.step, y + dy * grid.y.step)
+    x_there, y_there = x + dx * grid.x.step, y + dy * grid.y.step
+    lon, lat = to_sky(x_there, y_there)
     farthest = np.s_[:, -DIRECTIONS:]
-    there = (x + dx * grid.x.step)[farthest], (y + dy * grid.y.step)[farthest]
+    there = x_there[farthest], y_there[farthest]
     back = plane.to_plane(lon[farthest], lat[farthest])
     with np.errstate(invalid="ignore"):
         off = np.hypot(*((b - t) / s for b, t, s in zip(back, there, grid.steps, strict=True)))
@@ -63,7 +60,7 @@ def _gaussian(r: np.ndarray) -> np.ndarray:
 
 
 def _offsets(spread: float, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets (map pixels) to rings around a source; the source itself comes first."""
+    """Offsets (map pixels) to rings around a source; the source itself comes first."""
     angle = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     ring = np.stack([np.cos(angle), np.sin(angle)])
     unit = np.linalg.inv(np.linalg.cholesky(metric).T) @ ring

@@ -18,12 +18,12 @@ from mpl_skyheat.sky.solid_angles import cells_with_sky
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 
 if TYPE_CHECKING:
-    # Longitude and latitude in rad on the lattice.
     from collections.abc import Callable
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.sky.geometry import MapGeometry
 
+    # Longitude and latitude (rad) on the lattice.
     Positions = tuple[FloatArray, FloatArray]
     # Positions -> values; exact or interpolated between the bins of a lattice.
     Smooth = Callable[[Positions], FloatArray]
@@ -39,7 +39,7 @@ MOST_CELLS = 32
 # Cells along each side where the fewest find no sky: at least as many as solid angles look into.
 CELLS_OF_SLIVER = 8
 
-# How well (in bins of the lattice) positions of pixels are interpolated.
+# Accuracy (bins of the lattice) of the interpolated positions of pixels.
 ACCURACY = 1e-5
 
 
@@ -58,7 +58,7 @@ class SkyPixels:
         self._centres = self._positions_of_centres(ACCURACY * geometry.sphere.lattice.lat_step)
 
     def values(self, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
-        """Return the values of a smooth map in the pixels; NaN in those without sky."""
+        """The values of a smooth map in the pixels; NaN in pixels without sky."""
         lon, lat = self._centres
         is_narrow = kernel.resolution_length < NARROW * np.sqrt(self._area.ravel()[self._flat])
         wants_mean = is_narrow | np.isnan(lon)
@@ -70,7 +70,7 @@ class SkyPixels:
         return image
 
     def _positions_of_centres(self, accuracy: float) -> Positions:
-        """Return the positions of the pixels' centres; NaN where these are off the sky."""
+        """The positions of the pixels' centres; NaN where the centre is off the sky."""
 
         def sky(x: FloatArray, y: FloatArray) -> FloatArray:
             return np.asarray(self._turned(x, y))
@@ -81,7 +81,7 @@ class SkyPixels:
         rows, columns = np.divmod(self._flat[unknown], self._grid.x.count)
         x, y = self._grid.x.centres[columns], self._grid.y.centres[rows]
         lon[unknown], lat[unknown] = self._turned(x, y)
-        # What is known shows sky; a projection may go on beyond it, and a cut pixel's centre there.
+        # Interpolated centres show sky. A projection may go on beyond its sky, to other centres.
         is_off = unknown[~self._sky(x, y)]
         lon[is_off] = lat[is_off] = np.nan
         return lon, lat

@@ -28,37 +28,39 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.lattice import Lattice
     from mpl_skyheat.smoothing.kernel_base import RadialKernel
 
-# What the prefilter of splines takes so many bins away is 0.27²⁰ ~ 4e-12 of what it was: `NOISE`.
+# Reach (bins) of the splines' prefilter: its effect decays to 0.27²⁰ ~ 4e-12, below `NOISE`.
 FAR = 20
 
-# What is below this fraction of the largest value is rounding error: exactly zero.
+# Values below this fraction of the largest are FFT noise and set to 0, so that log scales do not
+# show them.
 NOISE = 1e-10
 
 # The pole of the recursions that give a cubic spline's coefficients.
 POLE = np.sqrt(3) - 2
 
-# Functions of up to so many values are transformed by a matrix, if two fit in a `PRODUCT`: that is
-# faster than an FFT.
+# Functions of up to this many values are transformed by a matrix if it is small enough for a
+# `PRODUCT`: that is faster than an FFT.
 MANY = 60
 
-# Values that a thread reads off at a time.
+# Number of values that a thread reads off at a time.
 READ = 2**16
 
-# Rings, or orders of their transforms, that a thread works on at a time.
+# Number of rings, or orders of their transforms, that a thread works on at a time.
 TOGETHER = 128
 
-# Rings for which kernel values are found together: not all, as the kernel reaches the farther along
-# a ring, the nearer that is to a pole, where they are fewer; nor so few that threads wait for the
-# interpreter.
+# Rings nearest to the pole whose kernel values are found together: few, as the kernel reaches far
+# along them.
 FIRST_BLOCK = 12
+
+# Most rings whose kernel values are found together: enough that threads rarely wait for Python.
 BLOCK = 96
 
 
 class RingWaves:
-    """The transforms of what bins of a lattice hold, made once for any number of kernels.
+    """The Fourier transforms of a lattice's rings, made once for any number of kernels.
 
-    ``order`` is that of the splines, 1 or 3, that rows were spread with. ``is_signed`` says that
-    sums may be of any sign: rounding is then zero on both sides of it.
+    ``order`` is that of the splines, 1 or 3, that rows were spread with. With ``is_signed``, sums
+    may be of either sign, and `NOISE` is compared with their absolute values.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class RingWaves:
         sharper = (3 / (2 + np.cos(2 * np.pi * number / lattice.columns))) ** 2
         # Of shape (rings, 2, orders): arithmetic with real numbers is faster.
         self._waves = np.zeros((lattice.rings, 2, len(number)))
-        # (Rings so far from points have nothing that would not be set to zero.)
+        # Rings farther than this from points hold only noise.
         self._near = _within(np.asarray(bins.any(axis=1)), FAR)
 
         def transform(_: int, rings: slice) -> None:
@@ -93,7 +95,7 @@ class RingWaves:
         self._prefilter(self._waves, self._near)
 
     def smoothed(self, kernel: RadialKernel) -> SmoothSphere:
-        """Return the sum of a kernel over the rows."""
+        """The sum of a kernel over the rows."""
         from scipy import fft
 
         lattice = self.lattice
@@ -113,7 +115,7 @@ class RingWaves:
         return SmoothSphere(lattice, smooth, self.order, self.team, is_signed=self._is_signed)
 
     def _prefilter(self, waves: FloatArray, near: BoolArray) -> None:
-        """Turn samples on the rings that are marked into coefficients of splines, in place."""
+        """Turn samples on marked rings into coefficients of splines, in place."""
         if self.order != 3:
             return
         turn = self._turn
@@ -130,7 +132,7 @@ class RingWaves:
         self.team.share(_few([slice(0, len(turn))]), work)
 
     def _convolved(self, kernel: RadialKernel, offsets: range) -> FloatArray:
-        """Return Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
+        """Σⱼ K̂ₘ(φᵢ, φⱼ) wavesⱼₘ over rings j, for all rings i and orders m.
 
         K̂ₘ is real, depends on the two latitudes only, is symmetric in them, and the same in both
         hemispheres.
@@ -157,20 +159,20 @@ class RingWaves:
 
 
 def _within(marked: BoolArray, distance: int) -> BoolArray:
-    """Mark what is not farther than so many places from what is marked."""
+    """Elements within a distance of a marked one."""
     from scipy.ndimage import maximum_filter1d
 
     return np.asarray(maximum_filter1d(marked, 2 * distance + 1, mode="constant"))
 
 
 def _runs(marked: BoolArray) -> Iterator[slice]:
-    """Yield the runs of what is marked."""
+    """Runs of marked elements."""
     (ends,) = np.nonzero(np.diff(marked, prepend=False, append=False))
     yield from map(slice, ends[::2].tolist(), ends[1::2].tolist())
 
 
 def _few(runs: Iterable[slice]) -> list[slice]:
-    """Cut runs in parts for threads to share."""
+    """Parts of runs, of at most `TOGETHER`, for threads to share."""
     return [
         slice(start, min(start + TOGETHER, run.stop))
         for run in runs
@@ -220,7 +222,7 @@ class SmoothSphere:
         return self._coefficients[PAD:-PAD, PAD:-PAD]
 
     def _framed(self, smooth: FloatArray) -> FloatArray:
-        """Return the lattice with ``PAD`` more rings and columns of the sky beyond its edges."""
+        """The lattice with ``PAD`` more rings and columns of the sky beyond its edges."""
         if self._lattice.has_poles:
             half = self._lattice.columns // 2
             south = np.roll(smooth[:PAD][::-1], half, axis=1)
@@ -231,7 +233,7 @@ class SmoothSphere:
         return np.concatenate([smooth[:, -PAD:], smooth, smooth[:, :PAD]], axis=1)
 
     def __call__(self, places: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """Return the density (per sr) at positions (rad); exactly zero out of reach of all."""
+        """The density (per sr) at positions (rad); exactly zero out of reach of all points."""
         values = self._compiled(*places) if should_compile(len(places[0])) else self._exact(*places)
         size = np.abs(values) if self._is_signed else values
         return np.where(size <= self._noise, 0.0, values)
@@ -249,7 +251,6 @@ class SmoothSphere:
         return values
 
     def _compiled(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
-        """Read off in threads, by compiled code."""
         values = np.empty(lon.shape)
         lattice = self._lattice
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
@@ -266,20 +267,20 @@ class SmoothSphere:
 
 
 def _reach(lattice: Lattice, kernel: RadialKernel) -> float:
-    """Return how far (rad) a kernel reaches with its steps as wide as a bin."""
+    """The reach (rad) of a kernel whose steps are as wide as a bin."""
     return kernel.reach + (0.5 * lattice.lat_step if kernel.has_steps else 0.0)
 
 
 class _RingSum:
-    """The sum of what rings give each other."""
+    """The sum of rings times kernel, without compiled code."""
 
     def __init__(self, waves: FloatArray, result: FloatArray) -> None:
         self._waves, self._result = waves, result
-        # What is made anew for every product takes longer than the product.
+        # One buffer for all products: allocating it anew takes longer than a product.
         self._products = np.empty((BLOCK, *waves.shape[1:]))
 
     def __call__(self, i: slice, offset: int, transfer: FloatArray) -> None:
-        """Add what rings i and those at an offset give each other, in both hemispheres."""
+        """Add rings i to the rings at an offset, and these to i, in both hemispheres."""
         self._add(i, offset, transfer)
         # The same two rings in the other hemisphere, unless they are these two.
         last = len(self._waves) - 1
@@ -296,7 +297,7 @@ class _RingSum:
 
 
 def _blocks(lattice: Lattice, offset: int, has_points: BoolArray) -> Iterator[slice]:
-    """Yield blocks of rings i of the southern half where these, or i + offset, have points."""
+    """Blocks of southern rings i where rings i or i + offset have points."""
     pairs, stop = (lattice.rings - offset + 1) // 2, 0
     while stop < pairs:
         start = stop
@@ -306,7 +307,7 @@ def _blocks(lattice: Lattice, offset: int, has_points: BoolArray) -> Iterator[sl
 
 
 def _transfer(lattice: Lattice, kernel: RadialKernel, i: slice, offset: int) -> FloatArray:
-    """Return K̂ₘ(φᵢ, φᵢ₊ₒ) for rings i and an offset o."""
+    """K̂ₘ(φᵢ, φᵢ₊ₒ) for rings i and an offset o."""
     half = lattice.columns // 2
     haversine_lat = np.sin(0.5 * offset * lattice.lat_step) ** 2
     haversine_lon = np.sin(0.5 * np.arange(half + 1) * lattice.lon_step) ** 2
@@ -321,10 +322,7 @@ def _transfer(lattice: Lattice, kernel: RadialKernel, i: slice, offset: int) -> 
 
 
 def _cosine_transform(values: FloatArray, half: int) -> FloatArray:
-    """Return the transforms of real, even functions on 2 × half places, from those of one half.
-
-    What is not given is zero.
-    """
+    """Transforms of real, even functions on 2 × half places, from their first, nonzero values."""
     near = values.shape[1]
     if near > MANY or 2 * near * (half + 1) > PRODUCT:
         from scipy.fft import dct
@@ -335,7 +333,7 @@ def _cosine_transform(values: FloatArray, half: int) -> FloatArray:
 
 @lru_cache(maxsize=4)
 def _cosines(half: int) -> FloatArray:
-    """Return the matrix (places, orders) of the transform, of the first places."""
+    """The matrix (places, orders) of the transform, for up to `MANY` places."""
     # (Whole numbers below 2 × half keep the argument exact.)
     turns = np.outer(np.arange(min(MANY, half + 1)), np.arange(half + 1)) % (2 * half)
     cosines = np.cos(turns * (np.pi / half))
