@@ -84,9 +84,9 @@ class Catalogue:
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights, self.values):
             if column is not None and column.shape != self.lon.shape:
-                kind, got = "shape", (self.lon.shape, column.shape)
+                kind, got = "shape", [self.lon.shape, column.shape]  # type: str, list[Any]
                 if len(column.shape) == len(self.lon.shape) == 1:
-                    kind, got = "length", (self.lon.shape[0], column.shape[0])
+                    kind, got = "length", [len(self.lon), len(column)]
                 raise ValueError(
                     f"{self.lon.name} and {column.name} must have the same {kind}; got {got[0]} "
                     f"and {got[1]}"

@@ -113,7 +113,8 @@ def _of_any_shape(values: Any) -> Any:
     if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
         values = u.Quantity(values)
     if isinstance(values, Masked | np.ma.MaskedArray):
-        values = values.astype(float).filled(np.nan)
+        floats: Any = values.astype(float)
+        values = floats.filled(np.nan)
     return values if isinstance(values, u.Quantity) else np.asarray(values)
 
 
