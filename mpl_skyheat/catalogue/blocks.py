@@ -17,40 +17,47 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.columns import Column
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
 
-# Rows read at a time: large enough to hide the cost of a call into astropy, small enough for the
-# temporaries of a coordinate transform to stay in cache.
+# Rows of a block: enough to hide the overhead of a call into astropy, few enough for the
+# temporaries of a coordinate transform to stay in the processor's cache.
 BLOCK_ROWS = 2**16
 
-# Rows read at a time by compiled code, and shared among its threads.
+# Rows of a batch that compiled code shares among its threads.
 ARRAY_ROWS = 2**21
 
-# The pole, as a float32 in rad, is this close to 90 deg.
+# Latitudes up to this far (deg) beyond a pole are clipped: π/2 rad as a float32 is above 90 deg.
 POLE_TOLERANCE = 1e-5
 
-# What stands for a missing value in many tables, with either sign.
+# Numbers that stand for a missing value in many tables, with either sign.
 MISSING = 99, 999, 9999, 99999
 
-# Whether positions are in radians is told from about so many, if these are enough. The mean of
-# sin² of the latitude is 1/3 of the whole sky, and lower than this of what gathers around a plane.
-SOME, ENOUGH = 1000, 50
-LOW = 0.42
+# About as many rows are sampled to find positions that are in radians.
+RADIAN_SAMPLE = 1000
+
+# Finite positions that the sample must have for a verdict.
+RADIAN_MINIMUM = 50
+
+# The mean of sin² of the latitude must be below this for radians: it is 1/3 on the whole sky, lower
+# for sources near the plane, and 1/2 where numbers up to 1.57 are degrees, spread evenly.
+MOST_SINE_SQUARED = 0.42
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a catalogue: finite positions (deg, or plain x and y), weights and values."""
+    """Rows of a catalogue with finite positions (deg, or plain x and y), weights and values.
+
+    ``kept`` tells which of the rows that were read these are; None for all of them.
+    """
 
     lon: FloatArray
     lat: FloatArray
     weights: FloatArray | None
     values: FloatArray | None
     dropped: int
-    # Which rows these are of those that were read; None: all.
     kept: BoolArray | None = None
 
 
 class Rows(NamedTuple):
-    """Rows of a catalogue from ``start`` on, as they are: NaN where something is missing."""
+    """Unchecked rows of a catalogue from row ``start`` on, with NaN where one is masked."""
 
     start: int
     lon: FloatArray
@@ -63,8 +70,8 @@ class Rows(NamedTuple):
 class Catalogue:
     """Positions in one frame (None: Cartesian x and y), with optional weights and values.
 
-    ``parts`` names the chunks of a stream that it has been gathered from, each with its first row,
-    for messages about rows.
+    ``parts`` has the first row and the name of each chunk of the stream that this was gathered
+    from, for messages about rows.
     """
 
     frame: BaseCoordinateFrame | None
@@ -77,13 +84,12 @@ class Catalogue:
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights, self.values):
             if column is not None and column.shape != self.lon.shape:
-                names = f"{self.lon.name} and {column.name}"
+                kind, got = "shape", [self.lon.shape, column.shape]  # type: str, list[Any]
                 if len(column.shape) == len(self.lon.shape) == 1:
-                    raise ValueError(
-                        f"{names} must have the same length; got {len(self.lon)} and {len(column)}"
-                    )
+                    kind, got = "length", [len(self.lon), len(column)]
                 raise ValueError(
-                    f"{names} must have the same shape; got {self.lon.shape} and {column.shape}"
+                    f"{self.lon.name} and {column.name} must have the same {kind}; got {got[0]} "
+                    f"and {got[1]}"
                 )
 
     def __len__(self) -> int:
@@ -91,52 +97,44 @@ class Catalogue:
 
     @property
     def weights_unit(self) -> u.UnitBase:
-        """The unit of the weights, dimensionless where there are none."""
+        """Unit of the weights; dimensionless where there are none."""
         unit = self.weights.unit if self.weights else None
         return unit or u.dimensionless_unscaled
 
     @property
     def is_in_memory(self) -> bool:
-        """Tell whether reading some rows of all is cheap."""
+        """Whether rows can be sampled cheaply: no position is in a memory-mapped file."""
         return not any(_is_mapped(c.values) for c in (self.lon, self.lat))
 
     @property
     def looks_like_radians(self) -> bool:
-        """Tell whether bare numbers are spread as those of the whole sky are in radians."""
+        """Whether numbers without a unit have the spread of the whole sky in radians."""
         if self.frame is None or self.lon.unit is not None:
             return False
-        some = slice(None, None, len(self) // SOME + 1)
+        some = slice(None, None, len(self) // RADIAN_SAMPLE + 1)
         lon, lat = self.lon.array(some), self.lat.array(some)
         known = np.isfinite(lon) & np.isfinite(lat)
         lon, lat = lon[known] / np.pi, lat[known] / np.pi
-        if len(lon) < ENOUGH:
+        if len(lon) < RADIAN_MINIMUM:
             return False
         is_within = lon.min() > -1.01 and lon.max() < 2.01 and np.abs(lat).max() < 0.501
         is_whole = 1.8 < np.ptp(lon) < 2.01 and np.ptp(lat) > 0.9
-        # A field that reaches as far in deg has more at high latitudes.
-        return bool(is_within and is_whole and np.mean(np.sin(np.pi * lat) ** 2) < LOW)
+        is_low = np.mean(np.sin(np.pi * lat) ** 2) < MOST_SINE_SQUARED
+        return bool(is_within and is_whole and is_low)
 
-    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Block]:
-        """Yield the catalogue block by block, without the rows that are not finite.
-
-        Raises
-        ------
-        ValueError
-            If a latitude is beyond ±90 deg or a weight is negative; the message names the row.
-        """
-        for start in range(0, len(self), rows):
-            yield self._block(slice(start, start + rows))
+    def blocks(self) -> Iterator[Block]:
+        """Yield the catalogue block by block, each as `rows` returns it."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            yield self.rows(slice(start, start + BLOCK_ROWS))
 
     def chunks(self) -> Iterator[Catalogue]:
-        """Yield the catalogue, which is in one piece."""
+        """Yield the catalogue itself, which is in one piece (unlike a `Stream`)."""
         yield self
 
-    def gathered(self) -> Iterator[Catalogue]:
-        """Yield the catalogue, which is in one piece."""
-        yield self
+    gathered = chunks
 
     def arrays(self, rows: int = ARRAY_ROWS) -> Iterator[Rows]:
-        """Yield positions, weights and values of all rows, unchecked; not to be written to."""
+        """Yield all rows in batches, unchecked. Callers must not modify the arrays."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
             weights, values = (
@@ -145,11 +143,11 @@ class Catalogue:
             )
             yield Rows(start, self.lon.array(part), self.lat.array(part), weights, values)
 
-    def rows(self, rows: IntArray) -> Block:
-        """Return these rows, as `blocks` does."""
-        return self._block(rows)
+    def rows(self, rows: slice | IntArray) -> Block:
+        """Return the finite ones of some rows.
 
-    def _block(self, rows: slice | IntArray) -> Block:
+        A latitude beyond ±90 deg or a negative weight is a ValueError that names its row.
+        """
         lon, lat = self.lon.block(rows), self.lat.block(rows)
         weights = self.weights.block(rows) if self.weights else None
         values = self.values.block(rows) if self.values else None
@@ -170,7 +168,7 @@ class Catalogue:
     def checked_latitudes(
         self, lon: FloatArray, lat: FloatArray, rows: slice | IntArray
     ) -> FloatArray:
-        """Return latitudes clipped to ±90 deg; more than rounding beyond is an error."""
+        """Return latitudes clipped to ±90 deg; one farther beyond than rounding is an error."""
         beyond = np.isfinite(lat) & (np.abs(lat) > 90 + POLE_TOLERANCE)
         if beyond.any():
             names = self.lon.name, self.lat.name
@@ -191,7 +189,7 @@ class Catalogue:
 
 
 def _is_mapped(array: Any) -> bool:
-    """Tell whether an array is in a file that is mapped into memory."""
+    """Whether an array is, or is a view of, a memory-mapped file."""
     while array is not None and not isinstance(array, np.memmap | mmap):
         array = getattr(array, "base", None)
     return array is not None
@@ -200,15 +198,11 @@ def _is_mapped(array: Any) -> bool:
 def _latitude_hint(
     lon: FloatArray, lat: FloatArray, beyond: BoolArray, names: tuple[str, str]
 ) -> str:
-    """Return what may be wrong where there are latitudes beyond the poles."""
+    """Name the probable cause of latitudes beyond the poles; an empty text for none."""
     if abs(lat[np.argmax(beyond)]) in MISSING:
         return " (what is missing must be NaN or masked)"
     known = np.isfinite(lon) & np.isfinite(lat)
     lon, lat = lon[known], lat[known]
-    if not len(lon):
-        return ""
-    are_latitudes = (np.abs(lon) <= 90).all()
-    are_longitudes = (lat >= 0).all() and (lat <= 360).all() and np.median(lat) > 90
-    if are_latitudes and are_longitudes:
-        return f" (are {names[0]} and {names[1]} swapped?)"
-    return ""
+    are_swapped = len(lon) and np.abs(lon).max() <= 90
+    are_swapped = are_swapped and lat.min() >= 0 and lat.max() <= 360 and np.median(lat) > 90
+    return f" (are {names[0]} and {names[1]} swapped?)" if are_swapped else ""

@@ -16,31 +16,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """A one-dimensional column that is converted to float64 a block of rows at a time."""
+    """A flattened column that is converted to float64 a block of rows at a time.
+
+    ``shape`` is the one it was given in; ``factor`` converts its values, such as angles to deg.
+    """
 
     name: str
     values: Any
     shape: tuple[int, ...]
     unit: u.UnitBase | None = None
     mask: BoolArray | None = None
-    # What its values are multiplied with: from its unit to the one that is wanted.
     factor: float = 1.0
 
     def __len__(self) -> int:
         return len(self.values)
 
     def array(self, rows: slice) -> FloatArray:
-        """Return what `block` does, in place of a copy where it can: not to be written to."""
-        if (
-            self.mask is not None
-            or self.factor != 1.0
-            or isinstance(self.values, np.ma.MaskedArray)
-        ):
+        """Return rows as `block` does, a view where possible. Callers must not modify it."""
+        is_masked = self.mask is not None or isinstance(self.values, np.ma.MaskedArray)
+        if is_masked or self.factor != 1.0:
             return self.block(rows)
         return np.ascontiguousarray(self.values[rows], dtype=float)
 
     def block(self, rows: slice | IntArray) -> FloatArray:
-        """Return these rows, in deg if they are ``angles``, with NaN where they are masked."""
+        """Return a copy of rows, times the factor, with NaN where they are masked."""
         values = np.ma.filled(np.ma.asarray(self.values[rows]).astype(float), np.nan)
         if self.mask is not None:
             values = np.where(self.mask[rows], np.nan, values)
@@ -48,7 +47,7 @@ class Column:
 
 
 def _column(values: Any, name: str) -> Column:
-    """Return one column of any accepted kind, without copying its values."""
+    """Make a column of any accepted kind of values, without copying them."""
     if isinstance(values, str):
         raise TypeError(f"{name} is the column name {values!r}: pass the table too, as data=table")
     if isinstance(values, SkyCoord | BaseCoordinateFrame):
@@ -58,25 +57,18 @@ def _column(values: Any, name: str) -> Column:
     unit = getattr(values, "unit", None)
     if unit == u.mag:
         raise TypeError(f"{name} must have a linear unit; got 'mag' (take 10**(-0.4 * magnitude))")
-    if isinstance(unit, u.UnitBase | None):
-        pass
-    elif isinstance(unit, u.FunctionUnitBase):
+    if isinstance(unit, u.FunctionUnitBase):
         raise TypeError(f"{name} must have a linear unit; got '{unit}' (take its physical value)")
-    else:  # another package's columns may have a unit of their own kind
+    if not isinstance(unit, u.UnitBase):  # the columns of another package may have units of its own
         unit = None
     mask = values.mask if isinstance(values, Masked) else None
+    mask = None if mask is None else np.reshape(mask, -1)
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
         hint = " (make it numbers, or read sexagesimal text with SkyCoord)"
         hint = hint if array.dtype.kind in "SUO" else ""
         raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
-    return Column(
-        name,
-        array.reshape(-1),
-        np.atleast_1d(array).shape,
-        unit,
-        None if mask is None else np.reshape(mask, -1),
-    )
+    return Column(name, array.reshape(-1), np.atleast_1d(array).shape, unit, mask)
 
 
 def _array(values: Any, name: str) -> Any:
@@ -89,7 +81,7 @@ def _array(values: Any, name: str) -> Any:
     if type(values).__module__.startswith("pandas"):
         from pandas.api.types import is_numeric_dtype
 
-        if is_numeric_dtype(values):  # its nullable types would become objects
+        if is_numeric_dtype(values):  # np.asarray would make objects of pandas' nullable types
             return values.to_numpy(dtype=float, na_value=np.nan)
     try:
         array = np.asarray(values)
@@ -99,7 +91,7 @@ def _array(values: Any, name: str) -> Any:
 
 
 def _in_degrees(column: Column, frame: BaseCoordinateFrame | None) -> Column:
-    """Return a column of longitudes or latitudes, to be read in deg (as it is without a frame)."""
+    """Make a column of angles read in deg; without a frame (flat maps) it must have no unit."""
     unit = column.unit
     if unit is None or (unit == u.dimensionless_unscaled and frame is None):
         return column

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
-# Names that catalogues give to their longitude and latitude, by kind of frame; case is ignored.
+# Pairs of column names for longitude and latitude in equatorial frames, in lower case.
 EQUATORIAL_NAMES = (
     ("ra", "dec"),
     ("ra", "de"),
@@ -26,25 +26,16 @@ EQUATORIAL_NAMES = (
     ("alpha_j2000", "delta_j2000"),
     ("s_ra", "s_dec"),
 )
-GALACTIC_NAMES = (
-    ("l", "b"),
-    ("glon", "glat"),
-    ("gal_l", "gal_b"),
-    ("gal_lon", "gal_lat"),
-)
+GALACTIC_NAMES = (("l", "b"), ("glon", "glat"), ("gal_l", "gal_b"), ("gal_lon", "gal_lat"))
 ECLIPTIC_NAMES = (("elon", "elat"), ("ecl_lon", "ecl_lat"), ("lambda", "beta"))
 
-# These kinds, and a frame of each.
+# The names by kind of frame, and astropy's frame that an error suggests for each kind.
 NAMES = {"equatorial": EQUATORIAL_NAMES, "Galactic": GALACTIC_NAMES, "ecliptic": ECLIPTIC_NAMES}
-FRAMES = {
-    "equatorial": "icrs",
-    "Galactic": "galactic",
-    "ecliptic": "barycentricmeanecliptic",
-}
+FRAMES = {"equatorial": "icrs", "Galactic": "galactic", "ecliptic": "barycentricmeanecliptic"}
 
 
 def _check_names(names: tuple[str, ...], frame: BaseCoordinateFrame | None) -> None:
-    """Raise a ValueError for columns such as l and b in an equatorial frame, as is the default."""
+    """Refuse columns such as l and b in an equatorial frame, which is the default."""
     if frame is None or _kind(frame) != "equatorial":
         return
     for kind, pairs in NAMES.items():
@@ -57,7 +48,7 @@ def _check_names(names: tuple[str, ...], frame: BaseCoordinateFrame | None) -> N
 
 
 def _kind(frame: BaseCoordinateFrame) -> str | None:
-    """Return the kind of frame that names of columns tell; None if they do not."""
+    """Kind of a frame in `NAMES`; None for another kind."""
     if frame.name == "galactic":
         return "Galactic"
     if "ecliptic" in frame.name:

@@ -28,13 +28,7 @@ def read_points(
     weights: Any = None,
     values: Any = None,
 ) -> Catalogue | Stream:
-    """Return the catalogue, or the stream, that the arguments of `mpl_skyheat.sky_map` stand for.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `read_catalogue`; and if weights are given beside points that come in chunks.
-    """
+    """Make a catalogue, or a stream of chunks, of the arguments of `mpl_skyheat.sky_map`."""
     if isinstance(data, Iterator):
         given = *points, *(column for column in (weights, values) if column is not None)
         if not all(isinstance(name, str) for name in given):
@@ -76,15 +70,7 @@ def read_catalogue(
     weights: Any = None,
     values: Any = None,
 ) -> Catalogue:
-    """Return the catalogue that the arguments of `mpl_skyheat.sky_map` stand for, in one piece.
-
-    Raises
-    ------
-    TypeError
-        If the points are of no accepted form.
-    ValueError
-        If the columns are unknown, of different lengths or not angles.
-    """
+    """Make a catalogue, which is in one piece, of the arguments of `mpl_skyheat.sky_map`."""
     sky_frame = find_frame(frame)
     if data is not None:
         table = Table(data)
@@ -108,13 +94,7 @@ def read_catalogue(
 def read_positions(
     position: tuple[Any, ...], frame: Any
 ) -> tuple[FloatArray, FloatArray, BaseCoordinateFrame | None]:
-    """Return positions (deg, or plain x and y), of any shape, and their frame.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `read_catalogue`, for positions that are no SkyCoord and no two arrays of numbers.
-    """
+    """Return positions (deg, or plain x and y), of any shape, and their frame."""
     if len(position) == 2:
         position = np.broadcast_arrays(*map(_of_any_shape, position), subok=True)
     elif len(position) != 1 or not isinstance(position[0], SkyCoord | BaseCoordinateFrame):
@@ -129,13 +109,12 @@ def read_positions(
 
 
 def _of_any_shape(values: Any) -> Any:
-    """Return an array or Quantity; NaN where it is masked."""
+    """Make an array or Quantity, with NaN where it was masked."""
     if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
         values = u.Quantity(values)
-    if isinstance(values, Masked):
-        values = values.filled(np.nan)
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(float), np.nan)
+    if isinstance(values, Masked | np.ma.MaskedArray):
+        floats: Any = values.astype(float)
+        values = floats.filled(np.nan)
     return values if isinstance(values, u.Quantity) else np.asarray(values)
 
 

@@ -13,6 +13,9 @@ from mpl_skyheat.catalogue.columns import Column
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# Attributes of a `Catalogue` that are columns.
+COLUMNS = ("lon", "lat", "weights", "values")
+
 
 class Stream:
     """A catalogue that comes in chunks, each of which is a `Catalogue`, and can be read once."""
@@ -22,20 +25,14 @@ class Stream:
         first = next(chunks, None)
         if first is None:
             raise ValueError("points must have at least one chunk; got an iterator without any")
-        # The first chunk tells what the others are like.
+        # All chunks must have the frame and the units of the first.
         head = read(first)
         self._first: Catalogue | None = head
         self.frame, self.weights, self.values = head.frame, head.weights, head.values
         self.lon, self.lat, self.weights_unit = head.lon, head.lat, head.weights_unit
 
     def chunks(self) -> Iterator[Catalogue]:
-        """Yield the chunks.
-
-        Raises
-        ------
-        ValueError
-            If they have been read, or one of them has another frame or unit than the first.
-        """
+        """Yield the chunks, checked against the first; a ValueError if they have been read."""
         if self._first is None:
             raise ValueError(
                 "points must be arrays or a table where they are to be read more than once, as for "
@@ -49,10 +46,10 @@ class Stream:
             yield chunk
 
     def gathered(self, rows: int = ARRAY_ROWS) -> Iterator[Catalogue]:
-        """Yield copies of the chunks, small ones joined to a number of rows that is worth a pass.
+        """Yield copies of the chunks, joined until they have a number of rows or more.
 
-        In small batches compiled code takes three times as long for a row. Whoever makes the chunks
-        may use their arrays again for the next.
+        In small batches compiled code takes three times as long for a row. Copies, as the iterator
+        may use a chunk's arrays again for the next one.
         """
         held: list[Catalogue] = []
         for chunk in self.chunks():
@@ -64,11 +61,9 @@ class Stream:
             yield _joined(held)
 
     def _check(self, chunk: Catalogue, number: int) -> None:
-        is_same_frame = (self.frame is None and chunk.frame is None) or (
-            self.frame is not None
-            and chunk.frame is not None
-            and self.frame.is_equivalent_frame(chunk.frame)
-        )
+        is_same_frame = self.frame is chunk.frame  # None for both
+        if self.frame is not None and chunk.frame is not None:
+            is_same_frame = self.frame.is_equivalent_frame(chunk.frame)
         if not is_same_frame:
             raise ValueError(
                 f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
@@ -83,9 +78,9 @@ class Stream:
 
 
 def _copied(chunk: Catalogue) -> Catalogue:
-    """Return a catalogue whose arrays nobody else writes to."""
+    """Copy the columns of a catalogue."""
     columns: Any = {}
-    for name in ("lon", "lat", "weights", "values"):
+    for name in COLUMNS:
         column = getattr(chunk, name)
         if column is not None:
             rows = np.array(column.array(slice(None)))
@@ -94,7 +89,7 @@ def _copied(chunk: Catalogue) -> Catalogue:
 
 
 def _joined(chunks: list[Catalogue]) -> Catalogue:
-    """Return one catalogue of the rows of several."""
+    """Join the rows of catalogues with the same columns."""
     if len(chunks) == 1:
         return chunks[0]
     starts = np.cumsum([0, *map(len, chunks)]).tolist()
@@ -104,7 +99,7 @@ def _joined(chunks: list[Catalogue]) -> Catalogue:
         for row, name in chunk.parts
     )
     first, columns = chunks[0], {}  # type: Any, Any
-    for name in ("lon", "lat", "weights", "values"):
+    for name in COLUMNS:
         column = getattr(first, name)
         if column is not None:
             rows = [getattr(chunk, name).values for chunk in chunks]

@@ -15,7 +15,7 @@ from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _usual_name
 
 
 class Table:
-    """Column access to a table of any accepted kind."""
+    """The columns of a table of any accepted kind, by name."""
 
     def __init__(self, data: Any) -> None:
         if type(data).__module__.startswith("astropy.io.fits") and hasattr(data, "header"):
@@ -33,7 +33,7 @@ class Table:
         return column
 
     def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
-        """Return the points with names replaced by columns, which are found if none is named."""
+        """Replace names among the points by columns; without points, find the usual columns."""
         if not points:
             points = self._recognise(frame)
         elif len(points) == 2 and all(isinstance(p, str) for p in points):
@@ -54,7 +54,13 @@ class Table:
         if len(found) == 1:
             return found[0]
         listed = "; ".join("/".join(pair) for pair in found) or "none"
-        other = None if found else self._other_kind(usual)
+        names = {name.lower() for name in self.names}
+        kinds = (
+            kind
+            for kind, pairs in NAMES.items()
+            if not found and pairs != usual and any(names.issuperset(pair) for pair in pairs)
+        )
+        other = next(kinds, None)
         if frame is not None and other:
             remedy = f"they are {other}: give frame='{FRAMES[other]}', whatever the map's is"
         else:
@@ -64,17 +70,9 @@ class Table:
             f"{listed} among {', '.join(self.names)}: {remedy}"
         )
 
-    def _other_kind(self, usual: tuple[tuple[str, str], ...]) -> str | None:
-        """Return of which other kind the columns are; None if they are of none."""
-        names = {name.lower() for name in self.names}
-        for kind, pairs in NAMES.items():
-            if pairs != usual and any(names.issuperset(pair) for pair in pairs):
-                return kind
-        return None
-
 
 def _fits_column(column: Any, definition: Any) -> Any:
-    """Return a FITS column with its unit, and with its null value masked."""
+    """Give a FITS column its unit (TUNIT), and mask its null value (TNULL)."""
     if definition.null not in (None, "") and column.dtype.kind in "iu":
         column = np.ma.masked_equal(column, definition.null)
     if not definition.unit:

@@ -1,4 +1,4 @@
-"""When compiled code pays for itself, and what is done where it cannot be had or kept."""
+"""Loading of the compiled (numba) code, where it saves time and can be had."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from mpl_skyheat.compute import tile_layout
 
-# Points and pixels from which on compiled code is worth its time: with the seconds that loading the
-# compiler takes, and once that is loaded.
+# Points and pixels from which on compiled code saves the seconds that importing numba takes.
 FIRST = 3_000_000
+
+# Points and pixels from which on compiled code saves time once it is loaded.
 ONCE_LOADED = 100_000
 
-# The modules of compiled functions, which import numba, and the one that holds how they compile.
-OPTIONS = "mpl_skyheat.compute.numba_options"
+# The modules of compiled functions.
 MODULES = ("mpl_skyheat.compute.numba_tiles", "mpl_skyheat.compute.numba_sphere")
 
 _is_available = True
@@ -24,22 +24,22 @@ _lock = Lock()
 
 
 def should_compile(number: int) -> bool:
-    """Tell whether compiled code pays for a number of points and pixels, and can be had."""
+    """Whether compiled code saves time for a number of points and pixels, and can be loaded."""
     return number >= (ONCE_LOADED if is_loaded() else FIRST) and _load()
 
 
 def is_loaded() -> bool:
-    """Tell whether compiled code is loaded in this process."""
+    """Whether compiled code is loaded in this process."""
     return all(name in sys.modules for name in MODULES)
 
 
 def run(name: str, *arguments: Any) -> Any:
-    """Call a compiled function; where its code cannot be kept on disk, compile without that."""
+    """Call a compiled function; if numba cannot write its cache, compile again without one."""
     try:
         return _function(name)(*arguments)
-    except OSError:  # from numba, before anything was done
+    except OSError:  # from numba's cache, before the function ran
         with _lock:
-            options: Any = import_module(OPTIONS)
+            options: Any = import_module("mpl_skyheat.compute.numba_options")
             if options.has_cache:
                 options.has_cache = False
                 for module in MODULES:
@@ -59,7 +59,7 @@ def _load() -> bool:
     if _is_available and not is_loaded():
         try:
             modules = [import_module(name) for name in MODULES]
-        except ImportError as error:  # numba, or one that does not go with this numpy
+        except ImportError as error:  # also numba's own, for a numpy that it does not support
             _is_available = False
             warnings.warn(
                 f"large catalogues take long, as numba cannot be imported: {error}",

@@ -1,4 +1,4 @@
-"""How much memory a map may take."""
+"""The memory that a map may take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def allowed_bytes() -> float:
-    """Return half of the machine's memory in bytes; 4 GiB where it cannot be asked for."""
+    """Half of the machine's memory (bytes); 4 GiB if the system does not tell."""
     try:
         return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf

@@ -1,7 +1,6 @@
-"""Compiled code for the sphere: points turned and spread, rings added up, splines read.
+"""Compiled code for the sphere: rotating and spreading points, adding rings, reading splines.
 
-Imported only where there are points and pixels enough to pay for it. Functions release the GIL, and
-read and write arrays that they are given.
+It is imported only by `loader`. Its functions release the GIL, and write to arrays they are given.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from mpl_skyheat.compute.numba_options import compiled
 
-# Positions that are turned together.
-TURNED = 512
+# Positions that are rotated together: their temporary arrays fit the processor's first cache.
+CHUNK = 512
 
 # Power series of sin(r) / r and of cos(r), in r².
 SINE = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(8))
@@ -33,9 +32,9 @@ ARCTANGENT = tuple(
 
 @njit(inline="always")
 def _sine_cosine(angle: float) -> Any:
-    """Return sine and cosine of an angle (deg), to 1e-15; in vector registers, as libm's are not.
+    """Sine and cosine of an angle (deg), to 1e-15, by power series on ±45 deg.
 
-    By their power series, on ± 45 deg.
+    Unlike those of libm they run in vector registers.
     """
     quarter = np.floor(angle * (1 / 90.0) + 0.5)
     r = (angle - 90.0 * quarter) * (np.pi / 180)
@@ -56,13 +55,13 @@ def _sine_cosine(angle: float) -> Any:
 
 @njit(inline="always")
 def _arctangent(y: float, x: float) -> Any:
-    """Return arctan2(y, x), to 1e-15; by a polynomial for ± 22.5 deg."""
+    """The arctan2(y, x), to 1e-15, by a polynomial on ±22.5 deg."""
     across, up = abs(x), abs(y)
     low, high = min(across, up), max(across, up)
     is_wide = low > TAN_PI_8 * high
     top = low - high if is_wide else low
     bottom = low + high if is_wide else high
-    t = top / (bottom + 1e-300)  # (0 for 0, 0)
+    t = top / (bottom + 1e-300)  # 0 for (0, 0)
     z, a = t * t, ARCTANGENT
     terms = (((((a[10] * z + a[9]) * z + a[8]) * z + a[7]) * z + a[6]) * z + a[5]) * z + a[4]
     terms = (((terms * z + a[3]) * z + a[2]) * z + a[1]) * z + a[0]
@@ -74,7 +73,7 @@ def _arctangent(y: float, x: float) -> Any:
 
 @compiled
 def rotate(lon: Any, lat: Any, turn: Any, rotated_lon: Any, rotated_lat: Any) -> None:
-    """Write the longitudes and latitudes (rad) of positions (deg) that are turned by a matrix.
+    """Write the longitude and latitude (rad) of positions (deg) rotated by a matrix.
 
     Both are NaN where either is not finite.
     """
@@ -108,15 +107,15 @@ def spread(
     pad: int,
     sums: Any,
 ) -> None:
-    """Spread weights at positions (deg), which a matrix turns, over bins with B-splines.
+    """Add weights at positions (deg), rotated by a matrix, to the bins of a lattice, by B-splines.
 
-    What is not finite is left out.
+    Rows that are not finite are left out.
     """
-    column, row, share = np.empty(TURNED), np.empty(TURNED), np.empty(TURNED)
-    left, across = np.empty(TURNED, np.int32), np.empty((4, TURNED))
-    bottom, up = np.empty(TURNED, np.int32), np.empty((4, TURNED))
-    for start in range(0, len(lon), TURNED):
-        stop = min(start + TURNED, len(lon))
+    column, row, share = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    left, across = np.empty(CHUNK, np.int32), np.empty((4, CHUNK))
+    bottom, up = np.empty(CHUNK, np.int32), np.empty((4, CHUNK))
+    for start in range(0, len(lon), CHUNK):
+        stop = min(start + CHUNK, len(lon))
         number = stop - start
         rotate(lon[start:stop], lat[start:stop], turn, column, row)
         for k in range(number):
@@ -146,11 +145,8 @@ def _splines(places: Any, order: int, pad: int, first: Any, weights: Any) -> Non
 def _add_splines(
     share: Any, left: Any, across: Any, bottom: Any, up: Any, order: int, sums: Any
 ) -> None:
-    """Add the products of splines along rows and columns to the bins that they reach.
-
-    All of these must be there: nothing is checked.
-    """
-    # (Numbers without a sign: no index is one from the end.)
+    """Add products of splines along rows and columns to the bins that they reach, unchecked."""
+    # Indices without a sign, as numba need not test whether they count from the end.
     flat, width = sums.reshape(-1), np.uint64(sums.shape[1])
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     for k in range(len(share)):
@@ -169,17 +165,17 @@ def _add_splines(
 def add_rings(
     waves: Any, has_points: Any, transfer: Any, first: int, offset: int, result: Any
 ) -> None:
-    """Add what rings from the first on, and those at an offset, give each other.
+    """Add to rings from the first on, and to those at an offset, the smoothed waves of each other.
 
-    Both in the one hemisphere and in the other; ``waves`` and ``result`` have the shape (rings, 2,
-    orders), ``transfer`` (pairs, orders). Rings without points have nothing to give.
+    In both hemispheres. ``waves`` and ``result`` have the shape (rings, 2, orders), ``transfer``
+    (pairs, orders). Rings without points add nothing.
     """
     last = len(waves) - 1
     for row in range(len(transfer)):
         i = first + row
         j = i + offset
         _add_pair(waves, has_points, transfer[row], i, j, result)
-        if i + j != last:  # else these are those in the other hemisphere
+        if i + j != last:  # else the pair is its own mirror image in the other hemisphere
             _add_pair(waves, has_points, transfer[row], last - j, last - i, result)
 
 
@@ -200,10 +196,9 @@ def _add_ring(of: Any, transfer: Any, to: Any) -> None:
 
 @compiled
 def prefilter(waves: Any, turn: Any, first: int, last: int, powers: Any) -> None:
-    """Turn samples of some orders, of shape (rings, 2, orders), into coefficients of cubic splines.
+    """Replace samples, of shape (rings, 2, orders), by coefficients of cubic splines.
 
-    As in `rings`; ``powers`` are those of the pole from the first on, for the rings that the first
-    one is begun from.
+    ``powers`` are z, z², … of the filter's pole z, for the rings that start the recursion.
     """
     pole = powers[0]
     end = len(waves) - 1
@@ -236,7 +231,7 @@ def read_off(
     coefficients: Any,
     values: Any,
 ) -> None:
-    """Write the values of a spline on a lattice at positions (rad) on it."""
+    """Write the values of a spline on a lattice at positions (rad)."""
     height, width = coefficients.shape
     for k in range(len(lon)):
         if not abs(lon[k]) < np.inf:
@@ -244,7 +239,7 @@ def read_off(
             continue
         top, row = _corner(lat[k] / lat_step + 0.5 * (rings - 1), order, pad)
         left, column = _corner(lon[k] / lon_step + 0.5 * (columns - 1), order, pad)
-        # (No place is off the lattice, but memory must not be read there.)
+        # No position is off the lattice; the limits guard memory.
         top, left = min(max(top, 0), height - 4), min(max(left, 0), width - 4)
         up, across = _spline(row, order), _spline(column, order)
         value = 0.0
@@ -260,14 +255,14 @@ def read_off(
 
 @njit(inline="always")
 def _corner(place: float, order: int, pad: int) -> Any:
-    """Return the first bin that a spline at a place reaches, and where between bins it is."""
+    """First bin that a spline at a place reaches, and the place's fraction of a bin."""
     below = np.floor(place)
     return int(below) - order // 2 + pad, place - below
 
 
 @njit(inline="always")
 def _spline(t: float, order: int) -> Any:
-    """Return the weights of a B-spline of order 1 or 3 on the bins around a point."""
+    """Weights of a B-spline of order 1 or 3 on the bins around a place."""
     s = 1 - t
     if order == 1:
         return s, t, 0.0, 0.0

@@ -1,7 +1,6 @@
 """Compiled code that finds the pixels of points by the polynomials of tiles, and counts them.
 
-Imported only for catalogues that are large enough to pay for it. Functions release the GIL, and
-read and write arrays that they are given.
+It is imported only by `loader`. Its functions release the GIL, and write to arrays they are given.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from numba import njit
 
 from mpl_skyheat.compute.numba_options import compiled
 
-# The numbers of `tile_layout`, written out: numba compiles this module anew when it changes, but
-# not when another does. The loader compares them.
+# The numbers of `tile_layout`, repeated, as numba compiles this module anew when its own file
+# changes, but not when another does. `loader` compares them.
 LEAF = -1
 OUTSIDE = -2
 OFF = -1
@@ -23,27 +22,25 @@ DEGREE = 13
 DRAFT_DEGREE = 5
 EDGE = 1e-5
 
-# Pixel of a point that is not known yet: it is in another tile, or near an edge of its draft pixel.
+# Pixel index not known yet: the point is in another tile, or near an edge of its draft's pixel.
 _LATER = -3
 
-# Where the polynomial for y, the drafts for x and y, and their margin begin among the coefficients
-# of a tile.
+# A tile's coefficients: the polynomials for x and y, their drafts, and the drafts' margin (pixels).
 Y = (DEGREE + 1) * (DEGREE + 2) // 2
-DRAFT_TERMS = (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
 DRAFT_X = 2 * Y
-DRAFT_Y = 2 * Y + DRAFT_TERMS
-MARGIN = 2 * Y + 2 * DRAFT_TERMS
+DRAFT_Y = DRAFT_X + (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
+MARGIN = DRAFT_Y + (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
 
-# Points that are tried together, in vector registers, with the tile of the first of them.
+# Points, at least, that are located together, in vector registers, by the tile of the first one.
 CHUNK = 48
 
-# Most points that are tried together, if all are in that tile.
+# Points, at most, that are located together if all are in that tile.
 LONGEST = 6144
 
-# Points that are sorted by tile together, where that fails.
+# Points of which those left by that are sorted by tile together.
 BLOCK = 2**16
 
-# Longitudes beyond this (deg) have lost digits: they are left to the exact route.
+# Longitudes beyond this (deg) have too few digits, and are left to the exact route.
 FAR = 1e4
 
 
@@ -62,10 +59,7 @@ def _polynomial(c: Any, k: int, u: float, v: float) -> Any:
 
 @njit(inline="always")
 def _draft(c: Any, k: int, u: float, v: float) -> Any:
-    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 5, which is DRAFT_DEGREE.
-
-    Written out, so that it runs in vector registers.
-    """
+    """Evaluate Σ cᵢⱼ uⁱ vʲ of total degree 5 (DRAFT_DEGREE), unrolled for vector registers."""
     # fmt: off
     u5 = c[k]
     u4 = c[k+1] * v + c[k+2]
@@ -92,33 +86,26 @@ def fit(
     coefficients: Any,
     errors: Any,
 ) -> None:
-    """Fit polynomials to the values (pixels) at the nodes of tiles, and compare them at others.
+    """Fit polynomials to pixel coordinates at the nodes of tiles, and test them at other positions.
 
-    ``rows`` and ``places`` are where tiles are in the values at the nodes, and in the others.
+    ``rows`` are the indices of tiles in the nodes' arrays, ``places`` in the others.
     """
+    matrices = to_series, to_terms, to_draft, to_checks
     for k in range(len(rows)):
         row, place = rows[k], places[k]
         c = coefficients[place]
         x = nodes_x[row], checks_x[place], c[:Y], c[DRAFT_X:DRAFT_Y]
         y = nodes_y[row], checks_y[place], c[Y:DRAFT_X], c[DRAFT_Y:MARGIN]
-        error_x, rest_x = _fit_one(*x, to_series, to_terms, to_draft, to_checks)
-        error_y, rest_y = _fit_one(*y, to_series, to_terms, to_draft, to_checks)
+        error_x, rest_x = _fit_one(*x, matrices)
+        error_y, rest_y = _fit_one(*y, matrices)
         c[MARGIN] = EDGE + max(rest_x, rest_y)
-        errors[place] = np.maximum(error_x, error_y)  # (or NaN)
+        errors[place] = np.maximum(error_x, error_y)  # NaN if either is
 
 
 @compiled
-def _fit_one(
-    nodes: Any,
-    checks: Any,
-    terms: Any,
-    draft: Any,
-    to_series: Any,
-    to_terms: Any,
-    to_draft: Any,
-    to_checks: Any,
-) -> Any:
-    """Return the largest error of a polynomial, and what its draft may be off from it by."""
+def _fit_one(nodes: Any, checks: Any, terms: Any, draft: Any, matrices: Any) -> Any:
+    """Fit a polynomial; its largest error, and a bound on its draft's distance from it (pixels)."""
+    to_series, to_terms, to_draft, to_checks = matrices
     series, found = np.zeros(len(terms)), np.zeros(len(checks))
     _add_product(to_series, nodes, series)
     high = len(terms) - len(draft)
@@ -138,7 +125,7 @@ def _add_product(columns: Any, factors: Any, products: Any) -> None:
 
 @compiled
 def are_torn(x: Any, y: Any, size: int, leap: float) -> Any:
-    """Tell where positions (pixels) on lattices of a size (n, size²) are lost, or leap."""
+    """Whether x, y (pixels) on the lattice of each tile, of size × size, are undefined or leap."""
     torn = np.empty(len(x), np.bool_)
     for row in range(len(x)):
         torn[row] = _is_torn(x[row], y[row], size, leap)
@@ -147,7 +134,6 @@ def are_torn(x: Any, y: Any, size: int, leap: float) -> Any:
 
 @compiled
 def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
-    """Tell so of one lattice."""
     steps, count = np.empty(2 * size * (size - 1)), 0
     for k in range(size * size):
         if not (abs(x[k]) < np.inf and abs(y[k]) < np.inf):
@@ -156,20 +142,19 @@ def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
             if has_other:
                 steps[count] = abs(x[other] - x[k]) + abs(y[other] - y[k])
                 count += 1
-    # One step is so many times as long as half of them with a pixel added.
+    # The longest step is ``leap`` times as long as the median step and a pixel.
     return 2 * (leap * (steps + 1) < steps.max()).sum() > count
 
 
 @njit(inline="always")
 def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwise: int) -> Any:
-    """Return the flat index of the pixel that x and y (in pixels) lie in.
+    """Flat index of the pixel at x, y (pixels); ``otherwise`` within a margin of its edges.
 
-    ``otherwise`` is what is returned within a margin of its edges. Without branches, so that it
-    runs in vector registers.
+    Without branches, so that it runs in vector registers.
     """
     column, row = np.floor(x), np.floor(y)
     dx, dy = x - column, y - row
-    # Not quite as far off the map, where rounding may say of some of these that they are not near.
+    # Less than the margin: rounding must not put points at the map's edge off the map.
     off = margin - 0.5 * EDGE
     on_map = (x > -off) & (x < across + off) & (y > -off) & (y < up + off)
     near = (dx < margin) | (dx > 1 - margin) | (dy < margin) | (dy > 1 - margin)
@@ -182,7 +167,7 @@ def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwis
 def _top(
     lon: float, lat: float, bottom: float, per_height: float, first: Any, west: Any, per_width: Any
 ) -> Any:
-    """Return the tile of the uncut sky that holds a position, and where across it (−1 … 1)."""
+    """Undivided tile that holds a position, and where across it that is (−1 … 1)."""
     row = min(max(int((lat - bottom) * per_height), 0), len(west) - 1)
     east = lon - west[row]
     east = (east - 360.0 * np.floor(east * (1 / 360.0))) * per_width[row]
@@ -192,7 +177,7 @@ def _top(
 
 @njit(inline="always")
 def _part(node: int, u: float, v: float, child: Any) -> Any:
-    """Return the part of a tile that has been cut, down to the last cut, and where in that."""
+    """Smallest part of a tile that holds a place u, v (−1 … 1) of it, and the place in the part."""
     while child[node] >= 0:
         right, up = u >= 0, v >= 0
         node = child[node] + int(right) + 2 * int(up)
@@ -203,7 +188,7 @@ def _part(node: int, u: float, v: float, child: Any) -> Any:
 
 @njit(inline="always")
 def _in_box(lon: float, lat: float, box: Any) -> Any:
-    """Return where across a tile a position is (−1 … 1), and whether it is in it at all."""
+    """Place (−1 … 1 along both axes) of a position in a tile, and whether it is in the tile."""
     east = lon - box[0] + 180.0
     u = (east - 360.0 * np.floor(east * (1 / 360.0)) - 180.0) * box[2]
     v = (lat - box[1]) * box[3]
@@ -212,9 +197,9 @@ def _in_box(lon: float, lat: float, box: Any) -> Any:
 
 @compiled
 def _run_end(lon: Any, lat: Any, low: int, stop: int, box: Any) -> int:
-    """Return where a run of points ends: a chunk, doubled while all that this adds are in a tile.
+    """End of a run of points: a chunk, doubled while all added points are in the tile.
 
-    Nothing but speed depends on it: each point is looked at again.
+    It matters for speed only, as each point is tested again.
     """
     end, most = min(low + CHUNK, stop), min(low + LONGEST, stop)
     while end < most:
@@ -238,14 +223,10 @@ def _number_in_box(lon: Any, lat: Any, box: Any) -> Any:
 def _locate_together(
     lon: Any, lat: Any, box: Any, c: Any, kind: int, across: float, up: float, pixels: Any
 ) -> Any:
-    """Find the pixels of those points in one tile, of a kind, that its draft is certain of.
-
-    Returns how many points are left for later.
-    """
+    """Find the pixels of the points in one tile for which its draft suffices; count the others."""
     later, left = np.int32(_LATER), np.int32(0)
     outside = np.int32(OFF) if kind == OUTSIDE else np.int32(0)
-    # Without branches, so that it runs in vector registers.
-    for k in range(len(lon)):
+    for k in range(len(lon)):  # without branches, for vector registers
         u, v, here = _in_box(lon[k], lat[k], box)
         x, y = _draft(c, DRAFT_X, u, v), _draft(c, DRAFT_Y, u, v)
         found = _pixel(x, y, across, up, c[MARGIN], _LATER) | outside
@@ -272,14 +253,13 @@ def locate(
     ny: int,
     pixels: Any,
 ) -> int:
-    """Find the pixels of points (deg): flat indices, or OFF or ASK; return how many are the latter.
+    """Find the pixels of points (deg): flat indices, OFF or ASK; return the number of ASK.
 
     ``hits`` counts the points in each tile that has no polynomial.
     """
     asked = 0
     is_ordered = True
-    # Those that are not in one tile with their neighbours, or whose pixels a draft leaves open, and
-    # where in which tile they are.
+    # Points left for the second, sorted pass: row, tile, position in the tile.
     rows, nodes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     u, v = np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(lon), BLOCK):
@@ -305,7 +285,7 @@ def locate(
                         float(ny),
                         pixels[low:high],
                     )
-                # (Where four tiles meet, each has but a quarter of an ordered chunk.)
+                # Where four tiles meet, each has a quarter of an ordered chunk.
                 is_ordered = 8 * left < 7 * (high - low)
             if left == 0:
                 continue
@@ -318,30 +298,26 @@ def locate(
                 else:
                     pixels[k] = ASK
                     asked += 1
-        # One step at a time, for as few surprises to the processor as can be.
+        # Loops of one step each, as the processor then predicts branches better.
         for i in range(waiting):
             k = rows[i]
             node, u[i] = _top(lon[k], lat[k], bottom, per_height, first, west, per_width)
             nodes[i], v[i] = node, (lat[k] - boxes[node, 1]) * boxes[node, 3]
         _find_parts(nodes[:waiting], u, v, child)
-        asked += _locate_sorted(
-            rows[:waiting], nodes[:waiting], u, v, child, coefficients, hits, nx, ny, pixels
-        )
+        left_over = rows[:waiting], nodes[:waiting], u, v
+        asked += _locate_sorted(*left_over, child, coefficients, hits, (nx, ny), pixels)
     return asked
 
 
 @njit(inline="always")
 def _is_position(lon: float, lat: float) -> Any:
-    """Tell whether a position may be in a tile.
-
-    At a pole the exact route may go by the longitude, which polynomials do not know there.
-    """
+    """Whether polynomials may serve a position; at a pole astropy's result may depend on lon."""
     return (abs(lon) < FAR) & (abs(lat) < 90.0)
 
 
 @compiled
 def _find_parts(nodes: Any, u: Any, v: Any, child: Any) -> None:
-    """Replace tiles that have been cut by the parts of them that hold points."""
+    """Replace divided tiles by the parts of them that hold the points."""
     cut = np.empty(len(nodes) + 1, np.int32)
     count = 0
     for i in range(len(nodes)):
@@ -353,18 +329,9 @@ def _find_parts(nodes: Any, u: Any, v: Any, child: Any) -> None:
 
 @compiled
 def _locate_sorted(
-    rows: Any,
-    nodes: Any,
-    u: Any,
-    v: Any,
-    child: Any,
-    coefficients: Any,
-    hits: Any,
-    nx: int,
-    ny: int,
-    pixels: Any,
+    rows: Any, nodes: Any, u: Any, v: Any, child: Any, terms: Any, hits: Any, size: Any, pixels: Any
 ) -> int:
-    """Find the pixels of points in the order of their tiles; return how many are to be asked of."""
+    """Find the pixels of points in the order of their tiles; return the number of ASK."""
     count = len(rows)
     end = np.zeros(len(child) + 1, np.int32)
     for k in range(count):
@@ -376,7 +343,7 @@ def _locate_sorted(
     for k in range(count):
         order[end[nodes[k]]] = k
         end[nodes[k]] += 1
-    across, up = float(nx), float(ny)
+    across, up = float(size[0]), float(size[1])
     asked = 0
     u_of, v_of = np.empty(count), np.empty(count)
     found = np.empty(count, np.int32)
@@ -387,7 +354,7 @@ def _locate_sorted(
         node = nodes[order[start]]
         stop = end[node]
         if child[node] == LEAF:
-            c = coefficients[node]
+            c = terms[node]
             _draft_pixels(u_of[start:stop], v_of[start:stop], c, across, up, found[start:stop])
         elif child[node] == OUTSIDE:
             found[start:stop] = OFF
@@ -399,7 +366,7 @@ def _locate_sorted(
     for i in range(count):
         k, pixel = order[i], found[i]
         if pixel == _LATER:
-            c = coefficients[nodes[k]]
+            c = terms[nodes[k]]
             x, y = _polynomial(c, 0, u[k], v[k]), _polynomial(c, Y, u[k], v[k])
             pixel = _pixel(x, y, across, up, EDGE, ASK)
             asked += pixel == ASK
@@ -409,7 +376,7 @@ def _locate_sorted(
 
 @compiled
 def _draft_pixels(u: Any, v: Any, c: Any, across: float, up: float, found: Any) -> None:
-    """Find the pixels of those points in one tile that its draft is certain of."""
+    """Find the pixels of points in one tile for which its draft suffices."""
     for k in range(len(u)):
         x, y = _draft(c, DRAFT_X, u[k], v[k]), _draft(c, DRAFT_Y, u[k], v[k])
         found[k] = _pixel(x, y, across, up, c[MARGIN], _LATER)
@@ -417,7 +384,7 @@ def _draft_pixels(u: Any, v: Any, c: Any, across: float, up: float, found: Any) 
 
 @compiled
 def tally(pixels: Any, counts: Any) -> int:
-    """Count points by pixel; return how many of them are on the map."""
+    """Count points by pixel; return the number of those on the map."""
     total = 0
     for k in range(len(pixels)):
         if pixels[k] >= 0:
@@ -428,7 +395,7 @@ def tally(pixels: Any, counts: Any) -> int:
 
 @compiled
 def add(pixels: Any, amounts: Any, sums: Any) -> None:
-    """Add amounts by pixel, in their order, to those on the map."""
+    """Add amounts to the sums of their pixels, in their order; skip those off the map."""
     for k in range(len(pixels)):
         if pixels[k] >= 0:
             sums[pixels[k]] += amounts[k]

@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    # Takes pairs of numbers to pairs.
     from collections.abc import Callable, Iterable, Sequence
 
     from mpl_skyheat.compute.arrays import FloatArray
 
+    # Transforms pairs of coordinates.
     Function = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 
 
-# Fewer places than these are not worth a second thread.
+# Positions of a thread's share, at least: fewer take less time than a second thread costs.
 ALONE = 4000
 
-# BLAS libraries share products of matrices with more terms than this among threads of their own,
-# which then keep ours from the cores for some time.
+# Terms of a matrix product, at most. BLAS libraries share larger ones among threads of their own,
+# which go on to occupy the cores for a while after it.
 PRODUCT = 2**17
 
+# Environment variables with the number of threads, the first one that is set.
 VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def thread_count(threads: int | None) -> int:
-    """Return the number of threads asked for, in the environment, or of the cores at hand."""
+    """Number of threads: the argument, else the environment's, else that of the usable cores."""
     if threads is not None:
         return threads
     for name in VARIABLES:
@@ -43,20 +44,17 @@ def thread_count(threads: int | None) -> int:
 
 
 class Team:
-    """This thread and others, which are started once: that may take as long as a task does."""
+    """The calling thread and others, which are started once, as starting may take long."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        # They end with the last reference to this.
+        # Its threads end with the last reference to it.
         self._others = ThreadPoolExecutor(size - 1) if size > 1 else None
 
     def share(self, tasks: Iterable[Any], work: Callable[[int, Any], Any]) -> None:
         """Call ``work`` with the number of a thread and a task, for all tasks.
 
-        Raises
-        ------
-        BaseException
-            The first error of a task, once all that have begun have ended; no other is begun.
+        After an error no task is begun; it is raised once the running ones have ended.
         """
         todo = deque(tasks)
         errors: list[BaseException] = []
@@ -71,7 +69,7 @@ class Team:
                     work(number, task)
                 except BaseException as error:
                     errors.append(error)
-                    todo.clear()  # for the others to stop, too
+                    todo.clear()  # stops the other threads
 
         running: list[Future[None]] = []
         try:
@@ -80,14 +78,14 @@ class Team:
                 running.append(self._others.submit(take, number))
             take(0)
         finally:
-            todo.clear()  # if a thread cannot be started
+            todo.clear()  # stops the other threads if one could not be started
             wait(running)
         if errors:
             raise errors[0]
 
 
 def shared(functions: Sequence[Function], team: Team) -> Function:
-    """Return one function for equal ones, of which each thread of a team has its own."""
+    """Join equal functions, one per thread of a team, into one that shares its positions."""
 
     def of_all(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
         a, b = np.broadcast_arrays(a, b)
@@ -107,6 +105,6 @@ def shared(functions: Sequence[Function], team: Team) -> Function:
 
 
 def product(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return the product of two matrices, found by this thread alone."""
+    """Product of two matrices, computed by this thread alone."""
     rows = max(PRODUCT // b.size, 1)
     return np.concatenate([a[i : i + rows] @ b for i in range(0, len(a), rows)])

@@ -1,35 +1,40 @@
-"""Numbers that the tiles of the sky and the compiled code that reads them agree on.
+"""Numbers that the tiles of the sky share with the compiled code that reads them.
 
-Without numba: whoever makes tiles needs them before compiled code is loaded.
+This module does not import numba, as tiles are made before compiled code is loaded.
 """
 
 from __future__ import annotations
 
-# Kinds of a tile that is not cut: it has a polynomial, is off the map, has not been made yet, or is
-# left to the exact route, as a polynomial is a little off (ROUGH) or more than that (TORN).
+# Kinds of a tile that is not divided: it has a polynomial,
 LEAF = -1
+# is off the map,
 OUTSIDE = -2
+# has not been made yet,
 UNMADE = -3
+# or is left to the exact route, as its polynomial fails by a little
 ROUGH = -4
+# or by much.
 TORN = -5
 
-# Pixel of a point that is off the map, and of one that the exact route must be asked of.
+# Pixel index of a point that is off the map.
 OFF = -1
+# Pixel index of a point that is left to the exact route.
 ASK = -2
-
-# Pixel of a row that has no position.
+# Pixel index of a row that has no position.
 LOST = -3
 
-# Total degree of a tile's polynomials for x and y, and of their drafts: low terms with a bound on
-# what the others add, which decide all points but those near the edge of a pixel.
+# Total degree of a tile's polynomials for x and y.
 DEGREE = 13
+
+# Total degree of their drafts: the low terms, with a bound on the sum of the others, which are
+# enough for all points that are not near the edge of a pixel.
 DRAFT_DEGREE = 5
 
 # Points nearer than this (pixels) to an edge of a pixel are left to the exact route.
 EDGE = 1e-5
 
-# The numbers that compiled code has, too. (numba compiles a module anew when its file changes, but
-# not when a module that it imports does: that one has them written out.)
+# The numbers that `numba_tiles` repeats: numba compiles a module anew when its own file changes,
+# but not when a module that it imports does.
 SHARED = {
     "LEAF": LEAF,
     "OUTSIDE": OUTSIDE,

@@ -1,4 +1,4 @@
-"""Frames of the sky: finding them by name, and taking positions from one to another."""
+"""Frames of the sky: finding them by name, and transforming positions between them."""
 
 from __future__ import annotations
 
@@ -28,39 +28,27 @@ from mpl_skyheat.sky.vectors import to_vectors
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
-# Frames that are rotations of the sky (and the E-terms of FK4): the direction in one of them gives
-# the direction in every other, whatever the distance. From all others, positions go to ICRS first.
+# Frames of directions: a direction in one of them gives the direction in every other, whatever the
+# distance. Positions in other frames, which may depend on time and place, are transformed to ICRS.
 ROTATED_FRAMES = (
-    BarycentricMeanEcliptic,
-    FK4,
-    FK4NoETerms,
-    FK5,
-    Galactic,
-    ICRS,
-    Supergalactic,
-)
+    BarycentricMeanEcliptic, FK4, FK4NoETerms, FK5, Galactic, ICRS, Supergalactic,
+)  # fmt: skip
+
+# A matrix stands for a transform if test positions agree to this (rad), which is rounding error.
+ROTATION_TOLERANCE = 1e-14
 
 
 def find_frame(frame: Any) -> BaseCoordinateFrame | None:
-    """Return the astropy frame of a name, class or object; None for "flat".
-
-    Raises
-    ------
-    ValueError
-        If astropy has no such frame.
-    """
+    """Find the astropy frame of a name, class or object; None for "flat"."""
     if isinstance(frame, str) and frame == "flat":
         return None
     return find_sky_frame("frame", frame, also="'flat' or ")
 
 
 def find_sky_frame(name: str, value: Any, *, also: str = "") -> BaseCoordinateFrame:
-    """Return the frame of the sky that an argument asks for, which may ``also`` be something else.
+    """Find the frame of the sky that the argument ``name`` asks for; a ValueError if there is none.
 
-    Raises
-    ------
-    ValueError
-        If astropy has no such frame, or it is none of the sky. The message names the argument.
+    ``also`` has other accepted values for the message.
     """
     if isinstance(value, str):
         if value == "flat":
@@ -82,7 +70,7 @@ def find_sky_frame(name: str, value: Any, *, also: str = "") -> BaseCoordinateFr
 
 
 def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
-    """Return a frame whose positions are on the sky; without time and place, AltAz's are not."""
+    """Check that a frame has all that its positions need, such as AltAz's time and place."""
     if not isinstance(frame, ROTATED_FRAMES):
         try:
             pole = UnitSphericalRepresentation(0 * u.deg, 90 * u.deg)
@@ -95,29 +83,25 @@ def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
     return frame
 
 
-# How far (rad) a rotation may be off: rounding, and no more.
-ROTATION_TOLERANCE = 1e-14
-
-
 def frame_rotation(source: BaseCoordinateFrame, target: BaseCoordinateFrame) -> FloatArray | None:
-    """Return the matrix that takes unit vectors of one frame to another; None if none does.
+    """Matrix that takes unit vectors of one frame to another; None if the transform is no rotation.
 
-    The transform between most frames is a rotation, and then far cheaper as one. (That from FK4
-    is not: it takes off the E-terms of aberration.)
+    A matrix is far cheaper than astropy's transform. (FK4's removes the E-terms of aberration, and
+    is no rotation.)
     """
-    # Three that give it, and three that judge; together, as most of what each takes is overhead.
+    # Three axes give the matrix, three other positions test it; one call, as its overhead counts.
     lon = np.array([0.0, 90.0, 0.0, 10.0, 130.0, 250.0])
     lat = np.array([0.0, 0.0, 90.0, -60.0, 5.0, 45.0])
     moved = to_vectors(*change_frame(lon, lat, source, target))
     matrix = moved[:3].T
-    judged = to_vectors(lon[3:], lat[3:]) @ matrix.T
-    return matrix if np.allclose(judged, moved[3:], 0, ROTATION_TOLERANCE) else None
+    rotated = to_vectors(lon[3:], lat[3:]) @ matrix.T
+    return matrix if np.allclose(rotated, moved[3:], 0, ROTATION_TOLERANCE) else None
 
 
 def rotate(
     lon: FloatArray, lat: FloatArray, matrix: FloatArray, *, is_compiled: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Return longitude (−π … π) and latitude (rad) of positions (deg), turned by a matrix."""
+    """Longitude (−π … π) and latitude (rad) of positions (deg) rotated by a matrix."""
     if is_compiled:
         rotated_lon, rotated_lat = np.empty((2, *lon.shape))
         out = rotated_lon.ravel(), rotated_lat.ravel()
@@ -130,9 +114,9 @@ def rotate(
 def change_frame(
     lon: Any, lat: Any, source: BaseCoordinateFrame, target: BaseCoordinateFrame
 ) -> tuple[FloatArray, FloatArray]:
-    """Return positions (deg) of one frame in another, as `~astropy.coordinates.SkyCoord` does."""
-    # SkyCoord, too, wraps longitudes to 0 … 360 before anything else.
-    wrapped = Longitude(lon, u.deg)  # a copy: it wraps in place
+    """Transform positions (deg) to another frame, as `~astropy.coordinates.SkyCoord` does."""
+    # SkyCoord, too, wraps longitudes to 0 … 360 first. Longitude copies, as it wraps in place.
+    wrapped = Longitude(lon, u.deg)
     if source.is_equivalent_frame(target):
         return np.asarray(wrapped.value), np.asarray(lat)
     sky = UnitSphericalRepresentation(wrapped, np.asarray(lat) << u.deg, copy=False)

@@ -1,4 +1,4 @@
-"""The WCS of a map's pixels: a FITS WCS where one can say it, else a wrapper."""
+"""The WCS of a map's pixels."""
 
 from __future__ import annotations
 
@@ -18,23 +18,19 @@ if TYPE_CHECKING:
 
 
 def grid_wcs(plane: Plane, grid: SkyGrid) -> BaseHighLevelWCS:
-    """Return the WCS of a grid's pixels: a FITS WCS where one can say it, else a wrapper."""
-    if plane.wcs is None:
+    """Make the WCS of a grid's pixels: a FITS WCS if its keywords suffice, else a wrapper."""
+    wcs = plane.wcs
+    if wcs is None:
         return _linear_wcs(grid)
-    if isinstance(plane.wcs, WCS) and _is_whole(grid, plane.wcs):
-        return plane.wcs
-    if isinstance(plane.wcs, WCS) and plane.wcs.naxis == 2 and not plane.wcs.has_distortion:
-        resampled = _resampled_fits_wcs(plane.wcs, grid)
-        if _agree(resampled, plane.wcs, grid):
-            return resampled
-    return HighLevelWCSWrapper(GridWCS(plane.wcs, grid))
-
-
-def _is_whole(grid: SkyGrid, wcs: WCS) -> bool:
-    """Tell whether a grid's pixels are all of a WCS's own."""
-    return wcs.array_shape == grid.shape and all(
-        (axis.origin, axis.step, axis.first) == (-0.5, 1, 0) for axis in (grid.x, grid.y)
-    )
+    if isinstance(wcs, WCS):
+        axes = [(axis.origin, axis.step, axis.first) for axis in (grid.x, grid.y)]
+        if wcs.array_shape == grid.shape and axes == [(-0.5, 1, 0)] * 2:
+            return wcs
+        if wcs.naxis == 2 and not wcs.has_distortion:
+            resampled = _resampled_fits_wcs(wcs, grid)
+            if _agree(resampled, wcs, grid):
+                return resampled
+    return HighLevelWCSWrapper(GridWCS(wcs, grid))
 
 
 def _linear_wcs(grid: SkyGrid) -> WCS:
@@ -69,9 +65,9 @@ def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
 
 
 def _agree(resampled: WCS, source: WCS, grid: SkyGrid) -> bool:
-    """Tell whether a rewritten WCS has the sky where the source has it.
+    """Whether a rewritten WCS has the sky where the source has it, to 1e-9 deg.
 
-    It has not where a distortion works on the intermediate coordinates as CDELT scales them (TPV).
+    It has not if a distortion acts on the intermediate coordinates, which CDELT scales (TPV).
     """
     i, j = np.meshgrid(*(np.linspace(0, axis.count - 1, 5) for axis in (grid.x, grid.y)))
     there = source.wcs_pix2world(pixel_centre(grid.x, i), pixel_centre(grid.y, j), 0)

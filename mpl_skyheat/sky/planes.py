@@ -1,8 +1,7 @@
-"""Planes: a flat plane of x and y with positions of the sky on it.
+"""Planes: transforms between positions on the sky and x, y on a flat plane.
 
-A `Plane` knows how positions on the sky become x, y on the plane and back. It is a WCS's pixel
-plane, what an Axes without a WCS is drawn on, or plain x and y. It knows no data and no Axes, can
-be pickled, and arrives equal to the bit.
+A plane is that of a WCS's pixels, that of an Axes without a WCS, or plain x and y. It holds no data
+and no Axes, and a pickled one is restored equal to the bit.
 """
 
 from __future__ import annotations
@@ -31,46 +30,36 @@ if TYPE_CHECKING:
 
 
 class Plane(ABC):
-    """A flat plane, with positions (deg) in one frame of the sky on it.
+    """A flat plane of x and y, and its transforms to and from positions (deg) on the sky."""
 
-    Attributes
-    ----------
-    frame : `~astropy.coordinates.BaseCoordinateFrame` or None
-        That of the positions; None for a plane of Cartesian x and y.
-    wcs : `~astropy.wcs.wcsapi.BaseLowLevelWCS` or None
-        The positions of the plane's unit pixels, whose centres are at whole numbers.
-    has_pixels : bool
-        Whether its unit pixels are a size to map in, where none is asked for.
-    is_smooth : bool
-        Whether polynomials may stand for it on tiles: it has no features that are smaller.
-    is_equal_area : bool
-        Whether equal areas on it show equal solid angles.
-    shows : Outline or None
-        Tells which places show sky, where that is known in closed form.
-    """
-
+    # Frame of the positions; None for a plane of Cartesian x and y.
     frame: BaseCoordinateFrame | None = None
+    # The WCS of the plane's unit pixels, whose centres are at whole numbers.
     wcs: BaseLowLevelWCS | None = None
+    # Whether a map has the unit pixels if no other size is asked for.
     has_pixels = True
+    # Whether polynomials on tiles may replace `to_plane`: it has no jumps or small features.
     is_smooth = True
+    # Whether equal areas on the plane are equal solid angles.
     is_equal_area = False
+    # Closed form of where the plane shows sky, if there is one.
     shows: Outline | None = None
 
     @abstractmethod
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
-        """Return the x and y of positions (deg); NaN where the plane has no place for them."""
+        """The x and y of positions (deg); NaN for positions that are not on the plane."""
 
     @abstractmethod
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        """Return the longitudes and latitudes (deg) of places; NaN off the sky."""
+        """The longitude and latitude (deg) of x, y; NaN off the sky."""
 
     @property
     @abstractmethod
     def parts(self) -> tuple[Any, ...]:
-        """The arguments that make an equal plane."""
+        """The arguments of the constructor."""
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether another plane has the same positions, to the bit."""
+        """Whether another plane has the same positions, to the bit."""
         if type(self) is not type(other):
             return NotImplemented
         assert isinstance(other, Plane)
@@ -83,15 +72,15 @@ class Plane(ABC):
 
     @classmethod
     def of_parts(cls, data: bytes) -> Plane:
-        """Return the plane of packed parts."""
+        """Make a plane of packed parts."""
         return cls(*unpacked(data))
 
     def twins(self, number: int) -> list[Plane]:
-        """Return as many equal planes, each for a thread of its own; or this one alone.
+        """This plane and equal ones, one per thread, as a FITS WCS is not thread-safe.
 
-        FITS WCSs are not made for several threads at once.
+        This plane alone if it must not be used by several threads at all.
         """
-        del number  # nobody has seen what other planes do in threads
+        del number
         return [self]
 
 
@@ -112,16 +101,12 @@ class FlatPlane(Plane):
 
 
 class ProjectedPlane(Plane):
-    """The plane of a projection that has no WCS, as Axes of several packages have it.
-
-    ``projection`` has the methods ``to_plane`` and ``to_sky``.
-    """
+    """The plane of an Axes without a WCS, whose ``projection`` has ``to_plane`` and ``to_sky``."""
 
     def __init__(
         self,
         projection: Any,
         frame: BaseCoordinateFrame,
-        *,
         is_equal_area: bool = False,
         has_pixels: bool = True,
     ) -> None:
@@ -141,17 +126,11 @@ class ProjectedPlane(Plane):
     def parts(self) -> tuple[Any, ...]:
         return self._projection, self.frame, self.is_equal_area, self.has_pixels
 
-    @classmethod
-    def of_parts(cls, data: bytes) -> Plane:
-        """Return the plane of packed parts."""
-        projection, frame, is_equal_area, has_pixels = unpacked(data)
-        return cls(projection, frame, is_equal_area=is_equal_area, has_pixels=has_pixels)
-
 
 class WCSPlane(Plane):
     """The pixel plane of a celestial WCS; with ``swap``, its second pixel axis is x.
 
-    ``frame`` is that of the positions, which may be another than astropy takes them for.
+    ``frame`` is the frame of its positions, also where astropy takes them for another's.
     """
 
     def __init__(
@@ -177,7 +156,7 @@ class WCSPlane(Plane):
         self._world_to_pixel = world_to_pixel(self.wcs)
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
-        if np.size(lon) == 0:  # gwcs and SIP fail on nothing
+        if np.size(lon) == 0:  # gwcs and SIP fail on empty arrays
             return np.zeros(np.shape(lon)), np.zeros(np.shape(lon))
         world: list[Any] = [None, None]
         for axis, value, factor in zip(self._order, (lon, lat), self._factors, strict=True):
@@ -206,29 +185,17 @@ class WCSPlane(Plane):
 
 
 def celestial_plane(wcs: BaseLowLevelWCS, *, header: Any, swap: bool = False) -> WCSPlane:
-    """Return the pixel plane of a WCS; with ``swap``, its second pixel axis is x.
+    """Make the pixel plane of a WCS; with ``swap``, its second pixel axis is x.
 
-    ``header`` is the WCS that tells of frames and projections: ``wcs``, or what that is a slice of.
-
-    Raises
-    ------
-    ValueError
-        If its two axes are not celestial.
+    ``header`` is the WCS with the keywords of frame and projection: ``wcs``, or the one that it is
+    a slice of. Axes that are not two celestial ones are a ValueError.
     """
-    frame = true_frame(wcs, claimed_frame(wcs), header)
+    frame = true_frame(wcs, header)
     return WCSPlane(wcs, frame, swap, _is_smooth(header), _is_equal_area(header))
 
 
 def plane_of_wcs(wcs: Any) -> WCSPlane:
-    """Return the pixel plane of a celestial WCS.
-
-    Raises
-    ------
-    TypeError
-        If it is no WCS.
-    ValueError
-        If its two axes are not celestial.
-    """
+    """Make the pixel plane of a celestial WCS, low-level or high-level."""
     low_level = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
     if not isinstance(low_level, BaseLowLevelWCS):
         raise TypeError(
@@ -238,13 +205,11 @@ def plane_of_wcs(wcs: Any) -> WCSPlane:
 
 
 def view_of_shape(wcs: Any, shape: tuple[int, int] | None = None) -> View:
-    """Return the pixels of a shape (ny, nx), by default of that which the WCS has, if any."""
-    if shape is not None:
-        ny, nx = shape
-        return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
+    """View of the pixels of a shape (ny, nx), or else of the WCS's own shape or bounds."""
     wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
-    if wcs.pixel_shape is not None and all(wcs.pixel_shape):
-        nx, ny = wcs.pixel_shape
+    sides = wcs.pixel_shape if shape is None else shape[::-1]
+    if sides is not None and all(sides):
+        nx, ny = sides
         return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
     if wcs.pixel_bounds is not None and all(wcs.pixel_bounds):
         (x_min, x_max), (y_min, y_max) = wcs.pixel_bounds
@@ -252,27 +217,29 @@ def view_of_shape(wcs: Any, shape: tuple[int, int] | None = None) -> View:
     return UNKNOWN
 
 
-# The FITS projections that show equal areas as such (Calabretta & Greisen 2002, A&A 395, 1077, and
-# Calabretta & Lowe 2013, PASA 30, e050, for XPH).
+# The equal-area projections of FITS (Calabretta & Greisen 2002, A&A 395, 1077; XPH: Calabretta &
+# Lowe 2013, PASA 30, e050).
 EQUAL_AREA = ("AIT", "BON", "CEA", "COE", "HPX", "MOL", "PAR", "QSC", "SFL", "XPH", "ZEA")
 
 
 def _is_equal_area(wcs: Any) -> bool:
-    """Tell whether all pixels of a WCS are known to have the same solid angle."""
+    """Whether all pixels of a WCS are known to have the same solid angle."""
     if not isinstance(wcs, WCS) or wcs.has_distortion:
         return False
     return all(ctype[-3:] in EQUAL_AREA for ctype in ctypes(wcs))
 
 
-# Where the models are that have no steps, kinks or tables; and some that are elsewhere.
+# Modules of astropy whose models have no steps, kinks or tables.
 SMOOTH_MODULES = tuple(
     f"astropy.modeling.{name}" for name in ("mappings", "polynomial", "projections", "rotations")
 )
-SMOOTH_MODELS = ("Const1D", "Multiply", "Scale", "Shift")
+
+# Smooth models of other modules; of a compound model all submodels are looked at.
+SMOOTH_MODELS = ("CompoundModel", "Const1D", "Multiply", "Scale", "Shift")
 
 
 def _is_smooth(wcs: Any) -> bool:
-    """Tell whether a WCS is known to have no small features, such as a lookup table may have."""
+    """Whether a WCS is known to have no small features, such as those of a lookup table."""
     if isinstance(wcs, WCS):
         tables = wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2
         return all(table is None for table in tables)
@@ -282,8 +249,7 @@ def _is_smooth(wcs: Any) -> bool:
     is_compound = hasattr(transform, "traverse_postorder")
     models = transform.traverse_postorder() if is_compound else [transform]
     return all(
-        type(model).__module__.startswith(SMOOTH_MODULES)
-        or type(model).__name__ in (*SMOOTH_MODELS, "CompoundModel")
+        type(model).__module__.startswith(SMOOTH_MODULES) or type(model).__name__ in SMOOTH_MODELS
         for model in models
     )
 
@@ -291,7 +257,7 @@ def _is_smooth(wcs: Any) -> bool:
 def project(
     plane: Plane, frame: BaseCoordinateFrame | None, lon: Any, lat: Any
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the plane's x, y of positions (deg) in a frame; NaN where it has none for them."""
+    """The x, y of positions (deg) in a frame; NaN for positions that are not on the plane."""
     if frame is not None and plane.frame is not None:
         lon, lat = change_frame(lon, lat, frame, plane.frame)
     return plane.to_plane(lon, lat)

@@ -1,9 +1,9 @@
-"""Sending what a map is made on to another process, equal to the bit.
+"""Pickling of planes, and of the FITS WCSs in them, equal to the bit.
 
-`pickle` of an `astropy.wcs.WCS` goes through a header: CD becomes PC, and numbers lose digits, by
-up to 2e-11 pixels, so that points on the edge of a pixel change theirs (astropy#17334). Here a FITS
-WCS travels as the numbers of its wcsprm, its distortions and its tables, from which an equal one is
-made; what is sent is tried before it goes.
+`pickle` of an `astropy.wcs.WCS` goes through a header: CD becomes PC, and positions move by up to
+2e-11 pixels, so that points on the edge of a pixel change their pixel (astropy#17334). Here a FITS
+WCS is pickled as the numbers of its wcsprm, its distortions and its tables; an equal one is made of
+them, and compared, before anything is sent.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from astropy.wcs import WCS, DistortionLookupTable, Sip
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Attributes of a wcsprm that decide where its pixels are and in which frame.
+# Numeric attributes of a wcsprm that decide where its pixels are.
 NUMBERS = (
     "crpix", "crval", "cdelt", "lonpole", "latpole", "phi0", "theta0", "equinox", "mjdobs",
     "restfrq", "restwav",
 )  # fmt: skip
-TEXTS = ("ctype", "cunit", "cname", "radesys", "specsys", "dateobs")
-TABLES = ("cpdis1", "cpdis2", "det2im1", "det2im2")
 
-# Places along each side of an image at which a WCS that has arrived is compared.
-TRIED = 9
+# Text attributes of a wcsprm, of projection, frame and units.
+TEXTS = ("ctype", "cunit", "cname", "radesys", "specsys", "dateobs")
+
+# Attributes of a WCS that are lookup tables of its distortions.
+TABLES = ("cpdis1", "cpdis2", "det2im1", "det2im2")
 
 
 class ShippingError(ValueError):
-    """Something does not arrive elsewhere equal to the bit."""
+    """An object cannot be pickled equal to the bit."""
 
 
 class ExactPickler(pickle.Pickler):
-    """Pickles all as usual, but FITS WCSs by their numbers."""
+    """Pickles FITS WCSs by their numbers, and all other objects as usual."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, WCS):
@@ -45,19 +46,13 @@ class ExactPickler(pickle.Pickler):
 
 
 def packed(thing: Any) -> bytes:
-    """Return bytes from which `unpacked` makes an equal thing.
-
-    Raises
-    ------
-    ShippingError
-        If there is something in it that does not arrive equal; the message says what.
-    """
+    """Pickle an object so that `unpacked` makes an equal one; else, a `ShippingError`."""
     buffer = io.BytesIO()
     try:
         ExactPickler(buffer, protocol=5).dump(thing)
     except ShippingError:
         raise
-    except Exception as error:  # whatever some other package's object says of being pickled
+    except Exception as error:  # objects of other packages raise errors of any type
         raise ShippingError(
             f"the map's plane cannot be sent to another process: {error}"
         ) from error
@@ -65,28 +60,24 @@ def packed(thing: Any) -> bytes:
 
 
 def unpacked(data: bytes) -> Any:
-    """Return what was `packed`."""
+    """Restore a `packed` object."""
     return pickle.loads(data)
 
 
 def are_equal(a: Any, b: Any) -> bool:
-    """Tell whether two things, such as WCSs, frames or projections, are equal to the bit."""
+    """Whether two parts of planes, such as WCSs, frames or projections, are equal to the bit."""
     if a is b:
         return True
     if isinstance(a, WCS) or isinstance(b, WCS):
         return type(a) is type(b) and _same(_raw_state(a), _raw_state(b))
     if isinstance(a, BaseCoordinateFrame) and isinstance(b, BaseCoordinateFrame):
         return bool(a.is_equivalent_frame(b))
-    return type(a) is type(b) and _arrived(a) == _arrived(b)
-
-
-def _arrived(thing: Any) -> bytes:
-    """Return the bytes of a thing as it arrives: those of the original may share other objects."""
-    return packed(unpacked(packed(thing)))
+    # Restored ones are compared: pickles of equal originals differ if they share other objects.
+    return type(a) is type(b) and packed(unpacked(packed(a))) == packed(unpacked(packed(b)))
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Tell whether states are equal; NaN is equal to NaN."""
+    """Whether states, of nested dicts, sequences and arrays, are equal; NaN equals NaN."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
@@ -97,13 +88,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _state_of_wcs(wcs: WCS) -> dict[str, Any]:
-    """Return the numbers of a FITS WCS.
-
-    Raises
-    ------
-    ShippingError
-        If an equal WCS cannot be made of them.
-    """
+    """State of a FITS WCS; a `ShippingError` if it does not make an equal WCS."""
     if len(wcs.wcs.tab):
         raise ShippingError("a WCS with -TAB coordinates cannot be sent to another process")
     wcs.wcs.set()
@@ -114,9 +99,10 @@ def _state_of_wcs(wcs: WCS) -> dict[str, Any]:
 
 
 def _raw_state(wcs: WCS) -> dict[str, Any]:
+    """Numbers and texts of a FITS WCS, of which `_wcs_of_state` makes an equal one."""
     prm = wcs.wcs
     matrix = "cd" if prm.has_cd() else "crota" if prm.has_crota() else "pc"
-    # (With CD, wcslib ignores CDELT, and astropy warns of reading it.)
+    # With CD, wcslib ignores CDELT, and astropy warns when it is read.
     names = [name for name in NUMBERS if name != "cdelt" or matrix != "cd"]
     state: dict[str, Any] = {
         "naxis": wcs.naxis,
@@ -131,20 +117,17 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
         "header": _header_of_tpv(wcs),
     }
     for name in TABLES:
-        table = getattr(wcs, name)
-        state[name] = (
-            None
-            if table is None
-            else (np.array(table.data), tuple(table.crpix), tuple(table.crval), tuple(table.cdelt))
-        )
+        if (table := getattr(wcs, name)) is not None:
+            places = (tuple(getattr(table, part)) for part in ("crpix", "crval", "cdelt"))
+            state[name] = np.array(table.data), *places
     return state
 
 
 def _header_of_tpv(wcs: WCS) -> bytes | None:
-    """Return a header of a TPV, whose coefficients wcslib gives away in no other form; else None.
+    """Header of a TPV projection, as wcslib has its coefficients in no other form; else None.
 
-    Cards in free format hold all digits, but coefficients come with 14. (A WCS with longer ones
-    does not arrive equal, and is refused.)
+    Cards in free format hold all digits, but astropy's header has coefficients with 14. (A WCS with
+    longer ones is refused by `_state_of_wcs`.)
     """
     header, prm = wcs.to_header(relax=True), wcs.wcs
     if not str(header.get("CTYPE1", "")).endswith("TPV"):
@@ -177,7 +160,7 @@ def _sip_state(sip: Sip) -> tuple[Any, ...]:
 
 
 def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
-    """Return the WCS of a state."""
+    """Make the FITS WCS of a state."""
     if state["header"] is not None:
         wcs = kind(state["header"])
     else:
@@ -186,7 +169,7 @@ def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
     if state["sip"] is not None:
         wcs.sip = Sip(*state["sip"])
     for name in TABLES:
-        if state[name] is not None:
+        if name in state:
             setattr(wcs, name, DistortionLookupTable(*state[name]))
     wcs.pixel_shape, wcs.pixel_bounds = state["pixel_shape"], state["pixel_bounds"]
     wcs.wcs.set()
@@ -205,11 +188,9 @@ def _set_numbers(prm: Any, state: dict[str, Any]) -> None:
 
 
 def _agree(wcs: WCS, other: WCS) -> bool:
-    """Tell whether two WCSs have the same positions, to the bit, on and around an image."""
+    """Whether two WCSs have the same positions, to the bit, at 9 × 9 places of the image."""
     size = wcs.pixel_shape or [float(2 * abs(p) + 100) for p in wcs.wcs.crpix]
-    along = [
-        np.linspace(-0.5, n - 0.5, TRIED) if i < 2 else np.zeros(1) for i, n in enumerate(size)
-    ]
+    along = [np.linspace(-0.5, n - 0.5, 9) if i < 2 else np.zeros(1) for i, n in enumerate(size)]
     pixel = [v.ravel() for v in np.meshgrid(*along)]
     world = wcs.wcs_pix2world(*pixel, 0)
     same_world = np.array_equal(world, other.wcs_pix2world(*pixel, 0), equal_nan=True)

@@ -1,4 +1,4 @@
-"""WCSs that show a field or the whole sky, for the command and the examples."""
+"""FITS WCSs that show a field or the whole sky."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mpl_skyheat.sky.frames import find_sky_frame
 from mpl_skyheat.sky.vectors import circles
 from mpl_skyheat.sky.wcs_frames import ecliptic_frame
 
-# How near (deg) a map of the whole sky, or of half of it, comes to its edges, beyond which nothing
-# has a position: less than `grid.SLACK` pixels, so that what is as near to them is counted.
-NEAREST = 1e-9
+# The outermost positions that are projected are this far (deg) from the edge of the projection,
+# beyond which none is defined. Must be below `grid.SLACK` pixels, so that points at the edge count.
+EDGE_GAP = 1e-9
 
-# Projections of the whole sky around one position, at any latitude.
+# Projections of the whole sky to a disk around any position.
 ROUND = ("ZEA", "ARC")
 
-# Those of which the reference point is the pole of their own longitudes.
+# Projections whose reference point is their native pole.
 ZENITHAL = ("TAN", "SIN", "ARC", "STG", "ZEA")
 
-# CTYPE, and RADESYS, of the frames that a FITS WCS can say.
+# CTYPE prefixes and RADESYS of the frames that FITS has keywords for.
 AXES = {
     "icrs": (("RA---", "DEC--"), "ICRS"),
     "fk5": (("RA---", "DEC--"), "FK5"),
@@ -35,9 +35,9 @@ AXES = {
 
 
 class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
-    """A WCS with mean ecliptic axes, whose positions astropy takes for ICRS where a `WCS` has them.
+    """A WCS with mean ecliptic axes and their frame; astropy takes those of a `WCS` for ICRS.
 
-    What has a frame of its own is at the right place on Axes with this.
+    On an Axes with it, a SkyCoord in any frame is at the right place.
     """
 
     @property
@@ -48,10 +48,9 @@ class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
 
 
 def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
-    """Return the frame that an argument asks for, if a FITS WCS can say it; else, a ValueError."""
-    if isinstance(value, str) and value.lower() not in AXES:
-        asked = value
-    else:
+    """Find the frame that an argument asks for; a ValueError if FITS has no keywords for it."""
+    asked = value
+    if not isinstance(value, str) or value.lower() in AXES:
         frame = find_sky_frame(name, value)
         if frame.name in AXES:
             return frame
@@ -65,17 +64,17 @@ def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
 
 
 def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code: str) -> WCS:
-    """Return the WCS of a field: north up, east left, and a circle of ``radius`` around a centre.
+    """Make the WCS of a circle of ``radius`` around a centre, with north up and east left.
 
-    Its frame is that of the centre, or ICRS where FITS has no name for it.
+    Its frame is that of the centre, or ICRS if FITS has no keywords for that.
     """
     if center.frame.name not in AXES:
         center = center.icrs
     wcs = _blank_wcs(center.frame, center, pixel_size, code)
-    most = (90 - NEAREST) * u.deg  # that a SIN shows
-    is_half = code == "SIN" and radius > most
+    hemisphere = (90 - EDGE_GAP) * u.deg  # all that a SIN projection shows
+    is_half = code == "SIN" and radius > hemisphere
     at = center.spherical
-    radius = most if is_half else radius
+    radius = hemisphere if is_half else radius
     lon, lat = circles(at.lon.deg, at.lat.deg, radius.to_value(u.rad), 360)
     return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=is_half)
 
@@ -83,9 +82,9 @@ def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code
 def all_sky_wcs(
     frame: BaseCoordinateFrame, pixel_size: u.Quantity, code: str, center: SkyCoord | None = None
 ) -> WCS:
-    """Return the WCS of the whole sky, with the longitude of a centre (or zero) in the middle.
+    """Make the WCS of the whole sky, with a centre's longitude (default 0) in the middle.
 
-    Round maps have the centre itself in the middle.
+    `ROUND` projections have the centre itself in the middle.
     """
     if frame.name not in AXES:
         frame = SkyCoord(0, 0, unit="deg").frame
@@ -94,10 +93,10 @@ def all_sky_wcs(
         at = center.transform_to(frame).spherical
         middle, height = float(at.lon.deg), float(at.lat.deg) if code in ROUND else 0.0
     wcs = _blank_wcs(frame, SkyCoord(middle, height, unit="deg", frame=frame), pixel_size, code)
-    lon, lat = np.linspace(-1, 1, 361) * (180 - NEAREST), np.linspace(-1, 1, 181) * (90 - NEAREST)
+    lon, lat = np.linspace(-1, 1, 361) * (180 - EDGE_GAP), np.linspace(-1, 1, 181) * (90 - EDGE_GAP)
     lon, lat = (v.ravel() for v in np.meshgrid(middle + lon, lat))
-    # And the rim of round maps, which is one point of the sky.
-    rim = circles(np.array(middle + 180), np.array(-height), np.radians(NEAREST), 360)
+    # The rim of a round map is one point of the sky, opposite to the centre.
+    rim = circles(np.array(middle + 180), np.array(-height), np.radians(EDGE_GAP), 360)
     lon, lat = (np.append(v, at_rim) for v, at_rim in zip((lon, lat), rim, strict=True))
     return _framed(wcs, lon, lat, fit_pixels=True)
 
@@ -110,7 +109,7 @@ def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) 
     wcs.wcs.cdelt = np.array([-1, 1]) * pixel_size.to_value(u.deg)
     wcs.wcs.radesys = radesys
     if code in ZENITHAL:
-        # North is up on a pole, too, as it is beside it. (FITS would have it turned by half there.)
+        # North is up at the north pole, too, where the default of FITS is 0.
         wcs.wcs.lonpole = 180.0
     if hasattr(frame, "equinox"):
         wcs.wcs.equinox = frame.equinox.byear if frame.name == "fk4" else frame.equinox.jyear
@@ -121,13 +120,13 @@ def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) 
 def _framed(wcs: WCS, lon: Any, lat: Any, *, fit_pixels: bool = False) -> WCS:
     """Set the reference pixel and the shape so that positions in the WCS's own frame just fit.
 
-    With ``fit_pixels`` the pixels change by a fraction of themselves so that nothing is left over.
+    With ``fit_pixels`` the pixels shrink so that a whole number of them spans the positions.
     """
     bounds = np.array([(np.nanmin(p), np.nanmax(p)) for p in wcs.world_to_pixel_values(lon, lat)])
     size = bounds[:, 1] - bounds[:, 0]
     count = np.maximum(np.ceil(size - 1e-6), 1)
     scale = size / count if fit_pixels else np.ones(2)
-    # The reference pixel (1-based) sits where it is relative to the middle of the positions.
+    # The reference pixel (1-based) keeps its place relative to the middle of the positions.
     offset = wcs.wcs.crpix - 1 - bounds.mean(axis=1)
     wcs.wcs.crpix = offset / scale + 0.5 * (count + 1)
     wcs.wcs.cdelt = wcs.wcs.cdelt * scale

@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 
 def celestial_order(wcs: BaseLowLevelWCS) -> tuple[int, int]:
-    """Return which world axis is the longitude and which the latitude."""
+    """Numbers of the world axes that are longitude and latitude."""
     for i, kind in enumerate(wcs.world_axis_physical_types):
         if str(kind).endswith((".lat", ".dec")):
             return 1 - i, i
-    # Without a UCD (supergalactic, say): SkyCoord's longitude comes first, astropy names the rest.
+    # Axes without a UCD, such as supergalactic ones: by the order of SkyCoord's components, or by
+    # the name that astropy gives to an axis that it does not know.
     (name, order, _), (_, _, _) = wcs.world_axis_object_components
     return (1, 0) if order == 1 or name == "slat" else (0, 1)
 
 
 def claimed_frame(wcs: BaseLowLevelWCS) -> BaseCoordinateFrame | None:
-    """Return the frame of the SkyCoord that the WCS makes of a pixel, None if it makes none."""
+    """Frame of the SkyCoord that a WCS makes of a pixel; None if it makes none."""
     classes = wcs.world_axis_object_classes
     components = [c[0] for c in wcs.world_axis_object_components]
     if wcs.pixel_n_dim != 2 or wcs.world_n_dim != 2 or len(set(components)) != 1:
@@ -44,9 +45,12 @@ def claimed_frame(wcs: BaseLowLevelWCS) -> BaseCoordinateFrame | None:
     return frame() if isinstance(frame, type) else frame
 
 
-def true_frame(
-    wcs: BaseLowLevelWCS, claimed: BaseCoordinateFrame | None, header: Any
-) -> BaseCoordinateFrame:
+def true_frame(wcs: BaseLowLevelWCS, header: Any) -> BaseCoordinateFrame:
+    """Frame of a WCS's positions by its own keywords, which astropy's may contradict.
+
+    ``header`` is the FITS WCS with the keywords (``wcs`` may be a slice of it), or another WCS.
+    """
+    claimed = claimed_frame(wcs)
     types = [str(t) for t in wcs.world_axis_physical_types]
     if wcs.pixel_n_dim != 2 or wcs.world_n_dim != 2:
         raise ValueError(
@@ -54,7 +58,7 @@ def true_frame(
             f"world axes ({', '.join(types)}): take wcs.celestial, or slice the other axes away "
             "with slices=('x', 'y', 0), which works where they are not coupled to the sky"
         )
-    # astropy takes these axes for equatorial ones, in the system of RADESYS.
+    # astropy takes ecliptic axes for equatorial ones in the system of RADESYS.
     is_equatorial = isinstance(claimed, ICRS | FK5 | FK4 | None)
     if all(t.startswith("pos.ecliptic") for t in types) and is_equatorial:
         return ecliptic_frame(header)
@@ -75,10 +79,9 @@ def ctypes(header: Any) -> list[str]:
 
 
 def ecliptic_frame(header: Any) -> BaseCoordinateFrame:
-    """Return the ecliptic frame of a header's equinox (J2000 if it gives none).
+    """Ecliptic frame of a header's equinox (J2000 if it gives none).
 
-    The mean ecliptic and equinox are those of Calabretta &
-    Greisen (2002, A&A 395, 1077), section 3.1.
+    FITS means the mean ecliptic and equinox: Calabretta & Greisen (2002, A&A 395, 1077), § 3.1.
     """
     if not isinstance(header, WCS):
         return BarycentricMeanEcliptic(equinox="J2000")

@@ -1,4 +1,4 @@
-"""WCSs of our own that wrap those of others: a projection's, and that of a grid's pixels."""
+"""WCSs of two kinds that have no FITS header: of a projection, and of a grid's pixels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.sky.grid import Axis, Projection, SkyGrid
 
-# Distortions are inverted to this many pixels, far below what could move a point across an edge
-# unnoticed; astropy's default, 1e-4, makes the result depend on which other points are inverted.
+# Distortions are inverted to this many pixels. With astropy's default, 1e-4, the result, and so the
+# pixel of a point near an edge, depends on which other points are inverted in the same call.
 DISTORTION_TOLERANCE = 1e-9
 
 
 class ProjectedWCS(BaseLowLevelWCS):
-    """The sky on a plane that a projection, of whatever package, puts it on."""
+    """The WCS of a plane that has a pair of functions, ``to_plane`` and ``to_sky``, and a frame."""
+
+    pixel_n_dim = 2
+    world_n_dim = 2
+    world_axis_units = ("deg", "deg")
 
     def __init__(
         self, to_plane: Projection, to_sky: Projection, frame: BaseCoordinateFrame
@@ -36,18 +40,6 @@ class ProjectedWCS(BaseLowLevelWCS):
 
     def world_to_pixel_values(self, *world: Any) -> Any:
         return self._to_plane(*world)
-
-    @property
-    def pixel_n_dim(self) -> int:
-        return 2
-
-    @property
-    def world_n_dim(self) -> int:
-        return 2
-
-    @property
-    def world_axis_units(self) -> list[str]:
-        return ["deg", "deg"]
 
     @property
     def world_axis_physical_types(self) -> list[str | None]:
@@ -69,12 +61,14 @@ class ProjectedWCS(BaseLowLevelWCS):
 
 
 class GridWCS(BaseWCSWrapper):
-    """The sky as seen from the pixels of a grid that is cut on another WCS's pixel plane.
+    """The WCS of the pixels of a grid on another WCS's pixel plane.
 
     Pixel i of the grid is centred on ``grid.x.centres[i]`` of the plane; with ``swap``, x of the
-    plane is the wrapped WCS's second pixel axis. ``frame`` replaces the frame that the wrapped WCS
-    claims, for ecliptic and supergalactic ones, which astropy takes for ICRS or does not know.
+    plane is the wrapped WCS's second pixel axis. ``frame`` replaces the wrapped WCS's frame, for
+    ecliptic and supergalactic axes, which astropy takes for ICRS or does not know.
     """
+
+    pixel_bounds = None
 
     def __init__(
         self,
@@ -86,19 +80,17 @@ class GridWCS(BaseWCSWrapper):
     ) -> None:
         super().__init__(wcs)
         self._grid, self._swap, self._frame = grid, swap, frame
+        self._axes = grid.x, grid.y
         self._world_to_pixel = world_to_pixel(wcs)
 
     def pixel_to_world_values(self, *pixel: Any) -> Any:
-        x, y = (pixel_centre(axis, p) for axis, p in zip(self._axes(), pixel, strict=True))
+        x, y = (pixel_centre(axis, p) for axis, p in zip(self._axes, pixel, strict=True))
         return self._wcs.pixel_to_world_values(*((y, x) if self._swap else (x, y)))
 
     def world_to_pixel_values(self, *world: Any) -> Any:
         x, y = self._world_to_pixel(*world)
         plane = (y, x) if self._swap else (x, y)
-        return tuple(pixel_number(axis, p) for axis, p in zip(self._axes(), plane, strict=True))
-
-    def _axes(self) -> tuple[Axis, Axis]:
-        return self._grid.x, self._grid.y
+        return tuple(pixel_number(axis, p) for axis, p in zip(self._axes, plane, strict=True))
 
     @property
     def pixel_shape(self) -> tuple[int, int]:
@@ -107,10 +99,6 @@ class GridWCS(BaseWCSWrapper):
     @property
     def array_shape(self) -> tuple[int, int]:
         return self._grid.shape
-
-    @property
-    def pixel_bounds(self) -> None:
-        return None
 
     @property
     def pixel_axis_names(self) -> Any:
@@ -126,19 +114,11 @@ class GridWCS(BaseWCSWrapper):
     def world_axis_object_components(self) -> Any:
         if self._frame is None:
             return self._wcs.world_axis_object_components
-        units = [u.Unit(unit) for unit in self._wcs.world_axis_units]
-        longitude, latitude = celestial_order(self._wcs)
+        longitude, latitude = order = celestial_order(self._wcs)
+        lon_unit, lat_unit = (u.Unit(self._wcs.world_axis_units[i]) for i in order)
         components: list[Any] = [None, None]
-        components[longitude] = (
-            "celestial",
-            0,
-            lambda c: c.spherical.lon.to_value(units[longitude]),
-        )
-        components[latitude] = (
-            "celestial",
-            1,
-            lambda c: c.spherical.lat.to_value(units[latitude]),
-        )
+        components[longitude] = "celestial", 0, lambda c: c.spherical.lon.to_value(lon_unit)
+        components[latitude] = "celestial", 1, lambda c: c.spherical.lat.to_value(lat_unit)
         return components
 
     @property
@@ -159,26 +139,26 @@ def pixel_number(axis: Axis, position: Any) -> FloatArray:
 
 
 def world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
-    """Return the WCS's own world_to_pixel_values, made definite where distortions are inverted."""
+    """The world_to_pixel_values of a WCS; of a distorted one, with a definite inverse."""
     is_distorted = isinstance(wcs, WCS) and wcs.has_distortion
     return Undistorted(wcs) if is_distorted else wcs.world_to_pixel_values
 
 
 class Undistorted:
-    """The inverse of a distorted FITS WCS."""
+    """The inverse of a distorted FITS WCS, to `DISTORTION_TOLERANCE`."""
 
     def __init__(self, wcs: WCS) -> None:
-        # A distorted WCS that is used by several threads at once gives wrong positions.
+        # A copy: a distorted WCS that several threads use at once gives wrong positions.
         self._wcs = wcs.deepcopy()
 
     def __call__(self, *world: Any) -> list[FloatArray]:
         linear = self._wcs.wcs_world2pix(*world, 0)
-        if not np.isfinite(linear).all(axis=0).any():  # the iteration would warn of nothing but NaN
+        if not np.isfinite(linear).all(axis=0).any():  # numpy warns if all of an array is NaN
             return list(linear)
         try:
             pixel = self._wcs.all_world2pix(*world, 0, tolerance=DISTORTION_TOLERANCE, maxiter=50)
         except NoConvergence as failure:
-            # Far outside the image, where the polynomial means nothing.
+            # Far outside the image the polynomial has no inverse.
             pixel = failure.best_solution.T.copy()
             for lost in (failure.divergent, failure.slow_conv):
                 if lost is not None:
