@@ -272,28 +272,15 @@ class ArrayKernel(PixelKernel):
 
 
 def as_kernel(kernel: Any) -> KernelAlgebra | None:
-    """Return the kernel meant by any accepted form of the ``kernel`` argument.
-
-    Raises
-    ------
-    TypeError
-        If it is of no accepted form; a bare number is none.
-    ValueError
-        If its values make no kernel.
-    """
+    """The kernel that any accepted form of the ``kernel`` argument stands for."""
     if kernel is None or isinstance(kernel, KernelAlgebra):
         return kernel
     if isinstance(kernel, str | u.Quantity) and np.ndim(kernel) == 0:
         return Gaussian(parse_width(kernel, "kernel"))
-    if isinstance(kernel, list | tuple):
+    is_quantity = isinstance(kernel, u.Quantity)
+    if isinstance(kernel, list | tuple) or not (is_quantity or np.shape(kernel) == ()):
         return ArrayKernel(kernel)
-    if np.isscalar(kernel) or isinstance(kernel, u.Quantity) or np.shape(kernel) == ():
-        return _of_astropy(kernel)
-    return ArrayKernel(kernel)
-
-
-def _of_astropy(kernel: Any) -> KernelAlgebra:
-    # Imported only here, for what is nothing else.
+    # Imported only here, as few users have an astropy kernel and the import takes long.
     from astropy.convolution import Kernel
 
     if isinstance(kernel, Kernel):
