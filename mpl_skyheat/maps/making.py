@@ -114,7 +114,7 @@ class MadeMap(NamedTuple):
 def make_map(
     catalogue: Catalogue | Stream, plane: Plane, view: View, request: MapRequest
 ) -> MadeMap:
-    """Make the map of a catalogue on a plane; where a view is NaN, the points' bounds are taken."""
+    """Make the map of a catalogue on a plane; sides of the view that are NaN follow the points."""
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
     team = Team(thread_count(request.threads))
@@ -132,7 +132,7 @@ def make_map(
 def _map_of(
     sums: Sums, where: Where, request: MapRequest, catalogue: Catalogue | Stream, team: Team
 ) -> SkyMap:
-    """Return the map of sums: their statistic, in its unit, with what became of every row."""
+    """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
     (channel,) = sums.channels
     values = statistic_of(sums, channel, where, request, team)
@@ -170,7 +170,7 @@ def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tupl
 
 
 def _in_memory(catalogue: Catalogue | Stream) -> Catalogue:
-    """Return a catalogue that can be read twice, as where its bounds are needed."""
+    """A catalogue that can be read twice, for bounds and for sums; no stream."""
     if isinstance(catalogue, Stream):
         raise ValueError(
             "points must be arrays or a table, which can be read twice, where the bounds of "
@@ -180,7 +180,7 @@ def _in_memory(catalogue: Catalogue | Stream) -> Catalogue:
 
 
 def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
-    """Return the frame that was asked for; if it is the default, that of a SkyCoord."""
+    """The frame that was asked for; if that is the default, the frame of a SkyCoord."""
     is_default = isinstance(asked, str) and asked == "icrs"
     if own is None or not is_default or own.is_equivalent_frame(ICRS()):
         return asked

@@ -21,7 +21,7 @@ GEOMETRIES = ("auto", "plane", "sphere")
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What map to make; ``pixel_size`` in rad, in data units with frame="flat"."""
+    """The checked arguments of a map; ``pixel_size`` in rad, in data units with frame="flat"."""
 
     statistic: str
     pixel_size: Any
@@ -36,11 +36,11 @@ class MapRequest:
 
     @property
     def is_flat(self) -> bool:
-        return isinstance(self.frame, str) and self.frame == "flat"
+        return _is_flat(self.frame)
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What a map's ``meta`` says of how it was made."""
+        """Entries of a map's ``meta``: the arguments that it was made with."""
         return {
             "statistic": self.statistic,
             "kernel": None if self.kernel is None else repr(self.kernel),
@@ -64,7 +64,7 @@ class MapRequest:
         label: str | None,
         threads: int | None = None,
     ) -> MapRequest:
-        """Return the request, or raise an error that names the argument that is wrong."""
+        """The request of these arguments; an error names the argument that is wrong."""
         _check_choice("statistic", statistic, STATISTICS)
         _check_choice("boundary", boundary, BOUNDARIES)
         _check_choice("geometry", geometry, GEOMETRIES)
@@ -74,10 +74,8 @@ class MapRequest:
             )
         return cls(
             statistic=statistic,
-            pixel_size=_parse_pixel_size(
-                pixel_size, flat=isinstance(frame, str) and frame == "flat"
-            ),
-            bins=None if bins is None else _parse_bins(bins),
+            pixel_size=_parse_pixel_size(pixel_size, is_flat=_is_flat(frame)),
+            bins=_parse_bins(bins),
             kernel=as_kernel(kernel),
             boundary=boundary,
             geometry=geometry,
@@ -86,6 +84,10 @@ class MapRequest:
             frame=frame,
             threads=_parse_threads(threads),
         )
+
+
+def _is_flat(frame: Any) -> bool:
+    return isinstance(frame, str) and frame == "flat"
 
 
 def _parse_threads(threads: Any) -> int | None:
@@ -98,19 +100,17 @@ def _parse_threads(threads: Any) -> int | None:
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
+        listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {listed}; got {value!r}")
 
 
-def _parse_pixel_size(pixel_size: Any, *, flat: bool) -> float | None:
-    """Return the pixel's side in rad, in data units on a flat map."""
+def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | None:
+    """The pixel's side in rad, in data units on a flat map."""
     if pixel_size is None:
         return None
-    if flat:
-        if (
-            not isinstance(pixel_size, int | float | np.number)
-            or not 0 < float(pixel_size) < math.inf
-        ):
+    if is_flat:
+        is_number = isinstance(pixel_size, int | float | np.number)
+        if not is_number or not 0 < float(pixel_size) < math.inf:
             raise ValueError(
                 "pixel_size must be a positive, finite number with frame='flat'; got "
                 f"{pixel_size!r}"
@@ -122,7 +122,9 @@ def _parse_pixel_size(pixel_size: Any, *, flat: bool) -> float | None:
     return float(width.to_value(u.rad))
 
 
-def _parse_bins(bins: Any) -> tuple[int, int]:
+def _parse_bins(bins: Any) -> tuple[int, int] | None:
+    if bins is None:
+        return None
     try:
         pair = np.atleast_1d(bins)
     except ValueError:
@@ -146,7 +148,7 @@ def _parse_unit(unit: Any, statistic: str) -> u.UnitBase | None:
 
 
 def parse_center(center: Any) -> float | None:
-    """Return the longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
+    """The longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
     if center is None:
         return None
     if isinstance(center, SkyCoord):

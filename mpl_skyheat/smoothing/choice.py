@@ -76,7 +76,7 @@ class GridKernels:
         return len(self.angular_terms) == len(self.terms)
 
     def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
-        """Pixels that the kernel reaches along x and y, on pixels with sides ``coarser`` times as long."""
+        """Pixels that the kernel reaches along x and y, with pixels ``coarser`` times as wide."""
         metric = self.metric * coarser**2
         sizes = [kernel.half_sizes(metric) for _, kernel in self.terms]
         return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # FWHM = 2 sqrt(2 ln 2) σ of a Gaussian.
 GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
 
-# Kernels with a resolution length below this (pixels) are integrated over each pixel: samples at the
-# centres of pixels would miss most of the profile.
+# Kernels with a resolution length below this (pixels) are integrated over each pixel: samples at
+# the centres of pixels would miss most of the profile.
 NARROW = 0.5
 
 # Most samples along a side of a raster, to bound the memory that it takes.
@@ -155,7 +155,7 @@ class RadialKernel(PixelKernel):
             # Midpoint rule.
             limit, count = min(self.reach, math.pi), 20_000
             weight = limit / count
-            theta = weight * (np.arange(count) + 0.5)
+            theta = np.asarray(weight * (np.arange(count) + 0.5), float)
             profile = self.profile(theta) * np.sin(theta)
             self._integral = float(2 * math.pi * weight * profile.sum())
         return self._integral

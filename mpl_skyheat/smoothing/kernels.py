@@ -277,14 +277,9 @@ def as_kernel(kernel: Any) -> KernelAlgebra | None:
         return kernel
     if isinstance(kernel, str | u.Quantity) and np.ndim(kernel) == 0:
         return Gaussian(parse_width(kernel, "kernel"))
-    is_quantity = isinstance(kernel, u.Quantity)
-    if isinstance(kernel, list | tuple) or not (is_quantity or np.shape(kernel) == ()):
+    is_scalar = not isinstance(kernel, list | tuple) and np.ndim(kernel) == 0
+    if not is_scalar and not isinstance(kernel, u.Quantity):
         return ArrayKernel(kernel)
-    # Imported only here, as few users have an astropy kernel and the import takes long.
-    from astropy.convolution import Kernel
-
-    if isinstance(kernel, Kernel):
-        return ArrayKernel(kernel.array)
     raise TypeError(
         f"kernel must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
         f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"
