@@ -12,6 +12,8 @@ from mpl_skyheat.sky.planes import project
 from mpl_skyheat.sky.sky_edge import snap_to_sky_edge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mpl_skyheat.catalogue.blocks import Block, Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.sky.geometry import MapGeometry
@@ -39,12 +41,10 @@ class ProjectedBlock(NamedTuple):
     y: FloatArray
 
 
-def project_blocks(catalogue: Catalogue, plane: Plane) -> list[ProjectedBlock]:
-    """The blocks of a catalogue, projected, for use both in bounds and in sums."""
-    return [
-        ProjectedBlock(block, *project(plane, catalogue.frame, block.lon, block.lat))
-        for block in catalogue.blocks()
-    ]
+def project_blocks(catalogue: Catalogue, plane: Plane) -> Iterator[ProjectedBlock]:
+    """Yield the blocks of a catalogue, projected."""
+    for block in catalogue.blocks():
+        yield ProjectedBlock(block, *project(plane, catalogue.frame, block.lon, block.lat))
 
 
 def bounds_of(blocks: list[ProjectedBlock], plane: Plane) -> View:

@@ -15,10 +15,9 @@ from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.compute.tile_layout import LOST, OFF
 from mpl_skyheat.counting.channels import find_channels, recentred
 from mpl_skyheat.counting.compiled_route import MOST_PIXELS, CompiledRoute
-from mpl_skyheat.counting.exact_route import ProjectedBlock, pixels_of
+from mpl_skyheat.counting.exact_route import ProjectedBlock, pixels_of, project_blocks
 from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
-from mpl_skyheat.sky.planes import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,8 +113,8 @@ class Sums:
             if is_tiled:
                 self._add_by_tiles(chunk, route, row_filter)
             else:
-                blocks = projected if projected is not None else self._projected(chunk)
-                self._add_blocks(chunk, blocks, row_filter)
+                blocks = project_blocks(chunk, self.geometry.plane)
+                self._add_blocks(chunk, blocks if projected is None else projected, row_filter)
             if self.spreads:
                 self._spread(chunk, is_compiled, team, row_filter)
         if is_tiled and "n" in self.flat:
@@ -174,11 +173,6 @@ class Sums:
     def _size(self) -> int:
         ny, nx = self.geometry.wide.shape
         return ny * nx
-
-    def _projected(self, chunk: Catalogue) -> Iterator[ProjectedBlock]:
-        plane = self.geometry.plane
-        for block in chunk.blocks():
-            yield ProjectedBlock(block, *project(plane, chunk.frame, block.lon, block.lat))
 
     def _add_blocks(
         self, chunk: Catalogue, blocks: Iterable[ProjectedBlock], row_filter: RowFilter | None
@@ -253,10 +247,6 @@ class Sums:
                 run("tally", pixels, flat)
             else:
                 run("add", pixels, np.ones(len(pixels)) if amounts is None else amounts, flat)
-        self._count_inside(pixels)
-
-    def _count_inside(self, pixels: NDArray[Any]) -> None:
-        """Count the rows that are on the map itself."""
         if self._in_core is None:
             in_core = np.zeros(self.geometry.wide.shape, bool)
             in_core[self.geometry.core] = True

@@ -118,10 +118,17 @@ def make_map(
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
     team = Team(thread_count(request.threads))
-    blocks = None if view.is_known else project_blocks(_in_memory(catalogue), plane)
+    blocks = None
+    if not view.is_known:
+        if isinstance(catalogue, Stream):
+            raise ValueError(
+                "points must be arrays or a table, which can be read twice, where the bounds of "
+                "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
+            )
+        blocks = list(project_blocks(catalogue, plane))
     region = view if blocks is None else view.filled(bounds_of(blocks, plane))
     where = choose_where(request, plane, region, closed=blocks is not None)
-    for text in where.warnings:
+    for text in filter(None, (where.choice.warning, where.kernels.warning)):
         warnings.warn(text, AstropyUserWarning, stacklevel=3)
     sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
     sums.add(catalogue, team=team, projected=blocks)
@@ -149,7 +156,7 @@ def _map_of(
         meta=request.summary
         | {"frame": _frame_in_meta(request.frame, catalogue.frame)}
         | sums.rows
-        | where.choice.summary
+        | {"geometry": where.choice.geometry, "geometry_reason": where.choice.reason}
         | {"plane_error": where.kernels.error},
     )
 
@@ -167,16 +174,6 @@ def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tupl
             raise ValueError(f"shape must be two positive integers (ny, nx); got {shape!r}")
     plane = plane_of_wcs(wcs)
     return plane, view_of_shape(wcs, shape)
-
-
-def _in_memory(catalogue: Catalogue | Stream) -> Catalogue:
-    """A catalogue that can be read twice, for bounds and for sums; no stream."""
-    if isinstance(catalogue, Stream):
-        raise ValueError(
-            "points must be arrays or a table, which can be read twice, where the bounds of "
-            "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
-        )
-    return catalogue
 
 
 def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:

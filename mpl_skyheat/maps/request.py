@@ -14,9 +14,12 @@ from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
 from mpl_skyheat.smoothing.kernels import as_kernel
 from mpl_skyheat.smoothing.plane import PAD_MODES
 
-STATISTICS = ("density", "count")
-BOUNDARIES = ("sky", *PAD_MODES)
-GEOMETRIES = ("auto", "plane", "sphere")
+# Values of the arguments that are one of a few words.
+CHOICES = {
+    "statistic": ("density", "count"),
+    "boundary": ("sky", *PAD_MODES),
+    "geometry": ("auto", "plane", "sphere"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,40 +53,25 @@ class MapRequest:
         }
 
     @classmethod
-    def checked(
-        cls,
-        *,
-        frame: Any,
-        statistic: str,
-        pixel_size: Any,
-        bins: Any,
-        kernel: Any,
-        boundary: str,
-        geometry: str,
-        unit: Any,
-        label: str | None,
-        threads: int | None = None,
-    ) -> MapRequest:
-        """The request of these arguments; an error names the argument that is wrong."""
-        _check_choice("statistic", statistic, STATISTICS)
-        _check_choice("boundary", boundary, BOUNDARIES)
-        _check_choice("geometry", geometry, GEOMETRIES)
+    def checked(cls, **given: Any) -> MapRequest:
+        """The request of all arguments by name; an error names the argument that is wrong."""
+        for name, choices in CHOICES.items():
+            if given[name] not in choices:
+                listed = ", ".join(map(repr, choices))
+                raise ValueError(f"{name} must be one of {listed}; got {given[name]!r}")
+        pixel_size, bins = given["pixel_size"], given["bins"]
         if pixel_size is not None and bins is not None:
             raise ValueError(
                 f"pixel_size and bins exclude each other; got pixel_size={pixel_size}, bins={bins}"
             )
-        return cls(
-            statistic=statistic,
-            pixel_size=_parse_pixel_size(pixel_size, is_flat=_is_flat(frame)),
-            bins=_parse_bins(bins),
-            kernel=as_kernel(kernel),
-            boundary=boundary,
-            geometry=geometry,
-            unit=_parse_unit(unit, statistic),
-            label=label,
-            frame=frame,
-            threads=_parse_threads(threads),
-        )
+        parsed = {
+            "pixel_size": _parse_pixel_size(pixel_size, is_flat=_is_flat(given["frame"])),
+            "bins": _parse_bins(bins),
+            "kernel": as_kernel(given["kernel"]),
+            "unit": _parse_unit(given["unit"], given["statistic"]),
+            "threads": _parse_threads(given.get("threads")),
+        }
+        return cls(**given | parsed)
 
 
 def _is_flat(frame: Any) -> bool:
@@ -96,12 +84,6 @@ def _parse_threads(threads: Any) -> int | None:
     if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"threads must be a positive integer, or None; got {threads!r}")
     return int(threads)
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name} must be one of {listed}; got {value!r}")
 
 
 def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | None:

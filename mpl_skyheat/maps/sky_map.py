@@ -143,19 +143,13 @@ def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
 
 def _bilinear(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Values between the centres of pixels that have one; NaN where the nearest pixel has none."""
+    from scipy.ndimage import map_coordinates
+
     found = np.full(x.shape, np.nan)
-    inside = np.isfinite(_nearest(values, x, y))
-    ny, nx = values.shape
-    x, y = np.clip(x[inside], 0, nx - 1), np.clip(y[inside], 0, ny - 1)
-    left, bottom = np.floor(x).astype(int), np.floor(y).astype(int)
-    total, weight = np.zeros(x.shape), np.zeros(x.shape)
-    for right in (0, 1):
-        in_x = np.abs(1 - right - (x - left))
-        for up in (0, 1):
-            in_y = np.abs(1 - up - (y - bottom))
-            corner = values[np.minimum(bottom + up, ny - 1), np.minimum(left + right, nx - 1)]
-            known = np.where(np.isfinite(corner), in_x * in_y, 0)
-            total += known * np.nan_to_num(corner)
-            weight += known
+    inside, known = np.isfinite(_nearest(values, x, y)), np.isfinite(values)
+    total, weight = (
+        map_coordinates(image, (y[inside], x[inside]), order=1, mode="nearest")
+        for image in (np.where(known, values, 0.0), known.astype(float))
+    )
     found[inside] = total / weight
     return found

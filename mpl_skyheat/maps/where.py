@@ -44,11 +44,6 @@ class Where(NamedTuple):
     choice: Choice
     centre: tuple[float, float]
 
-    @property
-    def warnings(self) -> list[str]:
-        """Texts of warnings."""
-        return [text for text in (self.choice.warning, self.kernels.warning) if text]
-
 
 def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool) -> Where:
     """The geometry of a map of a view, with the kernel laid on its pixels.
@@ -62,9 +57,10 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     if choice.geometry == "sphere":
-        lattice = SphereLattice.covering(
-            plane, grid, centre, kernels.step, kernels.reach, kernels.spline_orders
-        )
+        radial = [kernel for _, kernel in kernels.angular_terms]
+        step, reach = min(k.bin_size for k in radial), max(k.reach for k in radial)
+        orders = tuple(sorted({k.spline_order for k in radial}))
+        lattice = SphereLattice.covering(plane, grid, centre, step, reach, orders)
         return Where(MapGeometry(plane, grid, sphere=lattice), kernels, choice, centre)
     margin = kernels.margin() if request.boundary == "sky" else (0, 0)
     return Where(MapGeometry(plane, grid, margin), kernels, choice, centre)

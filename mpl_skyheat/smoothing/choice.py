@@ -53,6 +53,8 @@ class GridKernels:
         # The side (rad) of a pixel at the centre of the view.
         side = float(np.linalg.det(self.metric) ** 0.25)
         self._sigmas = np.array([kernel.spread_in_pixels(side) for _, kernel in self.terms])
+        # Whether almost all of the kernel stays in a pixel.
+        self.is_narrow = bool(self._sigmas.min(initial=np.inf) < POINTLIKE)
         # The error of smoothing with one pixel scale, as a fraction of a source's peak.
         self.error = 0.0
         if self.terms and not self.is_flat:
@@ -82,26 +84,6 @@ class GridKernels:
         return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)
 
     @property
-    def step(self) -> float:
-        """Bin size (rad) of the sphere's lattice that resolves the narrowest of the terms."""
-        return min(kernel.bin_size for _, kernel in self.angular_terms)
-
-    @property
-    def reach(self) -> float:
-        """Radius (rad) of the widest of the terms."""
-        return max(kernel.reach for _, kernel in self.angular_terms)
-
-    @property
-    def spline_orders(self) -> tuple[int, ...]:
-        """Orders of the splines with which points are spread on the sphere."""
-        return tuple(sorted({kernel.spline_order for _, kernel in self.angular_terms}))
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether almost all of the kernel stays in a pixel."""
-        return bool(self._sigmas.min(initial=np.inf) < POINTLIKE)
-
-    @property
     def warning(self) -> str:
         """The text of a warning of a kernel far narrower than a pixel; "" if it is wider."""
         widest = self._sigmas.max(initial=0.0)
@@ -119,11 +101,6 @@ class Choice(NamedTuple):
     geometry: str
     reason: str
     warning: str = ""
-
-    @property
-    def summary(self) -> dict[str, str]:
-        """Entries of a map's ``meta``."""
-        return {"geometry": self.geometry, "geometry_reason": self.reason}
 
 
 def choose_geometry(kernels: GridKernels, *, asked: str, boundary: str) -> Choice:
