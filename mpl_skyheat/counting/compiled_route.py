@@ -182,7 +182,7 @@ class CompiledRoute:
 
     def _ask(self, chunk: Catalogue, rows: IntArray) -> tuple[Pixels, int]:
         """The pixels of rows by the exact route, and how many of the rows are dropped."""
-        pixels = np.full(len(rows), OFF, np.int32)
+        pixels = np.full(len(rows), LOST, np.int32)
         dropped = [0] * len(self._planes)
 
         def work(number: int, part: slice) -> None:
@@ -192,8 +192,6 @@ class CompiledRoute:
             on_grid, index = pixels_of(self._geometry, plane, x, y)
             found = np.full(len(x), OFF, np.int32)
             found[on_grid] = index
-            if block.kept is not None:
-                pixels[part] = LOST
             pixels[part][slice(None) if block.kept is None else block.kept] = found
             dropped[number] += block.dropped
 

@@ -154,17 +154,13 @@ class SkyTiles:
         ``hits`` are numbers of further points in each tile without a polynomial.
         """
         self._expected[: len(hits)] += hits
-        if self._made > ENOUGH and self._useful < FEW * self._made:
-            return
         nodes = np.flatnonzero((self.child == UNMADE) & (self._expected >= WORTH))
-        while True:
+        while self._made <= ENOUGH or self._useful >= FEW * self._made:
             if len(nodes):
                 kind, self.coefficients[nodes] = self._fitted(self.boxes[nodes])
                 self.child[nodes] = kind
                 self._made += len(nodes)
                 self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, OUTSIDE))))
-            if self._made > ENOUGH and self._useful < FEW * self._made:
-                return
             # A torn tile's parts need more points: half of them are torn, and found so in vain.
             parts = np.select([self.child == ROUGH, self.child == TORN], [4, 5], np.inf)
             nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))

@@ -39,7 +39,7 @@ class MapRequest:
 
     @property
     def is_flat(self) -> bool:
-        return _is_flat(self.frame)
+        return isinstance(self.frame, str) and self.frame == "flat"
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -64,18 +64,15 @@ class MapRequest:
             raise ValueError(
                 f"pixel_size and bins exclude each other; got pixel_size={pixel_size}, bins={bins}"
             )
+        is_flat = isinstance(given["frame"], str) and given["frame"] == "flat"
         parsed = {
-            "pixel_size": _parse_pixel_size(pixel_size, is_flat=_is_flat(given["frame"])),
+            "pixel_size": _parse_pixel_size(pixel_size, is_flat=is_flat),
             "bins": _parse_bins(bins),
             "kernel": as_kernel(given["kernel"]),
             "unit": _parse_unit(given["unit"], given["statistic"]),
             "threads": _parse_threads(given.get("threads")),
         }
         return cls(**given | parsed)
-
-
-def _is_flat(frame: Any) -> bool:
-    return isinstance(frame, str) and frame == "flat"
 
 
 def _parse_threads(threads: Any) -> int | None:

@@ -40,6 +40,13 @@ class GridKernels:
         grid: SkyGrid,
     ) -> None:
         self.terms: tuple[tuple[float, PixelKernel], ...] = () if kernel is None else kernel.terms
+        # The terms in angle, not in map pixels.
+        self.angular_terms = [
+            (factor, kernel)
+            for factor, kernel in self.terms
+            if isinstance(kernel, RadialKernel) and not kernel.in_pixels
+        ]
+        self.is_angular = len(self.angular_terms) == len(self.terms)
         self.is_flat = plane.frame is None
         if self.is_flat and self.angular_terms:
             raise ValueError(
@@ -62,20 +69,6 @@ class GridKernels:
 
     def __bool__(self) -> bool:
         return bool(self.terms)
-
-    @property
-    def angular_terms(self) -> list[tuple[float, RadialKernel]]:
-        """The terms that are in angle, not in map pixels."""
-        return [
-            (factor, kernel)
-            for factor, kernel in self.terms
-            if isinstance(kernel, RadialKernel) and not kernel.in_pixels
-        ]
-
-    @property
-    def is_angular(self) -> bool:
-        """Whether all of the kernel is in angle."""
-        return len(self.angular_terms) == len(self.terms)
 
     def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
         """Pixels that the kernel reaches along x and y, with pixels ``coarser`` times as wide."""
