@@ -21,8 +21,8 @@ def statistic_of(
 ) -> FloatArray:
     """The statistic of a channel: a density (per sr or data unit²) or counts per pixel.
 
-    A smoothed count is the smoothed density times the pixel's solid angle. Without a kernel, a
-    count is the sum itself.
+    A smoothed count is the smoothed density times the pixel's solid angle, which is the smoothed
+    sum if the boundary is explicit. Without a kernel, a count is the sum itself.
     """
     geometry, terms = where.geometry, where.kernels.terms
     is_density = request.statistic == "density"
