@@ -1,7 +1,7 @@
 """Channels: the sums that a map needs, and what a row adds to each.
 
-A row has a weight w (1 if there are none) and maybe a value v. Values are taken about an offset
-near their mean, or rounding would ruin the sums of their squares.
+A row has a weight w (1 if there are none) and maybe a value v. The sums are of v − offset, with
+an offset near the mean of v: else rounding would ruin the sums of squares.
 """
 
 from __future__ import annotations
@@ -19,16 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Channel:
-    """One sum, Σ wᵃ vᵇ, or an extreme of v.
+    """The sum Σ wᵃ vᵇ, with the powers a and b, or an extreme of v.
 
-    Parameters
-    ----------
-    name : str
-        What it is called in `Sums`.
-    w_power, v_power : int
-        The powers a and b.
-    extreme : int
-        0 for a sum, −1 for the least v and 1 for the greatest.
+    ``extreme`` is 0 for a sum, −1 for the least v and 1 for the greatest.
     """
 
     name: str
@@ -38,18 +31,18 @@ class Channel:
 
     @property
     def is_smoothable(self) -> bool:
-        """Tell whether it adds up, so that it can be smoothed."""
+        """Whether it is a sum, which can be smoothed, and no extreme."""
         return self.extreme == 0
 
     @property
     def is_count(self) -> bool:
-        """Tell whether it counts rows."""
+        """Whether it is the number of rows, an integer."""
         return self == CHANNELS["n"]
 
     def amounts(
         self, weights: FloatArray | None, values: FloatArray | None, offset: float
     ) -> FloatArray | None:
-        """Return what rows add, as an array; None if each adds 1."""
+        """Amounts that rows add; None if each adds 1."""
         factors: list[FloatArray] = []
         if self.w_power and weights is not None:
             factors.append(weights if self.w_power == 1 else weights**self.w_power)
@@ -78,18 +71,12 @@ CHANNELS = {
     )
 }
 
-# Σ wᵃ vᵇ about another offset needs the sums of the lower powers of v.
+# Channels that are needed to move one to another offset: those of lower powers of v.
 LOWER = {"wv": ("w",), "wv2": ("w", "wv"), "w2v": ("w2",), "w2v2": ("w2", "w2v")}
 
 
 def find_channels(names: Iterable[str]) -> dict[str, Channel]:
-    """Return channels by name, with those that they need to be added about another offset.
-
-    Raises
-    ------
-    ValueError
-        If there is no such channel.
-    """
+    """Channels by name, with those that are needed to move them to another offset."""
     wanted: dict[str, Channel] = {}
     for name in names:
         if name not in CHANNELS:
@@ -100,7 +87,7 @@ def find_channels(names: Iterable[str]) -> dict[str, Channel]:
 
 
 def recentred(sums: dict[str, FloatArray], shift: float) -> dict[str, FloatArray]:
-    """Return sums about an offset that is lower by ``shift``: of v + shift in place of v."""
+    """Sums about an offset that is lower by ``shift``: of v + shift in place of v."""
     moved = dict(sums)
     for zeroth, first, second in (("w", "wv", "wv2"), ("w2", "w2v", "w2v2")):
         if second in sums:

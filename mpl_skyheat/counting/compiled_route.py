@@ -1,6 +1,6 @@
 """The pixels of many points by polynomials on tiles of the sky, in compiled code and in threads.
 
-What the polynomials leave undecided is asked of the exact route, so that the counts are the same.
+Points that the polynomials leave undecided take the exact route, so that both give equal counts.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     Positions = tuple[FloatArray, FloatArray]
     Pixels = NDArray[np.int32]
 
-# Rows that are shared among the threads, and those that one of them works on at a time.
+# Rows that all threads work on together.
 BATCH = ARRAY_ROWS
+
+# Rows that one thread works on at a time.
 PART = 2**16
 
-# Rows that are asked of the exact route at a time: the fewer, the more of it is overhead.
+# Undecided rows that are collected before they take the exact route: each call has its overhead.
 ASKED = 2**18
 
-# Rows that show which tiles are worth being made.
+# Rows sampled to find which tiles hold enough points to be made.
 SAMPLE = 2**14
 
 # Fewer rows than these are not worth a second thread.
@@ -49,17 +51,17 @@ ALONE = 2000
 # Compiled code stores pixel indices as int32.
 MOST_PIXELS = 2**31
 
-# Bytes of counts that the threads may have of their own.
+# Bytes of memory for the counts that threads have of their own; with more, fewer threads count.
 MOST_OWN_COUNTS = 2**29
 
 
 class CompiledRoute:
-    """Finds pixels of rows in a frame on a map; its tiles serve all catalogues of that frame."""
+    """Pixels on a map of rows in one frame; its tiles serve all catalogues in that frame."""
 
     def __init__(self, frame: BaseCoordinateFrame, geometry: MapGeometry, team: Team) -> None:
         self._geometry, self._team = geometry, team
         grid = self._grid = geometry.wide
-        # One for every thread; what has no twins is asked by one.
+        # WCS objects are not thread-safe: each thread has a copy. Without copies, one thread asks.
         self._planes = geometry.plane.twins(team.size)
         self._askers = team if len(self._planes) == team.size else Team(1)
         own_frame = geometry.plane.frame
@@ -91,7 +93,7 @@ class CompiledRoute:
     def count(self, chunk: Catalogue, total: NDArray[np.int64]) -> tuple[int, int]:
         """Count rows by flat pixel; return how many are dropped, and how many are on the grid.
 
-        What threads have counted on their own is in the total after `settle`.
+        The counts of other threads are in the total after `settle` only.
         """
         if not self._own_counts:
             # Each thread has counts of its own, if they are not too large; one has the total.
@@ -113,7 +115,7 @@ class CompiledRoute:
         return dropped, counted
 
     def settle(self, total: NDArray[np.int64]) -> None:
-        """Add what the other threads have counted."""
+        """Add the counts of the other threads."""
         for counts in self._own_counts:
             total += counts
         self._own_counts = []
@@ -121,7 +123,12 @@ class CompiledRoute:
     def located(self, chunk: Catalogue) -> Iterator[tuple[Rows, Pixels]]:
         """Yield batches of rows, and flat pixels: OFF off the map, LOST without a position."""
         for rows in self._batches(chunk):
-            pixels = self._pixels(rows.lon, rows.lat)
+            pixels = np.empty(len(rows.lon), np.int32)
+
+            def work(_: int, part: slice, rows: Rows = rows, pixels: Pixels = pixels) -> None:
+                self._locate(rows.lon[part], rows.lat[part], pixels[part])
+
+            self._team.share(_parts(len(pixels), self._team), work)
             asked = np.flatnonzero(pixels == ASK)
             pixels[asked], _ = self._ask(chunk, rows.start + asked)
             yield rows, pixels
@@ -129,7 +136,7 @@ class CompiledRoute:
     def _count_batch(
         self, lon: FloatArray, lat: FloatArray, totals: list[NDArray[np.int64]]
     ) -> tuple[IntArray, int]:
-        """Count rows; return those to ask the exact route of, and how many were counted."""
+        """Count rows; return those that are undecided, and how many were counted."""
         parts = np.empty((len(totals), PART), np.int32)
         asked: list[IntArray] = []
         counted = [0] * len(totals)
@@ -154,18 +161,8 @@ class CompiledRoute:
                 self._plan(rows.lon[::every].copy(), rows.lat[::every].copy(), every)
             yield rows
 
-    def _pixels(self, lon: FloatArray, lat: FloatArray) -> Pixels:
-        """Return the pixels of rows; OFF, or ASK where they are open."""
-        pixels = np.empty(len(lon), np.int32)
-
-        def work(_: int, rows: slice) -> None:
-            self._locate(lon[rows], lat[rows], pixels[rows])
-
-        self._team.share(_parts(len(lon), self._team), work)
-        return pixels
-
     def _plan(self, lon: FloatArray, lat: FloatArray, every: int) -> None:
-        """Make the tiles that a sample, of one row in ``every``, shows to be worth it."""
+        """Make the tiles that hold enough rows, by a sample of one row in ``every``."""
         hits = np.zeros(len(self._tiles.child), np.intp)
         self._locate(lon, lat, np.empty(len(lon), np.int32), hits)
         self._tiles.make(hits * every)
@@ -173,9 +170,9 @@ class CompiledRoute:
     def _locate(
         self, lon: FloatArray, lat: FloatArray, pixels: Pixels, hits: IntArray | None = None
     ) -> int:
-        """Find the pixels of rows; return how many are open.
+        """Find the pixels of rows; return how many are undecided.
 
-        ``hits``, if wanted, counts the rows in each tile that has no polynomial.
+        ``hits`` counts the rows in each tile that has no polynomial.
         """
         t, (ny, nx) = self._tiles, self._grid.shape
         hits = np.zeros(len(t.child), np.intp) if hits is None else hits
@@ -184,8 +181,8 @@ class CompiledRoute:
         return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
 
     def _ask(self, chunk: Catalogue, rows: IntArray) -> tuple[Pixels, int]:
-        """Return the pixels of rows by the exact route, and how many of them are dropped."""
-        pixels = np.full(len(rows), OFF, np.int32)
+        """The pixels of rows by the exact route, and how many of the rows are dropped."""
+        pixels = np.full(len(rows), LOST, np.int32)
         dropped = [0] * len(self._planes)
 
         def work(number: int, part: slice) -> None:
@@ -195,8 +192,6 @@ class CompiledRoute:
             on_grid, index = pixels_of(self._geometry, plane, x, y)
             found = np.full(len(x), OFF, np.int32)
             found[on_grid] = index
-            if block.kept is not None:
-                pixels[part] = LOST
             pixels[part][slice(None) if block.kept is None else block.kept] = found
             dropped[number] += block.dropped
 
@@ -205,14 +200,13 @@ class CompiledRoute:
 
 
 def _rotated(lon: FloatArray, lat: FloatArray, rotation: FloatArray) -> Positions:
-    """Return positions (deg), rotated by compiled code."""
-    # (In the order of rows that it is compiled for.)
+    """Positions (deg), rotated by compiled code, which takes a matrix in C order."""
     lon, lat = rotate(lon, lat, np.ascontiguousarray(rotation), is_compiled=True)
     lon = np.degrees(lon)
     return np.where(lon < 0, lon + 360, lon), np.degrees(lat)
 
 
 def _parts(count: int, team: Team) -> list[slice]:
-    """Cut 0 … count in parts for a team to share."""
+    """Slices of 0 … count for a team to share."""
     size = min(max(-(-count // team.size), ALONE), PART)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]

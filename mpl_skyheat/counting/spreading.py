@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.sky.lattice import Lattice
 
-# Sums that points are shared among, which do not depend on the number of threads.
+# Partial sums of a channel. Not the number of threads, on which sums would then depend in their
+# last bits.
 PARTS = 4
 
 
@@ -27,7 +28,7 @@ class PointSpread:
         self._parts: FloatArray | None = None
 
     def add(self, lon: FloatArray, lat: FloatArray, amounts: FloatArray | None) -> None:
-        """Add amounts at positions (rad); those off the lattice are left out."""
+        """Add amounts at positions (rad), without those off the lattice."""
         lattice = self.lattice
         row, column = lattice.position(lon, lat)
         if not lattice.has_poles:
@@ -53,7 +54,7 @@ class PointSpread:
         turn: FloatArray,
         team: Team,
     ) -> None:
-        """Add amounts at positions (deg) that a matrix turns onto the lattice; NaN adds nothing."""
+        """Add amounts at positions (deg), which ``turn`` rotates onto the lattice, but for NaN."""
         lattice = self.lattice
         if self._parts is None:
             self._parts = np.zeros((PARTS, *lattice.padded_shape))
@@ -72,33 +73,28 @@ class PointSpread:
         team.share(range(PARTS), work)
 
     def settle(self) -> None:
-        """Add what the threads have to the total."""
+        """Add the partial sums of compiled code to the total."""
         if self._parts is not None:
             self.total += self._parts.sum(axis=0)
             self._parts = None
 
     @property
     def bins(self) -> FloatArray:
-        """The sums per bin, with what lies beyond the edges of the lattice folded into it."""
+        """The sums per bin. Sums beyond the lattice's edges are added where they belong."""
         self.settle()
-        return folded(self.total, self.lattice)
-
-
-def folded(padded: FloatArray, lattice: Lattice) -> FloatArray:
-    """Return sums per bin, with what lies beyond the edges of the lattice folded into it."""
-    wide, columns = padded.copy(), lattice.columns
-    wide[:, columns : columns + PAD] += wide[:, :PAD]
-    wide[:, PAD : 2 * PAD] += wide[:, -PAD:]
-    wide = wide[:, PAD:-PAD]
-    bins = wide[PAD:-PAD].copy()
-    if lattice.has_poles:
-        bins[:PAD] += np.roll(wide[:PAD][::-1], columns // 2, axis=1)
-        bins[-PAD:] += np.roll(wide[-PAD:][::-1], columns // 2, axis=1)
-    return bins
+        wide, columns = self.total.copy(), self.lattice.columns
+        wide[:, columns : columns + PAD] += wide[:, :PAD]
+        wide[:, PAD : 2 * PAD] += wide[:, -PAD:]
+        wide = wide[:, PAD:-PAD]
+        bins = wide[PAD:-PAD].copy()
+        if self.lattice.has_poles:
+            bins[:PAD] += np.roll(wide[:PAD][::-1], columns // 2, axis=1)
+            bins[-PAD:] += np.roll(wide[-PAD:][::-1], columns // 2, axis=1)
+        return bins
 
 
 def _spline_weights(position: FloatArray, order: int) -> tuple[IntArray, list[FloatArray]]:
-    """Return the first bin that a point reaches, and its weights on this and the following ones."""
+    """The first bin that each point reaches, and its weights on this and the following bins."""
     below = np.floor(position)
     t = position - below
     first = below.astype(np.intp) - order // 2

@@ -1,6 +1,6 @@
-"""`Sums`: all that is kept of a catalogue, over the pixels of a map and the sphere's lattice.
+"""`Sums`: a catalogue reduced to sums over the pixels of a map and the lattice of the sphere.
 
-Rows are added once, in any number of parts, in one process or in many; parts add up.
+Each row is added once. Sums of parts, made in one process or in several, are added with ``+``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.compute.tile_layout import LOST, OFF
 from mpl_skyheat.counting.channels import find_channels, recentred
 from mpl_skyheat.counting.compiled_route import MOST_PIXELS, CompiledRoute
-from mpl_skyheat.counting.exact_route import ProjectedBlock, pixels_of
+from mpl_skyheat.counting.exact_route import ProjectedBlock, pixels_of, project_blocks
 from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
-from mpl_skyheat.sky.planes import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mpl_skyheat.catalogue.blocks import Block, Catalogue, Rows
+    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.sky.geometry import MapGeometry
@@ -43,29 +42,17 @@ class Head(NamedTuple):
     looks_like_radians: bool
 
 
-EXTREMES = {-1: (np.inf, np.minimum), 1: (-np.inf, np.maximum)}
+# Value of a pixel without rows, and the function that combines two values, by `Channel.extreme`.
+COMBINE = {-1: (np.inf, np.minimum), 0: (0, np.add), 1: (-np.inf, np.maximum)}
 
 
 class Sums:
     """Sums of a catalogue's rows on a geometry.
 
-    Parameters
-    ----------
-    geometry : MapGeometry
-        Where.
-    channels : sequence of str, optional
-        Names of `channels.CHANNELS`; those that they need beside them are added.
-    offset : float, optional
-        What values are taken about.
-
-    Attributes
-    ----------
-    pixels : dict of str to array
-        Each channel's sum over the geometry's wide grid, of shape (ny, nx): int64 for "n", else
-        float64.
-    rows : dict of str to int
-        Rows ``read``, ``dropped`` (not finite or masked), ``unseen`` (left out by a filter),
-        ``inside`` and ``outside`` the map; read is the sum of the others.
+    ``channels`` are names of `channels.CHANNELS`, to which those are added that they need. Values
+    are summed as their differences from ``offset``. ``rows`` has the numbers of rows ``read``,
+    ``dropped`` (not finite or masked), ``unseen`` (left out by a filter), ``inside`` and
+    ``outside`` the map; read is the sum of the others.
     """
 
     def __init__(
@@ -76,28 +63,25 @@ class Sums:
         self.head: Head | None = None
         self._in_core: BoolArray | None = None
         self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside"), 0)
-        # The sums over pixels in one dimension, and over the lattice by channel and spline order.
+        # Sums over pixels in one dimension, and over the lattice by channel and spline order.
         self.flat: dict[str, NDArray[Any]] = {}
         self.spreads: dict[tuple[str, int], PointSpread] = {}
-        size = geometry.wide.shape[0] * geometry.wide.shape[1]
+        sphere = geometry.sphere
         for name, channel in self.channels.items():
-            if channel.extreme:
-                self.flat[name] = np.full(size, EXTREMES[channel.extreme][0])
-            else:
-                self.flat[name] = np.zeros(size, np.int64 if channel.is_count else float)
-            sphere = geometry.sphere
+            dtype = np.int64 if channel.is_count else float
+            self.flat[name] = np.full(self._size, COMBINE[channel.extreme][0], dtype)
             if sphere is not None and channel.is_smoothable:
                 for order in sphere.orders:
                     self.spreads[name, order] = PointSpread(sphere.lattice, order)
 
     @property
     def pixels(self) -> dict[str, NDArray[Any]]:
-        """Each channel's sum over the wide grid."""
+        """Each channel's sum over the wide grid, (ny, nx): int64 for "n", else float64."""
         shape = self.geometry.wide.shape
         return {name: flat.reshape(shape) for name, flat in self.flat.items()}
 
     def bins(self, channel: str, order: int) -> FloatArray:
-        """Return a channel's sums over the lattice, spread with splines of an order."""
+        """A channel's sums over the lattice, spread with splines of an order."""
         return self.spreads[channel, order].bins
 
     def add(
@@ -111,34 +95,26 @@ class Sums:
     ) -> Sums:
         """Add the rows of a catalogue; return the sums.
 
-        Parameters
-        ----------
-        catalogue : Catalogue or Stream
-            The rows.
-        team : Team, optional
-            The threads to share the work.
-        row_filter : callable, optional
-            Takes longitudes and latitudes (deg, in the catalogue's frame), and tells which rows are
-            added; the others are counted as unseen.
-        projected : list of ProjectedBlock, optional
-            The catalogue's rows, if they have been projected already.
-        is_large : bool, optional
-            Whether the job that this is a part of is worth compiled code; by default that is told
-            from the number of rows and of pixels.
+        ``row_filter`` says which rows are added; the others are counted as unseen. ``projected``
+        are the catalogue's rows, if they have been projected already. ``is_large`` says whether
+        compiled code is worth loading for the job that this is a part of; by default the numbers
+        of rows and of pixels decide.
         """
         team = team or Team(1)
         chunks, is_compiled = self._decided(catalogue, is_large)
-        is_tiled = is_compiled and projected is None and self._can_be_tiled
+        is_tiled = is_compiled and projected is None
+        is_tiled = is_tiled and self.geometry.plane.is_smooth and self._size < MOST_PIXELS
         if is_tiled:
             assert catalogue.frame is not None
             route = CompiledRoute(catalogue.frame, self.geometry, team)
         for chunk in chunks:
-            self._meet(chunk)
+            if self.head is None:
+                self.head = _head_of(chunk)
             if is_tiled:
                 self._add_by_tiles(chunk, route, row_filter)
             else:
-                blocks = projected if projected is not None else self._projected(chunk)
-                self._add_blocks(chunk, blocks, row_filter)
+                blocks = project_blocks(chunk, self.geometry.plane)
+                self._add_blocks(chunk, blocks if projected is None else projected, row_filter)
             if self.spreads:
                 self._spread(chunk, is_compiled, team, row_filter)
         if is_tiled and "n" in self.flat:
@@ -146,27 +122,21 @@ class Sums:
         for spread in self.spreads.values():
             spread.settle()
         self._in_core = None
-        self._tell_outside()
+        told = self.rows
+        if list(self.channels) == ["n"] and self.geometry.margin != (0, 0):
+            told["inside"] = int(self.pixels["n"][self.geometry.core].sum())
+        told["outside"] = told["read"] - told["dropped"] - told["unseen"] - told["inside"]
         return self
 
     def __add__(self, other: Sums) -> Sums:
-        """Return the sums of the rows of both; the other's values are taken about this offset.
-
-        Raises
-        ------
-        ValueError
-            If their geometries or their channels differ.
-        """
+        """The sums of the rows of both; the other's are moved to this offset."""
         if self.channels != other.channels or self.geometry != other.geometry:
             raise ValueError("sums must have the same geometry and channels to be added")
         total = Sums(self.geometry, self.channels, offset=self.offset)
         shift = other.offset - self.offset
         theirs = recentred(other.flat, shift)
         for name, channel in self.channels.items():
-            if channel.extreme:
-                total.flat[name] = EXTREMES[channel.extreme][1](self.flat[name], other.flat[name])
-            else:
-                total.flat[name] = self.flat[name] + theirs[name]
+            total.flat[name] = COMBINE[channel.extreme][1](self.flat[name], theirs[name])
         for order in {order for _, order in self.spreads}:
             mine, them = (
                 {name: s.total for (name, o), s in sums.spreads.items() if o == order}
@@ -182,14 +152,14 @@ class Sums:
     def _decided(
         self, catalogue: Catalogue | Stream, is_large: bool | None
     ) -> tuple[Iterator[Catalogue], bool]:
-        """Return the chunks, and whether compiled code is worth its time for all of them.
+        """The chunks, and whether compiled code is worth loading for all of them together.
 
-        Of a stream, as many rows are read ahead as it takes to tell.
+        Of a stream, rows are read ahead until their number is enough, or the stream ends.
         """
         chunks, held = catalogue.gathered(), []
         if self.geometry.plane.frame is None:
             return chunks, False
-        # What is smoothed on the sphere has work for compiled code in its pixels, too.
+        # Smoothing on the sphere uses compiled code for the map's pixels, too.
         known = self._size if self.spreads else 0
         for chunk in chunks:
             held.append(chunk)
@@ -203,15 +173,6 @@ class Sums:
     def _size(self) -> int:
         ny, nx = self.geometry.wide.shape
         return ny * nx
-
-    @property
-    def _can_be_tiled(self) -> bool:
-        return self.geometry.plane.is_smooth and self._size < MOST_PIXELS
-
-    def _projected(self, chunk: Catalogue) -> Iterator[ProjectedBlock]:
-        plane = self.geometry.plane
-        for block in chunk.blocks():
-            yield ProjectedBlock(block, *project(plane, chunk.frame, block.lon, block.lat))
 
     def _add_blocks(
         self, chunk: Catalogue, blocks: Iterable[ProjectedBlock], row_filter: RowFilter | None
@@ -229,7 +190,7 @@ class Sums:
                 None if column is None else column[on_grid]
                 for column in (block.weights, block.values)
             )
-            self._add_at(pixels, weights, values)
+            self._add_at(pixels, weights, values, is_compiled=False)
 
     def _add_by_tiles(
         self, chunk: Catalogue, route: CompiledRoute, row_filter: RowFilter | None
@@ -240,11 +201,17 @@ class Sums:
             dropped, on_grid = route.count(chunk, self.flat["n"])
             self.rows["read"] += len(chunk)
             self.rows["dropped"] += dropped
-            self.rows["inside"] += on_grid  # of a margin, too: `_tell_outside`
+            self.rows["inside"] += on_grid  # and on the margin, which `add` subtracts
             return
         for rows, pixels in route.located(chunk):
-            usable = _usable(rows, pixels)
-            _check_weights(chunk, rows, usable)
+            usable = np.asarray(pixels != LOST)
+            for column in (rows.weights, rows.values):
+                if column is not None:
+                    usable &= np.isfinite(column)
+            if rows.weights is not None:
+                part = slice(rows.start, rows.start + len(rows.lon))
+                is_negative = usable & (rows.weights < 0)
+                chunk.check_rows(is_negative, rows.weights, part, "weights must not be negative")
             self.rows["read"] += len(pixels)
             self.rows["dropped"] += len(pixels) - int(np.count_nonzero(usable))
             if row_filter is not None:
@@ -252,45 +219,38 @@ class Sums:
                 self.rows["unseen"] += int(np.count_nonzero(usable & ~seen))
                 usable &= seen
             pixels[~usable] = OFF
-            self._add_compiled(pixels, rows)
-
-    def _add_compiled(self, pixels: NDArray[np.int32], rows: Rows) -> None:
-        """Add rows by flat pixel, those that are OFF to none, in compiled code."""
-        for name, channel in self.channels.items():
-            amounts = channel.amounts(rows.weights, rows.values, self.offset)
-            if channel.is_count:
-                run("tally", pixels, self.flat[name])
-            elif channel.extreme:
-                assert amounts is not None
-                on = pixels >= 0
-                EXTREMES[channel.extreme][1].at(self.flat[name], pixels[on], amounts[on])
-            else:
-                amounts = np.ones(len(pixels)) if amounts is None else amounts
-                run("add", pixels, amounts, self.flat[name])
-        self._count_inside(pixels)
+            self._add_at(pixels, rows.weights, rows.values, is_compiled=True)
 
     def _add_at(
-        self, pixels: NDArray[np.intp], weights: FloatArray | None, values: FloatArray | None
+        self,
+        pixels: NDArray[Any],
+        weights: FloatArray | None,
+        values: FloatArray | None,
+        *,
+        is_compiled: bool,
     ) -> None:
-        """Add rows on the grid by flat pixel, one after the other.
+        """Add rows by flat pixel, which may be OFF the map if code is compiled.
 
-        So that sums do not depend, not even in the last bit, on how rows were cut into blocks.
+        They are added one after the other, so that no bit of a sum depends on how the rows were
+        cut into blocks.
         """
         for name, channel in self.channels.items():
             amounts = channel.amounts(weights, values, self.offset)
+            flat = self.flat[name]
             if channel.extreme:
                 assert amounts is not None
-                EXTREMES[channel.extreme][1].at(self.flat[name], pixels, amounts)
+                on_grid = pixels >= 0
+                COMBINE[channel.extreme][1].at(flat, pixels[on_grid], amounts[on_grid])
+            elif not is_compiled:
+                np.add.at(flat, pixels, 1 if amounts is None else amounts)
+            elif channel.is_count:
+                run("tally", pixels, flat)
             else:
-                np.add.at(self.flat[name], pixels, 1 if amounts is None else amounts)
-        self._count_inside(pixels)
-
-    def _count_inside(self, pixels: NDArray[Any]) -> None:
-        """Count the rows that are on the map itself."""
+                run("add", pixels, np.ones(len(pixels)) if amounts is None else amounts, flat)
         if self._in_core is None:
             in_core = np.zeros(self.geometry.wide.shape, bool)
             in_core[self.geometry.core] = True
-            # With what OFF and LOST, which count from the end, stand for.
+            # OFF … LOST, −1 … −3, index these from the end.
             self._in_core = np.append(in_core.ravel(), [False] * -LOST)
         self.rows["inside"] += int(np.count_nonzero(self._in_core[pixels]))
 
@@ -303,66 +263,40 @@ class Sums:
         assert chunk.frame is not None
         assert sphere is not None
         rotation = frame_rotation(chunk.frame, plane.frame)
+        to_lattice = sphere.turn if rotation is None else sphere.turn @ rotation
         if is_compiled and rotation is not None:
-            whole = sphere.turn @ rotation
             for rows in chunk.arrays():
                 lon = rows.lon
                 if row_filter is not None:
-                    lon = np.where(row_filter(rows.lon, rows.lat), rows.lon, np.nan)
+                    lon = np.where(row_filter(rows.lon, rows.lat), lon, np.nan)
+                for column in (rows.weights, rows.values):
+                    if column is not None:
+                        lon = np.where(np.isfinite(column), lon, np.nan)
                 for (name, _), spread in self.spreads.items():
                     amounts = self.channels[name].amounts(rows.weights, rows.values, self.offset)
-                    amounts = _without_lost(amounts, rows)
-                    spread.add_compiled(lon, rows.lat, amounts, whole, team)
+                    spread.add_compiled(lon, rows.lat, amounts, to_lattice, team)
             return
         for block in chunk.blocks():
-            self._spread_block(block, chunk, rotation, row_filter)
-
-    def _spread_block(
-        self,
-        block: Block,
-        chunk: Catalogue,
-        rotation: FloatArray | None,
-        row_filter: RowFilter | None,
-    ) -> None:
-        plane, sphere = self.geometry.plane, self.geometry.sphere
-        assert sphere is not None
-        lon, lat, weights, values = block.lon, block.lat, block.weights, block.values
-        if row_filter is not None:
-            seen = row_filter(lon, lat)
-            lon, lat = lon[seen], lat[seen]
-            weights, values = (None if c is None else c[seen] for c in (weights, values))
-        if rotation is None:
-            assert chunk.frame is not None
-            assert plane.frame is not None
-            lon, lat = change_frame(lon, lat, chunk.frame, plane.frame)
-        whole = sphere.turn if rotation is None else sphere.turn @ rotation
-        positions = rotate(lon, lat, whole, is_compiled=False)
-        for (name, _), spread in self.spreads.items():
-            spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
-
-    def _meet(self, chunk: Catalogue) -> None:
-        """Note what the first chunk with rows has to tell."""
-        if self.head is None and len(chunk):
-            block = next((block for block in chunk.blocks() if len(block.lon)), None)
-            if block is not None:
-                at = float(block.lon[0]), float(block.lat[0])
-                self.head = Head(*at, chunk.looks_like_radians)
-
-    def _tell_outside(self) -> None:
-        rows = self.rows
-        if list(self.channels) == ["n"] and self.geometry.margin != (0, 0):
-            rows["inside"] = int(self.pixels["n"][self.geometry.core].sum())
-        rows["outside"] = rows["read"] - rows["dropped"] - rows["unseen"] - rows["inside"]
+            lon, lat, weights, values = block.lon, block.lat, block.weights, block.values
+            if row_filter is not None:
+                seen = row_filter(lon, lat)
+                lon, lat = lon[seen], lat[seen]
+                weights, values = (None if c is None else c[seen] for c in (weights, values))
+            if rotation is None:
+                lon, lat = change_frame(lon, lat, chunk.frame, plane.frame)
+            positions = rotate(lon, lat, to_lattice, is_compiled=False)
+            for (name, _), spread in self.spreads.items():
+                spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
 
     def settle(self) -> None:
-        """Move what is in pixels without sky to the nearest pixels with sky.
+        """Move sums in pixels without sky to the nearest pixels with sky.
 
-        A sliver of sky may be too thin for solid angles to find it, but not for a point. Done once,
-        on sums that are complete: parts of a job need no solid angles.
+        A sliver of sky may be too thin for `solid_angles` to find, and still hold a point. This is
+        done once, on complete sums, so that parts of a job need no solid angles.
         """
         has_sky = self.geometry.wide_solid_angles.ravel() > 0
         first = next(iter(self.channels.values()))
-        empty = EXTREMES[first.extreme][0] if first.extreme else 0
+        empty = COMBINE[first.extreme][0]
         strays = np.flatnonzero((self.flat[first.name] != empty) & ~has_sky)
         if not len(strays) or not has_sky.any():
             return
@@ -375,35 +309,14 @@ class Sums:
         there = np.ravel_multi_index(tuple(nearest.reshape(2, -1)[:, strays]), shape)
         for name, channel in self.channels.items():
             flat = self.flat[name]
-            if channel.extreme:
-                start, extreme = EXTREMES[channel.extreme]
-                extreme.at(flat, there, flat[strays])
-            else:
-                start = 0
-                np.add.at(flat, there, flat[strays])
+            start, combine = COMBINE[channel.extreme]
+            combine.at(flat, there, flat[strays])
             flat[strays] = start
 
 
-def _usable(rows: Rows, pixels: NDArray[np.int32]) -> BoolArray:
-    """Tell which rows have all that they must have."""
-    usable = pixels != LOST
-    for column in (rows.weights, rows.values):
-        if column is not None:
-            usable &= np.isfinite(column)
-    return np.asarray(usable)
-
-
-def _check_weights(chunk: Catalogue, rows: Rows, usable: BoolArray) -> None:
-    if rows.weights is not None:
-        part = slice(rows.start, rows.start + len(rows.lon))
-        bad = usable & (rows.weights < 0)
-        chunk.check_rows(bad, rows.weights, part, "weights must not be negative")
-
-
-def _without_lost(amounts: FloatArray | None, rows: Rows) -> FloatArray | None:
-    """Return amounts, NaN where a row lacks a weight or a value."""
-    for column in (rows.weights, rows.values):
-        if column is not None and not np.isfinite(column).all():
-            amounts = np.ones(len(column)) if amounts is None else amounts
-            amounts = np.where(np.isfinite(column), amounts, np.nan)
-    return amounts
+def _head_of(chunk: Catalogue) -> Head | None:
+    """The first row of a chunk that has a position; None if no row has."""
+    for block in chunk.blocks():
+        if len(block.lon):
+            return Head(float(block.lon[0]), float(block.lat[0]), chunk.looks_like_radians)
+    return None

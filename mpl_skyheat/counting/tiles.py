@@ -6,16 +6,16 @@ interpolated by polynomials at Padua points. They are compared with f at other p
 they are off by more than `TOLERANCE` the tile is cut in four. What is left after a few cuts (where
 a projection tears the sky, or has a pole or a hole) is left to the exact route.
 
-Most points are far enough from the edges of their pixels for a draft: the low terms of a polynomial
-with a margin that bounds what the others add.
+Most points are far enough from the edges of their pixels for a draft: the low terms of a
+polynomial, with a margin that bounds the sum of the other terms.
 
-Polynomial and comparison reach beyond the tile: what tears the sky along a curve cannot then touch
-the tile without crossing so much of its surroundings that one of the points must see it.
+Polynomial and comparison reach beyond the tile: a curve along which the sky is torn cannot touch
+the tile without passing between points of the comparison in its surroundings, too.
 """
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,6 @@ from mpl_skyheat.compute.tile_layout import DEGREE, DRAFT_DEGREE, LEAF, OUTSIDE,
 from mpl_skyheat.sky.vectors import to_vectors
 
 if TYPE_CHECKING:
-    # lon, lat (deg) → x, y in pixels of the map, whose edges are at whole numbers
     from collections.abc import Callable
 
     from numpy.typing import NDArray
@@ -34,65 +33,79 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.compute.threads import Team
 
+    # Longitudes, latitudes (deg) -> x, y in pixels of the map, whose edges are at whole numbers.
     ToPixels = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-    # The other way.
+    # x, y -> longitudes, latitudes (deg).
     ToSky = ToPixels
 
 
-# Terms of the polynomials, and of their drafts.
+# Terms of a polynomial.
 TERMS = (DEGREE + 1) * (DEGREE + 2) // 2
+
+# Terms of a draft.
 DRAFT_TERMS = (DRAFT_DEGREE + 1) * (DRAFT_DEGREE + 2) // 2
 
-# What a tile has: polynomials for x and y, drafts of both, and the margin of these.
+# Numbers that a tile has: polynomials for x and y, drafts of both, and the margin of the drafts.
 WIDTH = 2 * TERMS + 2 * DRAFT_TERMS + 1
 
-# Largest error (pixels) of a polynomial where it is compared with the exact route.
+# Largest error (pixels) of a polynomial where it is compared with the exact route. Must stay far
+# below `tile_layout.EDGE`.
 TOLERANCE = 1e-7
 
-# How far polynomial and comparison reach beyond a tile, of its half-width.
+# Extent of polynomial and comparison, in half-widths of the tile.
 REACH = 1.2
 
-# More than this (pixels) is no matter of the polynomial's degree.
+# Errors (pixels) above this come from a tear in the sky, not from the degree of the polynomial.
 TEAR = 1e-2
 
-# A step (pixels) so many times as long as others of a tile crosses a tear.
+# A step (pixels) this many times as long as other steps on a tile crosses a tear.
 LEAP = 20
 
-# Points along each side at which they are compared.
+# Points along each side of a tile at which polynomial and exact route are compared.
 CHECKS = 8
 
-# Heights (deg) of the rows of tiles.
-SMALLEST, LARGEST = 1.5, 15
+# Smallest height (deg) of a row of tiles, before tiles are cut.
+SMALLEST = 1.5
 
-# How often a tile is cut.
+# Largest height (deg) of a row of tiles.
+LARGEST = 15
+
+# Times that a tile may be cut in four.
 CUTS = 6
 
-# Making a tile takes about as long as projecting so many points.
+# Points that a tile must hold to be made: making it takes about as long as projecting them.
 WORTH = TERMS + CHECKS**2
 
-# Positions along each side of the map that say where on the sky it is: at first, and where the sky
-# has an edge on it.
-LATTICE, FINE_LATTICE = 65, 257
+# Positions along each side of the map that show where on the sky it is.
+LATTICE = 65
 
-# The map may go on around these so many times as far as to the next of them; between them, that are
-# on a square lattice, so many times.
-BEYOND, BETWEEN = 4, 1.5
+# The same for a map with an edge of the sky on it.
+FINE_LATTICE = 257
+
+# A box farther than this many steps of the lattice from its nearest position is off the map.
+BEYOND = 4
+
+# The same for a box without any position on the plane: it can only lie between lattice positions.
+BETWEEN = 1.5
 
 # Tiles that a thread fits at a time.
 TOGETHER = 32
 
-# No more tiles are made once so many have been, of which fewer than this fraction could be.
-ENOUGH, FEW = 2000, 0.1
+# Tiles after which the fraction of useful ones decides whether more are made.
+ENOUGH = 2000
+
+# Fraction of useful tiles below which no more are made.
+FEW = 0.1
 
 
 class SkyTiles:
     """The tree of tiles, as arrays that compiled code can read.
 
-    Rows of tiles of one height, of which there are ``per_height`` in a degree, go up from
-    ``bottom``; row r has the nodes first[r] … first[r + 1], eastward from west[r], per_width[r] of
-    them in a degree. ``boxes`` has, for each node, longitude and latitude of its centre and the
-    factors that turn offsets from it into −1 … 1; ``child`` the first of its four parts, or what it
-    is; ``coefficients`` its polynomials for x and y, their drafts, and the margin of these.
+    Tiles lie in rows of one height, ``per_height`` rows in a degree, upwards from ``bottom``. Row r
+    has the nodes first[r] … first[r + 1], eastwards from west[r], per_width[r] of them in a degree.
+    Each node has in ``boxes`` the longitude and latitude of its centre and the factors that scale
+    offsets from it to −1 … 1; in ``child`` the first of its four parts, or its kind
+    (`tile_layout`); in ``coefficients`` its polynomials for x and y, their drafts, and the margin.
     """
 
     def __init__(
@@ -106,7 +119,7 @@ class SkyTiles:
         self._team = team
         lon, lat, radius = footprint.circle
         self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
-        # A row and a tile of it are centred on the map, so that a small one has one tile.
+        # One tile is centred on the map, so that a small map has no other.
         rows_below = int(np.ceil((lat + 90) / self.height - 0.5))
         self.bottom = lat - (rows_below + 0.5) * self.height
         rows = rows_below + 1 + int(np.ceil((90 - lat) / self.height - 0.5))
@@ -136,23 +149,19 @@ class SkyTiles:
         self._made = self._useful = 0
 
     def make(self, hits: IntArray) -> None:
-        """Make the tiles that are worth it, and cut those that have no polynomial.
+        """Make the tiles that hold enough points, and cut those that have no polynomial.
 
-        ``hits`` are the points that tiles without a polynomial have, beyond those told before.
+        ``hits`` are numbers of further points in each tile without a polynomial.
         """
         self._expected[: len(hits)] += hits
-        if self._made > ENOUGH and self._useful < FEW * self._made:
-            return
         nodes = np.flatnonzero((self.child == UNMADE) & (self._expected >= WORTH))
-        while True:
+        while self._made <= ENOUGH or self._useful >= FEW * self._made:
             if len(nodes):
                 kind, self.coefficients[nodes] = self._fitted(self.boxes[nodes])
                 self.child[nodes] = kind
                 self._made += len(nodes)
                 self._useful += int(np.count_nonzero(np.isin(kind, (LEAF, OUTSIDE))))
-            if self._made > ENOUGH and self._useful < FEW * self._made:
-                return
-            # Half of the parts of a torn tile are torn as well; the checks alone find that.
+            # A torn tile's parts need more points: half of them are torn, and found so in vain.
             parts = np.select([self.child == ROUGH, self.child == TORN], [4, 5], np.inf)
             nodes = np.flatnonzero((self._expected >= parts * WORTH) & (self._level < CUTS))
             if not len(nodes):
@@ -160,7 +169,7 @@ class SkyTiles:
             nodes = self._cut(nodes)
 
     def _cut(self, nodes: IntArray) -> IntArray:
-        """Cut nodes in four; return the new ones."""
+        """Cut nodes in four; return the new nodes."""
         start, count = len(self.boxes), 4 * len(nodes)
         self.child[nodes] = start + 4 * np.arange(len(nodes))
         parts = np.repeat(self.boxes[nodes], 4, axis=0)
@@ -177,7 +186,7 @@ class SkyTiles:
         return np.arange(start, start + count)
 
     def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Return what each box is, and the polynomials of those that have one."""
+        """The kind of each box, and its polynomials if it is a LEAF."""
         down, up = _ranges(boxes)
         x, y = self._evaluated(boxes, _places(down, up, *_even()))
         ny, nx = self._shape
@@ -188,8 +197,7 @@ class SkyTiles:
         if len(away):
             is_nowhere = np.asarray(np.isnan(x[away]).all(axis=1))
             is_outside[away] = ~self._footprint.is_near(boxes[away], is_nowhere)
-        # (What leaps is not worth the values at the nodes, which would but show that no polynomial
-        # fits.)
+        # Where the comparison shows a tear, values at the nodes would only show it again.
         todo = np.flatnonzero(~is_outside & ~run("are_torn", x, y, CHECKS, LEAP))
         nodes = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
         errors, coefficients = np.full(len(boxes), np.inf), np.zeros((len(boxes), WIDTH))
@@ -200,13 +208,13 @@ class SkyTiles:
             run("fit", *nodes, x, y, task[1], todo[task[1]], *matrices, coefficients, errors)
 
         self._team.share(_alike(down[todo] + 1j * up[todo]), fit)
-        # (NaN is none.)
+        # An error of NaN makes a tile TORN.
         kind = np.where(errors <= TOLERANCE, LEAF, np.where(errors < TEAR, ROUGH, TORN))
         kind[is_outside] = OUTSIDE
         return kind, coefficients
 
     def _evaluated(self, boxes: FloatArray, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
+        """Pixel x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
         lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
         lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
         if not lon.size:
@@ -216,21 +224,21 @@ class SkyTiles:
 
 
 def _alike(pairs: NDArray[np.complex128]) -> list[tuple[complex, IntArray]]:
-    """Return the rows that have the same pair of numbers, few at a time.
+    """Each pair of numbers with rows that have it, up to TOGETHER at a time.
 
-    Most tiles are far from the poles, and alike. (Complex numbers are sorted fast.)
+    Most tiles are far from the poles and have equal pairs. Complex numbers are sorted fast.
     """
-    alike, group = np.unique(pairs, return_inverse=True)
-    rows = [np.flatnonzero(group == number) for number in range(len(alike))]
+    different, group = np.unique(pairs, return_inverse=True)
     return [
-        (pair, every[start : start + TOGETHER])
-        for pair, every in zip(alike.tolist(), rows, strict=True)
-        for start in range(0, len(every), TOGETHER)
+        (pair, rows[start : start + TOGETHER])
+        for number, pair in enumerate(different.tolist())
+        for rows in [np.flatnonzero(group == number)]
+        for start in range(0, len(rows), TOGETHER)
     ]
 
 
 class Footprint:
-    """Where on the sky, in the longitudes and latitudes of a catalogue, a map lies.
+    """The part of the sky, in the longitudes and latitudes of a catalogue, that a map shows.
 
     ``to_sky`` takes pixels, with edges at whole numbers.
     """
@@ -238,27 +246,30 @@ class Footprint:
     def __init__(self, to_sky: ToSky, shape: tuple[int, int]) -> None:
         self._to_sky, self._shape = to_sky, shape
         self._vectors = self._lattice(LATTICE)
+        self._trees: list[tuple[float, Any]] | None = None
 
     def _lattice(self, count: int) -> FloatArray:
-        """Return the positions of an even lattice over the map; NaN where there is no sky."""
+        """Unit vectors of an even lattice over the map; NaN where there is no sky."""
         ny, nx = self._shape
         x, y = np.meshgrid(np.linspace(0, nx, count), np.linspace(0, ny, count))
         lon, lat = (v.reshape(x.shape) for v in self._to_sky(x.ravel(), y.ravel()))
         return to_vectors(lon, lat)
 
-    @cached_property
-    def _trees(self) -> list[tuple[float, Any]]:
-        """Positions all over the map, and how far the next ones are at most."""
+    def _make_trees(self) -> list[tuple[float, Any]]:
+        """Trees of positions all over the map, each with the longest step (chord) in it.
+
+        Steps of one tree differ by less than a factor of two, so that `is_near` is strict.
+        """
         from scipy.spatial import KDTree
 
         vectors = self._vectors
         if not np.isfinite(vectors).all():
             vectors = self._lattice(FINE_LATTICE)
         known = np.isfinite(vectors[..., 0])
-        # What is nearest to a position, up to the next ones, or to the edge of the sky, at which
-        # some projections stand still: there a step goes 2.4 times as far as the one before.
+        # Some projections stand still at the edge of the sky: the step there is up to 2.4 times as
+        # long as the one before it, which `BEYOND` allows for.
         positions, step = vectors[known], _longest_steps(vectors)[known]
-        step[step == 0] = np.inf  # nothing is known around these
+        step[step == 0] = np.inf  # a position without neighbours: the map may go on anywhere
         trees = []
         while len(step):
             long = step >= 0.5 * step.max()
@@ -280,12 +291,14 @@ class Footprint:
         return float(np.degrees(lon)), float(np.degrees(lat)), radius
 
     def is_near(self, boxes: FloatArray, is_nowhere: BoolArray) -> BoolArray:
-        """Tell which boxes the map may have a part in.
+        """Which boxes the map may have a part in.
 
-        Some have no position on the plane at any of the places looked at, which reach beyond them.
-        The edge of the sky, nearly straight in a box, is not in these, so that the map does not go
-        on into them from what is known of it, but for what is between two known places.
+        ``is_nowhere`` says which boxes have no position on the plane at any of the places looked
+        at. These reach beyond the box, so that the edge of the sky, nearly straight there, is not
+        in it: the map can only have a part in it between two known positions.
         """
+        if self._trees is None:
+            self._trees = self._make_trees()
         centre = to_vectors(boxes[:, 0], boxes[:, 1])
         height = np.radians(1 / boxes[:, 3])
         # At most as wide as on the parallel nearest to the equator.
@@ -299,7 +312,7 @@ class Footprint:
 
 
 def _longest_steps(vectors: FloatArray) -> FloatArray:
-    """Return the longest of the distances from each position of a lattice to the next ones."""
+    """The longest distance from each position of a lattice to its neighbours; 0 without any."""
     longest = np.zeros(vectors.shape[:2])
     for axis in (0, 1):
         step = np.nan_to_num(np.linalg.norm(np.diff(vectors, axis=axis), axis=-1))
@@ -311,16 +324,16 @@ def _longest_steps(vectors: FloatArray) -> FloatArray:
 
 @cache
 def _even() -> tuple[FloatArray, FloatArray]:
-    """Return an even lattice over −1 … 1, with its edges."""
+    """An even lattice over −1 … 1, with its edges."""
     s, t = np.meshgrid(*2 * (np.linspace(-1, 1, CHECKS),))
     return np.asarray(s, float).ravel(), np.asarray(t, float).ravel()
 
 
 @cache
 def _padua() -> tuple[FloatArray, FloatArray]:
-    """Return the Padua points, on which polynomials of total degree are near to the best there are.
+    """The Padua points, at which interpolation of total degree is nearly the best approximation.
 
-    (Caliari, De Marchi & Vianello 2005, Appl. Math. Comput. 165, 261)
+    Caliari, De Marchi & Vianello (2005, Appl. Math. Comput. 165, 261).
     """
     j, k = np.meshgrid(np.arange(DEGREE + 1), np.arange(DEGREE + 2))
     chosen = (j + k) % 2 == 0
@@ -330,25 +343,24 @@ def _padua() -> tuple[FloatArray, FloatArray]:
 
 
 def _ranges(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how far down and up the comparison goes: not beyond the poles."""
+    """How far down and up, in half-heights, the comparison goes: not beyond the poles."""
     down = np.minimum((boxes[:, 1] + 90) * boxes[:, 3], REACH)
     up = np.minimum((90 - boxes[:, 1]) * boxes[:, 3], REACH)
-    # Rounded, so that few are different.
+    # Rounded, so that `_fit` makes few different matrices.
     return np.asarray(np.round(down, 9), float), np.asarray(np.round(up, 9), float)
 
 
 def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> FloatArray:
-    """Return places (u, v), of shape (boxes, n, 2), from those in −1 … 1 of the comparison."""
+    """Places (u, v) in boxes, of shape (boxes, n, 2), from s, t in −1 … 1 of the comparison."""
     v = 0.5 * (up - down)[:, None] + 0.5 * (up + down)[:, None] * t
     return np.stack(np.broadcast_arrays(REACH * s, v), axis=-1)
 
 
 @cache
 def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
-    """Return what takes values at the nodes to a series, and terms to values at the checks.
+    """Matrices from values at the nodes to a series, and from terms to values at the checks.
 
-    The series is one in products of Chebyshev polynomials. Matrices have their columns first, as
-    `compiled` reads them.
+    The series is in products of Chebyshev polynomials. `numba_tiles` reads matrices by columns.
     """
     pair = np.array([down]), np.array([up])
     u, v = _places(*pair, *_padua())[0].T
@@ -357,12 +369,13 @@ def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
     u, v = _places(*pair, *_even())[0].T
     i, j = _powers(DEGREE)
     at_checks = u[:, np.newaxis] ** i * v[:, np.newaxis] ** j
-    return _by_columns(np.linalg.inv(at_nodes)), _by_columns(at_checks)
+    to_series = np.linalg.inv(at_nodes)
+    return np.ascontiguousarray(to_series.T), np.ascontiguousarray(at_checks.T)
 
 
 @cache
 def _drafting() -> tuple[FloatArray, FloatArray]:
-    """Return what takes a series to the terms of the polynomial, and its end to those of the draft.
+    """Matrices from a series to the terms of the polynomial, and from its end to the draft's.
 
     Chebyshev polynomials are in −1 … 1 all over a tile, so that no point is off by more than the
     sum of the other coefficients of the series.
@@ -377,18 +390,14 @@ def _drafting() -> tuple[FloatArray, FloatArray]:
 
 
 def _powers(degree: int) -> tuple[IntArray, IntArray]:
-    """Return the powers of u and of v in the order in which `compiled` reads coefficients."""
+    """Powers of u and of v in the order in which `numba_tiles` reads coefficients."""
     pairs = [(i, j) for i in range(degree, -1, -1) for j in range(degree - i, -1, -1)]
     i, j = np.array(pairs).T
     return i, j
 
 
 def _series() -> tuple[IntArray, IntArray]:
-    """Return the degrees in u and in v of the terms of a series: those of the draft are its end."""
+    """Degrees in u and in v of the terms of a series, of which the draft's terms are the end."""
     (a, b), (c, d) = _powers(DEGREE), _powers(DRAFT_DEGREE)
     is_high = a + b > DRAFT_DEGREE
     return np.concatenate([a[is_high], c]), np.concatenate([b[is_high], d])
-
-
-def _by_columns(matrix: FloatArray) -> FloatArray:
-    return np.ascontiguousarray(matrix.T)

@@ -1,4 +1,4 @@
-"""Warnings of catalogues that are probably not what they were meant to be."""
+"""Warnings of probable mistakes: swapped columns, a wrong frame, radians read as degrees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.counting.sums import Sums
 
-# On maps of less sky (sr), points are not taken for those of the whole sky in radians.
+# On maps of less sky (sr) than this, nobody is warned of positions in radians.
 LARGE = 0.1
 
 
@@ -32,7 +32,7 @@ def warn_of_rows(
 
 
 def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float]) -> str:
-    """Return what to say of a map without a single point."""
+    """The text of a warning of a map without a single point; "" if it has one."""
     rows = sums.rows
     if 0 < rows["read"] == rows["dropped"]:
         needed = "a position" if catalogue.weights is None else "a position and a weight"
@@ -56,10 +56,8 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
 
 
 def _in_radians(sums: Sums) -> str:
-    """Return what to say of points that are spread as the whole sky would be in radians."""
-    if sums.geometry.plane.frame is None or sums.head is None:
-        return ""
-    if not sums.head.looks_like_radians:
+    """The text of a warning of points spread as the whole sky is in radians; "" if they are not."""
+    if sums.head is None or not sums.head.looks_like_radians:
         return ""
     if float(sums.geometry.solid_angles.sum()) <= LARGE:
         return ""

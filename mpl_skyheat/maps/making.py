@@ -114,14 +114,21 @@ class MadeMap(NamedTuple):
 def make_map(
     catalogue: Catalogue | Stream, plane: Plane, view: View, request: MapRequest
 ) -> MadeMap:
-    """Make the map of a catalogue on a plane; where a view is NaN, the points' bounds are taken."""
+    """Make the map of a catalogue on a plane; sides of the view that are NaN follow the points."""
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
     team = Team(thread_count(request.threads))
-    blocks = None if view.is_known else project_blocks(_in_memory(catalogue), plane)
+    blocks = None
+    if not view.is_known:
+        if isinstance(catalogue, Stream):
+            raise ValueError(
+                "points must be arrays or a table, which can be read twice, where the bounds of "
+                "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
+            )
+        blocks = list(project_blocks(catalogue, plane))
     region = view if blocks is None else view.filled(bounds_of(blocks, plane))
     where = choose_where(request, plane, region, closed=blocks is not None)
-    for text in where.warnings:
+    for text in filter(None, (where.choice.warning, where.kernels.warning)):
         warnings.warn(text, AstropyUserWarning, stacklevel=3)
     sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
     sums.add(catalogue, team=team, projected=blocks)
@@ -132,7 +139,7 @@ def make_map(
 def _map_of(
     sums: Sums, where: Where, request: MapRequest, catalogue: Catalogue | Stream, team: Team
 ) -> SkyMap:
-    """Return the map of sums: their statistic, in its unit, with what became of every row."""
+    """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
     (channel,) = sums.channels
     values = statistic_of(sums, channel, where, request, team)
@@ -151,7 +158,7 @@ def _map_of(
         meta=request.summary
         | {"frame": _frame_in_meta(request.frame, catalogue.frame)}
         | sums.rows
-        | where.choice.summary
+        | {"geometry": where.choice.geometry, "geometry_reason": where.choice.reason}
         | {"plane_error": where.kernels.error},
     )
 
@@ -171,18 +178,8 @@ def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tupl
     return plane, view_of_shape(wcs, shape)
 
 
-def _in_memory(catalogue: Catalogue | Stream) -> Catalogue:
-    """Return a catalogue that can be read twice, as where its bounds are needed."""
-    if isinstance(catalogue, Stream):
-        raise ValueError(
-            "points must be arrays or a table, which can be read twice, where the bounds of "
-            "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
-        )
-    return catalogue
-
-
 def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
-    """Return the frame that was asked for; if it is the default, that of a SkyCoord."""
+    """The frame that was asked for; if that is the default, the frame of a SkyCoord."""
     is_default = isinstance(asked, str) and asked == "icrs"
     if own is None or not is_default or own.is_equivalent_frame(ICRS()):
         return asked

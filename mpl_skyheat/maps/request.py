@@ -14,14 +14,17 @@ from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
 from mpl_skyheat.smoothing.kernels import as_kernel
 from mpl_skyheat.smoothing.plane import PAD_MODES
 
-STATISTICS = ("density", "count")
-BOUNDARIES = ("sky", *PAD_MODES)
-GEOMETRIES = ("auto", "plane", "sphere")
+# Values of the arguments that are one of a few words.
+CHOICES = {
+    "statistic": ("density", "count"),
+    "boundary": ("sky", *PAD_MODES),
+    "geometry": ("auto", "plane", "sphere"),
+}
 
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What map to make; ``pixel_size`` in rad, in data units with frame="flat"."""
+    """The checked arguments of a map; ``pixel_size`` in rad, in data units with frame="flat"."""
 
     statistic: str
     pixel_size: Any
@@ -40,7 +43,7 @@ class MapRequest:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What a map's ``meta`` says of how it was made."""
+        """Entries of a map's ``meta``: the arguments that it was made with."""
         return {
             "statistic": self.statistic,
             "kernel": None if self.kernel is None else repr(self.kernel),
@@ -50,42 +53,26 @@ class MapRequest:
         }
 
     @classmethod
-    def checked(
-        cls,
-        *,
-        frame: Any,
-        statistic: str,
-        pixel_size: Any,
-        bins: Any,
-        kernel: Any,
-        boundary: str,
-        geometry: str,
-        unit: Any,
-        label: str | None,
-        threads: int | None = None,
-    ) -> MapRequest:
-        """Return the request, or raise an error that names the argument that is wrong."""
-        _check_choice("statistic", statistic, STATISTICS)
-        _check_choice("boundary", boundary, BOUNDARIES)
-        _check_choice("geometry", geometry, GEOMETRIES)
+    def checked(cls, **given: Any) -> MapRequest:
+        """The request of all arguments by name; an error names the argument that is wrong."""
+        for name, choices in CHOICES.items():
+            if given[name] not in choices:
+                listed = ", ".join(map(repr, choices))
+                raise ValueError(f"{name} must be one of {listed}; got {given[name]!r}")
+        pixel_size, bins = given["pixel_size"], given["bins"]
         if pixel_size is not None and bins is not None:
             raise ValueError(
                 f"pixel_size and bins exclude each other; got pixel_size={pixel_size}, bins={bins}"
             )
-        return cls(
-            statistic=statistic,
-            pixel_size=_parse_pixel_size(
-                pixel_size, flat=isinstance(frame, str) and frame == "flat"
-            ),
-            bins=None if bins is None else _parse_bins(bins),
-            kernel=as_kernel(kernel),
-            boundary=boundary,
-            geometry=geometry,
-            unit=_parse_unit(unit, statistic),
-            label=label,
-            frame=frame,
-            threads=_parse_threads(threads),
-        )
+        is_flat = isinstance(given["frame"], str) and given["frame"] == "flat"
+        parsed = {
+            "pixel_size": _parse_pixel_size(pixel_size, is_flat=is_flat),
+            "bins": _parse_bins(bins),
+            "kernel": as_kernel(given["kernel"]),
+            "unit": _parse_unit(given["unit"], given["statistic"]),
+            "threads": _parse_threads(given.get("threads")),
+        }
+        return cls(**given | parsed)
 
 
 def _parse_threads(threads: Any) -> int | None:
@@ -96,21 +83,13 @@ def _parse_threads(threads: Any) -> int | None:
     return int(threads)
 
 
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}; got {value!r}")
-
-
-def _parse_pixel_size(pixel_size: Any, *, flat: bool) -> float | None:
-    """Return the pixel's side in rad, in data units on a flat map."""
+def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | None:
+    """The pixel's side in rad, in data units on a flat map."""
     if pixel_size is None:
         return None
-    if flat:
-        if (
-            not isinstance(pixel_size, int | float | np.number)
-            or not 0 < float(pixel_size) < math.inf
-        ):
+    if is_flat:
+        is_number = isinstance(pixel_size, int | float | np.number)
+        if not is_number or not 0 < float(pixel_size) < math.inf:
             raise ValueError(
                 "pixel_size must be a positive, finite number with frame='flat'; got "
                 f"{pixel_size!r}"
@@ -122,7 +101,9 @@ def _parse_pixel_size(pixel_size: Any, *, flat: bool) -> float | None:
     return float(width.to_value(u.rad))
 
 
-def _parse_bins(bins: Any) -> tuple[int, int]:
+def _parse_bins(bins: Any) -> tuple[int, int] | None:
+    if bins is None:
+        return None
     try:
         pair = np.atleast_1d(bins)
     except ValueError:
@@ -146,7 +127,7 @@ def _parse_unit(unit: Any, statistic: str) -> u.UnitBase | None:
 
 
 def parse_center(center: Any) -> float | None:
-    """Return the longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
+    """The longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
     if center is None:
         return None
     if isinstance(center, SkyCoord):

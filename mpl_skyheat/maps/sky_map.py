@@ -15,12 +15,12 @@ from mpl_skyheat.sky.planes import plane_of_wcs, project
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.compute.arrays import FloatArray
 
-# Arrays of the map's shape that go with its values: sliced along, and written to files.
+# Attributes with arrays of the map's shape, which are sliced with its values.
 COMPANIONS = ("counts", "solid_angle")
 
-# Without it, the result of arithmetic would not know the frame that positions are looked up in.
+# Makes the result of arithmetic keep ``meta``, whose frame `SkyMap.value_at` needs.
 KEEP_META = {"handle_meta": "first_found"}
 
 
@@ -129,18 +129,12 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         )
 
 
-def _inside(values: FloatArray, x: FloatArray, y: FloatArray) -> BoolArray:
-    ny, nx = values.shape
-    inside = (np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + SLACK) & (
-        np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + SLACK
-    )
-    return np.asarray(inside)
-
-
 def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """The values of the pixels at positions; NaN outside the map."""
     found = np.full(x.shape, np.nan)
-    inside = _inside(values, x, y)
     ny, nx = values.shape
+    inside = np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + SLACK
+    inside &= np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + SLACK
     columns = np.clip(np.floor(x[inside] + 0.5).astype(int), 0, nx - 1)
     rows = np.clip(np.floor(y[inside] + 0.5).astype(int), 0, ny - 1)
     found[inside] = values[rows, columns]
@@ -148,24 +142,14 @@ def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _bilinear(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Interpolate between the pixels that have a value; NaN where the nearest has none."""
+    """Values between the centres of pixels that have one; NaN where the nearest pixel has none."""
+    from scipy.ndimage import map_coordinates
+
     found = np.full(x.shape, np.nan)
-    inside = np.isfinite(_nearest(values, x, y))
-    ny, nx = values.shape
-    x, y = np.clip(x[inside], 0, nx - 1), np.clip(y[inside], 0, ny - 1)
-    left, bottom = np.floor(x).astype(int), np.floor(y).astype(int)
-    total, weight = np.zeros(x.shape), np.zeros(x.shape)
-    for columns, in_x in (
-        (left, 1 - (x - left)),
-        (np.minimum(left + 1, nx - 1), x - left),
-    ):
-        for rows, in_y in (
-            (bottom, 1 - (y - bottom)),
-            (np.minimum(bottom + 1, ny - 1), y - bottom),
-        ):
-            corner = values[rows, columns]
-            known = np.where(np.isfinite(corner), in_x * in_y, 0)
-            total += known * np.nan_to_num(corner)
-            weight += known
+    inside, known = np.isfinite(_nearest(values, x, y)), np.isfinite(values)
+    total, weight = (
+        map_coordinates(image, (y[inside], x[inside]), order=1, mode="nearest")
+        for image in (np.where(known, values, 0.0), known.astype(float))
+    )
     found[inside] = total / weight
     return found

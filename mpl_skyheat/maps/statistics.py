@@ -16,32 +16,28 @@ if TYPE_CHECKING:
     from mpl_skyheat.maps.where import Where
 
 
-def field_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Field:
-    """Return the field that a map is read from."""
-    if where.choice.geometry == "sphere":
-        return SphereField(sums, team)
-    kernels = where.kernels
-    return PlaneField(sums, kernels.metric, request.boundary, kernels.margin())
-
-
 def statistic_of(
     sums: Sums, channel: str, where: Where, request: MapRequest, team: Team
 ) -> FloatArray:
-    """Return the statistic of a channel: a density (per sr or data unit²) or counts per pixel.
+    """The statistic of a channel: a density (per sr or data unit²) or counts per pixel.
 
-    The smoothed count is the smoothed density times the pixel's solid angle; of a pixel that is
-    not smoothed, and on a map with an explicit boundary, it is the sum itself.
+    A smoothed count is the smoothed density times the pixel's solid angle, which is the smoothed
+    sum if the boundary is explicit. Without a kernel, a count is the sum itself.
     """
     geometry, terms = where.geometry, where.kernels.terms
     is_density = request.statistic == "density"
     if not terms:
         sums.settle()
         counts = sums.pixels[channel][geometry.core].astype(float)
-        return _per_area(counts, geometry.solid_angles) if is_density else counts
-    density = field_of(sums, where, request, team).density(channel, terms)
+        if is_density:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                counts /= geometry.solid_angles
+        return counts
+    field: Field
+    if where.choice.geometry == "sphere":
+        field = SphereField(sums, team)
+    else:
+        kernels = where.kernels
+        field = PlaneField(sums, kernels.metric, request.boundary, kernels.margin())
+    density = field.density(channel, terms)
     return density if is_density else density * geometry.solid_angles
-
-
-def _per_area(counts: FloatArray, solid_angles: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.divide(counts, solid_angles, out=counts)

@@ -12,16 +12,14 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.maps.request import MapRequest
 
-DEG2, ARCMIN2, ARCSEC2 = u.deg**2, u.arcmin**2, u.arcsec**2
-
-# Pixels that tell how large most are.
+# Pixels that are sampled for the median solid angle.
 SOME = 4096
 
 
 def map_unit(
     request: MapRequest, of_weights: u.UnitBase, solid_angles: FloatArray
 ) -> tuple[u.UnitBase, float]:
-    """Return the map's unit, and the factor from per sr (or per square data unit) to it."""
+    """The map's unit, and the factor from per sr (or per square data unit) to it."""
     if request.statistic == "count" or request.is_flat:
         if request.unit is not None:
             raise ValueError(f"unit must be left out with frame='flat'; got {request.unit}")
@@ -39,22 +37,22 @@ def map_unit(
 
 @cache
 def _per(unit: u.UnitBase, area: u.UnitBase) -> u.UnitBase:
-    """Return a unit per area (a slow question, for maps of few points)."""
+    """A unit per area; kept, as astropy takes longer for it than for a map of few points."""
     return unit / area
 
 
 @cache
 def _factor(unit: u.UnitBase, other: u.UnitBase) -> float:
-    """Return the factor from one unit to another (as slow a question)."""
+    """The factor from one unit to another; kept for the same reason."""
     return float(unit.to(other))
 
 
 def _unit_of_area(area: FloatArray) -> u.UnitBase:
-    """Return the unit that suits the pixels' side, so that maps on one grid compare."""
+    """The unit that suits the side of most pixels."""
     some = area.ravel()[:: max(area.size // SOME, 1)]
     some = some[some > 0] if (some > 0).any() else area[area > 0]
     side = float(np.degrees(np.sqrt(np.median(some)))) if len(some) else 1.0
-    for limit, unit in ((0.1, DEG2), (0.1 / 60, ARCMIN2)):
+    for limit, unit in ((0.1, u.deg), (0.1 / 60, u.arcmin)):
         if side >= 0.999 * limit:
-            return unit
-    return ARCSEC2
+            return unit**2
+    return u.arcsec**2

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.sky.planes import Plane
 
-# Bins along each side of a map on a plane that has no pixels of its own; more, up to
-# `DEFAULT_LIMIT`, where fewer than `BINS_PER_KERNEL` would fit into the width of the kernel.
+# Fewest bins along each side of a map on a plane that has no pixels of its own.
 FEWEST_BINS = 100
+
+# Bins in the resolution length of a kernel: a narrow kernel makes a map of more bins.
 BINS_PER_KERNEL = 2
 
 # Bytes that a map takes while it is made, per pixel: counts, transforms, and most of all the solid
@@ -36,30 +37,19 @@ BYTES_PER_PIXEL = 140
 
 
 class Where(NamedTuple):
-    """A map's geometry, the kernel on its pixels, and where it is to be smoothed, and why."""
+    """A map's geometry, the kernel on its pixels, the choice of plane or sphere, and the centre."""
 
     geometry: MapGeometry
     kernels: GridKernels
     choice: Choice
     centre: tuple[float, float]
 
-    @property
-    def warnings(self) -> list[str]:
-        """What to warn of."""
-        return [text for text in (self.choice.warning, self.kernels.warning) if text]
-
 
 def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool) -> Where:
-    """Return where a map of a view is made.
+    """The geometry of a map of a view, with the kernel laid on its pixels.
 
-    What is ``closed`` holds the view's upper edges, too: bounds that come from the points hold the
-    outermost of them, as in `numpy.histogram2d`.
-
-    Raises
-    ------
-    ValueError
-        If the view shows no sky, the map would not fit in memory, or the kernel has no meaning
-        where it is to be smoothed.
+    A ``closed`` view holds its upper edges: bounds that come from the points hold the outermost of
+    them, as in `numpy.histogram2d`.
     """
     centre = _sky_centre(plane, view)
     grid = _cut_grid(request, plane, view, centre, closed=closed)
@@ -67,16 +57,17 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     if choice.geometry == "sphere":
-        lattice = SphereLattice.covering(
-            plane, grid, centre, kernels.step, kernels.reach, kernels.spline_orders
-        )
+        radial = [kernel for _, kernel in kernels.angular_terms]
+        step, reach = min(k.bin_size for k in radial), max(k.reach for k in radial)
+        orders = tuple(sorted({k.spline_order for k in radial}))
+        lattice = SphereLattice.covering(plane, grid, centre, step, reach, orders)
         return Where(MapGeometry(plane, grid, sphere=lattice), kernels, choice, centre)
     margin = kernels.margin() if request.boundary == "sky" else (0, 0)
     return Where(MapGeometry(plane, grid, margin), kernels, choice, centre)
 
 
 def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
-    """Return the point where the pixel size and the kernel are exact: the view's centre."""
+    """The point at which pixel size and kernel are exact: the view's centre, or the nearest sky."""
     if plane.frame is None:
         return view.centre
     centre = nearest_sky(plane.to_sky, view)
@@ -105,7 +96,7 @@ def _cut_grid(
 def _default_bins(
     request: MapRequest, plane: Plane, view: View, centre: tuple[float, float]
 ) -> tuple[int, int]:
-    """Return the bins (nx, ny) that show the kernel on a plane without pixels of its own."""
+    """Bins (nx, ny) that resolve the kernel, on a plane without pixels of its own."""
     bins = np.array([FEWEST_BINS, FEWEST_BINS])
     terms = () if request.kernel is None else request.kernel.terms
     cores = [
@@ -123,7 +114,7 @@ def _default_bins(
 
 def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:
     """Refuse a map that would not fit in memory, with the pixel size or bins that would."""
-    ny, nx = (min(n, 10**150) for n in grid.shape)  # what a float holds, squared
+    ny, nx = (min(n, 10**150) for n in grid.shape)  # so that the square is a finite float
     has_margin = bool(kernels) and geometry == "plane"
 
     def needed(coarser: float) -> float:

@@ -11,25 +11,26 @@ from mpl_skyheat.smoothing.flatness import plane_error
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, PixelKernel, RadialKernel
 
 if TYPE_CHECKING:
-    from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
 
-# A map for which one pixel scale is off by more than this fraction of a source's peak is too wide
-# for the plane. Who gives a kernel in pixels wants the plane, and is told on an all-sky map only.
+# Largest error of one pixel scale for the whole map, as a fraction of a source's peak, with which a
+# map is smoothed on the plane.
 PLANE_TOLERANCE = 0.01
+
+# The same for a kernel in pixels, which can only be smoothed on the plane: more gives a warning.
 PIXEL_KERNEL_TOLERANCE = 0.1
 
-# On a wide map, a kernel narrower than this many pixels is best left on the plane: pixels that
-# hold all of a source do not mind the shape of what they hold.
+# Kernels with σ below this (pixels) are smoothed on the plane even on wide maps: almost all of a
+# source falls in one pixel.
 POINTLIKE = 0.2
 
-# One that is narrower than this is rather a mistake.
+# Kernels with σ below this (pixels) smooth nothing, and give a warning.
 INVISIBLE = 0.1
 
 
 class GridKernels:
-    """The terms of a kernel, as they lie on a grid's pixels."""
+    """The terms of a kernel, laid on a grid's pixels."""
 
     def __init__(
         self,
@@ -39,81 +40,46 @@ class GridKernels:
         grid: SkyGrid,
     ) -> None:
         self.terms: tuple[tuple[float, PixelKernel], ...] = () if kernel is None else kernel.terms
-        self._error: float | None = None
-        self._plane, self._grid = plane, grid
-        if plane.frame is None and self.angular_terms:
+        # The terms in angle, not in map pixels.
+        self.angular_terms = [
+            (factor, kernel)
+            for factor, kernel in self.terms
+            if isinstance(kernel, RadialKernel) and not kernel.in_pixels
+        ]
+        self.is_angular = len(self.angular_terms) == len(self.terms)
+        self.is_flat = plane.frame is None
+        if self.is_flat and self.angular_terms:
             raise ValueError(
                 f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
                 f"{self.angular_terms[0][1]!r}"
             )
         # On a plane of x and y, every kernel is in pixels and needs no metric.
         self.metric = np.eye(2)
-        if plane.frame is not None:
+        if not self.is_flat:
             self.metric = pixel_metric(plane.to_sky, centre, grid)
+        # The side (rad) of a pixel at the centre of the view.
+        side = float(np.linalg.det(self.metric) ** 0.25)
+        self._sigmas = np.array([kernel.spread_in_pixels(side) for _, kernel in self.terms])
+        # Whether almost all of the kernel stays in a pixel.
+        self.is_narrow = bool(self._sigmas.min(initial=np.inf) < POINTLIKE)
+        # The error of smoothing with one pixel scale, as a fraction of a source's peak.
+        self.error = 0.0
+        if self.terms and not self.is_flat:
+            self.error = max(plane_error(s, self.metric, grid, plane) for s in side * self._sigmas)
 
     def __bool__(self) -> bool:
         return bool(self.terms)
 
-    @property
-    def angular_terms(self) -> list[tuple[float, RadialKernel]]:
-        """The terms that are in angle, not in map pixels."""
-        return [
-            (factor, kernel)
-            for factor, kernel in self.terms
-            if isinstance(kernel, RadialKernel) and not kernel.in_pixels
-        ]
-
-    @property
-    def is_flat(self) -> bool:
-        """Tell whether the plane is one of Cartesian x and y."""
-        return self._plane.frame is None
-
-    @property
-    def is_angular(self) -> bool:
-        """Tell whether all of the kernel is in angle."""
-        return len(self.angular_terms) == len(self.terms)
-
     def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
-        """How many pixels the kernel reaches along x and y, were the pixels so much coarser."""
+        """Pixels that the kernel reaches along x and y, with pixels ``coarser`` times as wide."""
         metric = self.metric * coarser**2
         sizes = [kernel.half_sizes(metric) for _, kernel in self.terms]
         return max((x for x, _ in sizes), default=0), max((y for _, y in sizes), default=0)
 
     @property
-    def error(self) -> float:
-        """The error of smoothing with one pixel scale, as a fraction of a source's peak."""
-        if self._error is None:
-            spreads = self._spreads_in_pixels * self._pixel
-            if self._plane.frame is None:
-                spreads = spreads[:0]
-            errors = (plane_error(s, self.metric, self._grid, self._plane) for s in spreads)
-            self._error = max(errors, default=0.0)
-        return self._error
-
-    @property
-    def step(self) -> float:
-        """Bins (rad) of the sphere's lattice that resolve the narrowest of the terms."""
-        return min(kernel.bin_size for _, kernel in self.angular_terms)
-
-    @property
-    def reach(self) -> float:
-        """How far (rad) the widest of the terms reaches."""
-        return max(kernel.reach for _, kernel in self.angular_terms)
-
-    @property
-    def spline_orders(self) -> tuple[int, ...]:
-        """Orders of the splines that points are spread with, on the sphere."""
-        return tuple(sorted({kernel.spline_order for _, kernel in self.angular_terms}))
-
-    @property
-    def is_narrow(self) -> bool:
-        """Tell whether all but a little of the kernel stays in a pixel."""
-        return bool(self._spreads_in_pixels.min(initial=np.inf) < POINTLIKE)
-
-    @property
     def warning(self) -> str:
-        """What to warn of a kernel that is lost in a pixel; "" if it is not."""
-        widest = self._spreads_in_pixels.max(initial=0.0)
+        """The text of a warning of a kernel far narrower than a pixel; "" if it is wider."""
+        widest = self._sigmas.max(initial=0.0)
         if not self.terms or widest >= INVISIBLE:
             return ""
         return (
@@ -121,38 +87,19 @@ class GridKernels:
             "A finer map, with a smaller pixel_size, would show it"
         )
 
-    @property
-    def _pixel(self) -> float:
-        """The side (rad) of a pixel at the centre of the view."""
-        return float(np.linalg.det(self.metric) ** 0.25)
-
-    @property
-    def _spreads_in_pixels(self) -> FloatArray:
-        return np.array([kernel.spread_in_pixels(self._pixel) for _, kernel in self.terms])
-
 
 class Choice(NamedTuple):
-    """Where to smooth, why, and what to warn of, if anything."""
+    """Where to smooth ("plane" or "sphere"), why, and the text of a warning, if any."""
 
     geometry: str
     reason: str
     warning: str = ""
 
-    @property
-    def summary(self) -> dict[str, str]:
-        """What a map's ``meta`` says of it."""
-        return {"geometry": self.geometry, "geometry_reason": self.reason}
-
 
 def choose_geometry(kernels: GridKernels, *, asked: str, boundary: str) -> Choice:
     """Choose the plane, or the sphere where the plane is too wide for one pixel scale.
 
-    ``asked`` is "auto", "plane" or "sphere", ``boundary`` what lies beyond the map.
-
-    Raises
-    ------
-    ValueError
-        If the sphere is asked for and the kernel or the boundary has no meaning there.
+    ``asked`` is "auto", "plane" or "sphere"; ``boundary`` says what lies beyond the map.
     """
     obstacle = _obstacle_to_sphere(kernels, boundary)
     if asked == "sphere":
@@ -179,7 +126,7 @@ def choose_geometry(kernels: GridKernels, *, asked: str, boundary: str) -> Choic
 
 
 def _obstacle_to_sphere(kernels: GridKernels, boundary: str) -> str:
-    """Return why a map cannot be smoothed on the sphere, in words; "" if it can be."""
+    """Why a map cannot be smoothed on the sphere, in words; "" if it can be."""
     if kernels.is_flat:
         return "is for positions on the sky, and frame='flat' has none"
     if not kernels:

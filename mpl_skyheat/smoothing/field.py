@@ -1,8 +1,7 @@
 """`Field`: sums under kernels, a function on the sky that can be read anywhere.
 
-There are two kinds with one interface: on the plane, the smoothed histogram of pixels; on the
-sphere, rows at their true positions, with splines on a lattice. Each image is transformed once,
-however many kernels it is smoothed with.
+A `PlaneField` smooths the histogram of pixels; a `SphereField` the rows at their true positions,
+spread with splines on a lattice. Each image is transformed once for all kernels.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
     from mpl_skyheat.smoothing.kernel_base import PixelKernel
     from mpl_skyheat.smoothing.rings import SmoothSphere
 
-# The name of the image of solid angles among those that are transformed.
+# The name of the image of solid angles among the channels' images.
 EXPOSURE = "exposure"
 
-# Exposures that are kept for the next maps.
+# Number of exposures kept for the next maps, as of a figure with several panels of one region.
 MOST_KEPT = 4
 
 
@@ -51,20 +50,20 @@ class Field(ABC):
 
     @abstractmethod
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
-        """Return K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
+        """K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
 
     @abstractmethod
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
-        """Return K ∗ a channel at positions (deg, in the frame of the plane)."""
+        """K ∗ a channel at positions (deg, in the frame of the plane)."""
 
     @abstractmethod
     def exposure(self, kernel: PixelKernel) -> FloatArray:
-        """Return K ∗ the sky that is shown, which makes a density (per sr) of `smoothed`."""
+        """K ∗ the solid angle (sr) of the sky that is shown: `smoothed` over it is a density."""
 
     def density(self, channel: str, terms: tuple[tuple[float, PixelKernel], ...]) -> FloatArray:
-        """Return Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
+        """Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
 
         Dividing term by term keeps a uniform field flat to its edge for every kernel, and exactly
         zero for a difference of two.
@@ -81,17 +80,10 @@ class Field(ABC):
 class PlaneField(Field):
     """Smoothed bins of the pixel plane, with one pixel scale for the whole map.
 
-    Parameters
-    ----------
-    sums : Sums
-        The sums; their geometry has a margin as wide as the widest kernel if ``boundary`` is "sky".
-    metric : array
-        The 2 × 2 metric (rad²) of a pixel at the centre of the map.
-    boundary : str
-        "sky", where what lies beyond the map counts; or how the map itself is continued: "fill",
-        "wrap", "reflect".
-    margin : (int, int)
-        Pixels that the widest kernel reaches along x and y.
+    ``metric`` is the 2 × 2 metric (rad²) of a pixel at the centre of the map. ``boundary`` is
+    "sky", where the geometry has a margin with the sky beyond the map, or says how the map itself
+    is continued: "fill", "wrap", "reflect". ``margin`` are the pixels that the widest kernel
+    reaches along x and y.
     """
 
     def __init__(
@@ -99,9 +91,11 @@ class PlaneField(Field):
     ) -> None:
         super().__init__(sums)
         self._metric, self._boundary = metric, boundary
-        self._margin = margin
-        images = {name: np.asarray(image, float) for name, image in sums.pixels.items()}
-        images = {name: image for name, image in images.items() if name not in ("min", "max")}
+        images = {
+            name: np.asarray(image, float)
+            for name, image in sums.pixels.items()
+            if sums.channels[name].is_smoothable
+        }
         if boundary == "sky":
             images[EXPOSURE] = self.geometry.wide_solid_angles
         else:
@@ -119,7 +113,7 @@ class PlaneField(Field):
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
-        """Return K ∗ a channel at positions, by cubic splines between the pixels' centres."""
+        """K ∗ a channel at positions, by cubic splines between the pixels' centres."""
         from scipy.ndimage import map_coordinates
 
         grid = self.geometry.grid
@@ -140,15 +134,7 @@ class PlaneField(Field):
 
 
 class SphereField(Field):
-    """Rows at their positions on the sphere, spread with splines on a lattice.
-
-    Parameters
-    ----------
-    sums : Sums
-        The sums; their geometry has a lattice.
-    team : Team, optional
-        The threads to share the work.
-    """
+    """Rows at their positions on the sphere, spread with splines on the geometry's lattice."""
 
     def __init__(self, sums: Sums, team: Team | None = None) -> None:
         super().__init__(sums)
@@ -193,7 +179,7 @@ _exposures_lock = Lock()
 def kept_exposure(
     geometry: MapGeometry, kernel: PixelKernel, find: Callable[[], FloatArray]
 ) -> FloatArray:
-    """Return an exposure, which is kept for the next maps of an equal geometry and kernel."""
+    """The exposure of a kernel, found once for maps with equal geometries and kernels."""
     with _exposures_lock:
         kept = list(_exposures)
     for other, key, exposure in kept:

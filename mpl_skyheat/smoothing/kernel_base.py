@@ -1,4 +1,4 @@
-"""What kernels have in common: profiles, their rasters on pixels, sums and products.
+"""Base classes of kernels: profiles, their rasters on pixels, sums and products.
 
 A kernel is a radial profile k(θ) with a reach; its raster sums to one, so that smoothing conserves
 counts. Widths are angles (``2*u.arcmin``) or map pixels (``2*u.pix``).
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 # FWHM = 2 sqrt(2 ln 2) σ of a Gaussian.
 GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
 
-# A kernel whose core is narrower than this many pixels is integrated over each pixel: sampled at
-# the pixel centres it would not smooth properly.
+# Kernels with a resolution length below this (pixels) are integrated over each pixel: samples at
+# the centres of pixels would miss most of the profile.
 NARROW = 0.5
 
-# A raster is made from at most this many samples a side.
+# Most samples along a side of a raster, to bound the memory that it takes.
 FINEST = 4000
 
 
 class KernelAlgebra(ABC):
-    """What can be added to, subtracted from and scaled with another kernel."""
+    """A kernel or a sum of kernels, which can be added, subtracted and scaled."""
 
     @property
     @abstractmethod
@@ -80,10 +80,10 @@ class PixelKernel(KernelAlgebra):
     @property
     @abstractmethod
     def key(self) -> tuple[Any, ...]:
-        """What equal kernels, and no others, have in common."""
+        """Hashable numbers that are equal for equal kernels, and for no others."""
 
     def product(self, other: PixelKernel) -> PixelKernel:
-        """Return the product of two kernels, K₁ K₂, whose sum is not one.
+        """The product of two kernels, K₁ K₂, which has no unit sum.
 
         Sums of squares are smoothed with K², the product of K with itself: for σ of a map, and for
         its effective number of points.
@@ -94,15 +94,15 @@ class PixelKernel(KernelAlgebra):
 
     @abstractmethod
     def spread_in_pixels(self, pixel: float) -> float:
-        """Return the standard deviation along one axis, about, for pixels of so many rad."""
+        """Approximate σ along one axis, in pixels with a side of ``pixel`` rad."""
 
     @abstractmethod
     def half_sizes(self, metric: FloatArray) -> tuple[int, int]:
-        """Return how many pixels the kernel reaches from its centre, along x and along y."""
+        """Pixels that the kernel reaches from its centre, along x and along y."""
 
     @abstractmethod
     def raster(self, metric: FloatArray) -> FloatArray:
-        """Return the kernel's pixels (odd shape, unit sum).
+        """The kernel's pixels (odd shape, unit sum).
 
         ``metric`` is the 2 x 2 matrix G of a map pixel, in rad²: an offset of d = (dx, dy) pixels
         subtends √(dᵀ G d).
@@ -112,9 +112,9 @@ class PixelKernel(KernelAlgebra):
 class RadialKernel(PixelKernel):
     """A kernel given by its profile over separation.
 
-    Subclasses set ``reach`` (the profile is left out beyond it), ``resolution_length`` (that pixels
-    must resolve) and ``spread`` (the standard deviation along one axis, about), all in rad, or in
-    pixels where ``in_pixels``.
+    Subclasses set ``reach`` (the radius at which the profile is cut), ``resolution_length`` (which
+    pixels must resolve) and ``spread`` (the approximate σ along one axis), all in rad, or in pixels
+    if ``in_pixels``.
     """
 
     reach: float
@@ -127,24 +127,22 @@ class RadialKernel(PixelKernel):
 
     @abstractmethod
     def profile(self, r: FloatArray) -> FloatArray:
-        """Return k(r), not normalised."""
+        """The profile k(r), not normalised."""
 
     @property
     def bin_size(self) -> float:
-        """Bins that resolve the kernel: fine enough for interpolation between them."""
-        return (
-            min(self.resolution_length / 4, self.reach / 24)
-            if self.has_steps
-            else self.resolution_length / 2.5
-        )
+        """Size (rad) of lattice bins that are fine enough for interpolation between them."""
+        if self.has_steps:
+            return min(self.resolution_length / 4, self.reach / 24)
+        return self.resolution_length / 2.5
 
     @property
     def spline_order(self) -> int:
-        """Order of the splines that suit it: at steps, a cubic one would overshoot."""
+        """Order of the splines for interpolation: at steps, a cubic spline would overshoot."""
         return 1 if self.has_steps else 3
 
     def smeared_profile(self, r: FloatArray, width: float) -> FloatArray:
-        """Return k(r), its steps as wide as a bin so that what bins hold of it is not ragged."""
+        """k(r), with steps as wide as a bin, so that sums over bins are not ragged."""
         if width == 0:
             return self.profile(r)
         shifts = width * (np.arange(9) - 4) / 9
@@ -154,15 +152,17 @@ class RadialKernel(PixelKernel):
     def integral(self) -> float:
         """The integral (sr) of the profile over the sphere, 2π ∫ k(θ) sin θ dθ."""
         if self._integral is None:
-            theta, weight = _midpoints(min(self.reach, math.pi))
+            # Midpoint rule.
+            limit, count = min(self.reach, math.pi), 20_000
+            weight = limit / count
+            theta = np.asarray(weight * (np.arange(count) + 0.5), float)
             profile = self.profile(theta) * np.sin(theta)
             self._integral = float(2 * math.pi * weight * profile.sum())
         return self._integral
 
     def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
-        """Return K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
-        smeared = width if self.has_steps else 0.0
-        return self.smeared_profile(r, smeared) / self.integral
+        """K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
+        return self.smeared_profile(r, width if self.has_steps else 0.0) / self.integral
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -203,15 +203,12 @@ class RadialKernel(PixelKernel):
         return np.asarray(pixels / pixels.sum())
 
     def _subpixels(self, pixel: float, half: int) -> int:
-        """How many samples along a pixel's side (odd, so that one is at its centre)."""
+        """Samples along a pixel's side (odd, so that one is at its centre)."""
+        wanted = 0.0
         if self.has_steps:
             wanted = max(20.0 * pixel / self.resolution_length, 5.0)
-        else:
-            wanted = (
-                4.0 * pixel / self.resolution_length
-                if self.resolution_length < NARROW * pixel
-                else 0.0
-            )
+        elif self.resolution_length < NARROW * pixel:
+            wanted = 4.0 * pixel / self.resolution_length
         most = max(FINEST // (2 * half + 1), 1)
         return 2 * min(int(wanted) // 2, most // 2) + 1
 
@@ -269,12 +266,9 @@ class RadialProduct(ProductKernel, RadialKernel):
 
 
 def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
-    """Return a width as a positive scalar Quantity in angle or, where they will do, in pixels.
+    """A width as a positive scalar Quantity in angle or, if ``in_pixels``, in pixels.
 
-    Raises
-    ------
-    ValueError
-        If it is not one; the message names the argument.
+    The error of any other value names the argument.
     """
     try:
         width = u.Quantity(value) if isinstance(value, str | u.Quantity) else None
@@ -292,16 +286,10 @@ def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
 
 
 def in_base_unit(width: u.Quantity) -> tuple[float, bool]:
-    """Return a width in rad, or in pixels, and whether it is the latter."""
+    """A width in rad or in pixels, and whether it is in pixels."""
     if width.unit.is_equivalent(u.pix):
         return float(width.to_value(u.pix)), True
     return float(width.to_value(u.rad)), False
-
-
-def _midpoints(limit: float) -> tuple[FloatArray, float]:
-    """Nodes and the weight of the midpoint rule on 0 … limit."""
-    count = 20_000
-    return np.asarray((np.arange(count) + 0.5) * (limit / count), float), limit / count
 
 
 def _subpixel_centres(half: int, split: int) -> FloatArray:

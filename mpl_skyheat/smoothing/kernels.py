@@ -272,32 +272,14 @@ class ArrayKernel(PixelKernel):
 
 
 def as_kernel(kernel: Any) -> KernelAlgebra | None:
-    """Return the kernel meant by any accepted form of the ``kernel`` argument.
-
-    Raises
-    ------
-    TypeError
-        If it is of no accepted form; a bare number is none.
-    ValueError
-        If its values make no kernel.
-    """
+    """The kernel that any accepted form of the ``kernel`` argument stands for."""
     if kernel is None or isinstance(kernel, KernelAlgebra):
         return kernel
     if isinstance(kernel, str | u.Quantity) and np.ndim(kernel) == 0:
         return Gaussian(parse_width(kernel, "kernel"))
-    if isinstance(kernel, list | tuple):
+    is_scalar = not isinstance(kernel, list | tuple) and np.ndim(kernel) == 0
+    if not is_scalar and not isinstance(kernel, u.Quantity):
         return ArrayKernel(kernel)
-    if np.isscalar(kernel) or isinstance(kernel, u.Quantity) or np.shape(kernel) == ():
-        return _of_astropy(kernel)
-    return ArrayKernel(kernel)
-
-
-def _of_astropy(kernel: Any) -> KernelAlgebra:
-    # Imported only here, for what is nothing else.
-    from astropy.convolution import Kernel
-
-    if isinstance(kernel, Kernel):
-        return ArrayKernel(kernel.array)
     raise TypeError(
         f"kernel must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
         f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
 
-# Importing scipy.fft takes longer than it saves on maps of up to so many pixels; if it is there, it
-# is somewhat faster than numpy's, and the same to rounding.
+# Largest map (pixels) on which importing scipy.fft takes longer than its greater speed saves. Its
+# results and numpy's are equal to rounding.
 SMALL = 2**18
 
-# So many convolutions of small maps are done before scipy.fft is loaded for those that follow.
+# Number of convolutions of small maps after which scipy.fft is imported all the same.
 FEW = 4
 _convolutions = count()
 
@@ -26,7 +26,7 @@ PAD_MODES = {"fill": "constant", "wrap": "wrap", "reflect": "symmetric"}
 
 
 def fast_length(length: int) -> int:
-    """Return the next length whose only prime factors are 2, 3 and 5: quick to transform."""
+    """The next length whose only prime factors are 2, 3 and 5: fast to transform."""
     while True:
         rest = length
         for prime in (2, 3, 5):
@@ -40,8 +40,8 @@ def fast_length(length: int) -> int:
 class ImageTransforms:
     """Transforms of images of one shape, each made once, for convolution with many kernels.
 
-    ``margin`` are the pixels around each image, along x and y, that are not part of what is
-    returned: at least as many as a kernel reaches.
+    ``margin`` are the pixels around each image, along x and y, that results are returned without:
+    at least as many as a kernel reaches.
     """
 
     def __init__(self, images: dict[str, FloatArray], margin: tuple[int, int]) -> None:
@@ -54,11 +54,10 @@ class ImageTransforms:
         self._squares: dict[str, float] = {}
 
     def convolved(self, name: str, pixels: FloatArray) -> FloatArray:
-        """Return an image, convolved with the pixels of a kernel, without the margin.
+        """An image, convolved with the pixels of a kernel, without the margin.
 
-        By FFT, so the cost does not grow with the kernel. What cannot be told from the rounding
-        error of the transform is set to exactly zero: on a logarithmic scale it would be drawn as
-        sky.
+        By FFT, so that the cost does not grow with the kernel. Values below the rounding error of
+        the transform are set to 0, so that logarithmic scales do not show them.
         """
         if name not in self._transforms:
             self._transforms[name] = self._fft.rfft2(self._images[name], self._padded)
