@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.wcs.wcsapi.wrappers.base import BaseWCSWrapper
 from helpers import make_wcs, plane_and_grid
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
@@ -232,3 +233,36 @@ def test_exposures_are_kept_for_the_next_map_of_the_same_pixels_and_kernel(monke
     assert found.count(EXPOSURE) == 3
     density("12 arcmin")
     assert found.count(EXPOSURE) == 3
+
+
+def test_a_wcs_that_is_changed_in_place_has_an_exposure_of_its_own():
+    rng = np.random.default_rng(3)
+    points = 83 + rng.uniform(-1, 1, 500), -5 + rng.uniform(-0.7, 0.7, 500)
+    wcs = make_wcs(center=(83.0, -5.0))
+    for _ in range(2):
+        smoothed = sky_map(*points, wcs=wcs, kernel=2 * u.pix, unit="sr-1")
+        total = np.nansum(smoothed.data * smoothed.solid_angle.value)
+        assert total == pytest.approx(smoothed.counts.sum(), rel=0.05)
+        wcs.wcs.cdelt = 2 * wcs.wcs.cdelt
+
+
+class Own(BaseWCSWrapper):
+    """A WCS of someone else, that cannot be pickled."""
+
+    def __init__(self, wcs):
+        super().__init__(wcs)
+        self.scale = lambda: 1.0
+
+    def pixel_to_world_values(self, *pixel):
+        return self._wcs.pixel_to_world_values(*pixel)
+
+    def world_to_pixel_values(self, *world):
+        return self._wcs.world_to_pixel_values(*world)
+
+
+def test_a_wcs_that_cannot_be_pickled_makes_the_same_map_twice():
+    maps = [
+        sky_map([83.0], [-5.0], wcs=Own(make_wcs()), shape=(20, 30), kernel="12 arcmin")
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(maps[0].data, maps[1].data)

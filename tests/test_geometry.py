@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from astropy.coordinates import ICRS
+from astropy.io import fits
 from astropy.wcs import WCS, DistortionLookupTable
 from astropy.wcs.wcsapi import SlicedLowLevelWCS
 from helpers import make_wcs
@@ -60,6 +61,19 @@ WCSS = {name: (lambda header=header: wcs_of_header(header)) for name, header in 
 def geometry_of(wcs, shape=FIELD_SHAPE):
     plane = plane_of_wcs(wcs)
     return MapGeometry(plane, native_grid(view_of_shape(wcs, shape)), (3, 5))
+
+
+def dated_tpv():
+    """Return a TPV of an image, with what most headers of images have."""
+    header = fits.Header()
+    header.update({"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV", "CRVAL1": 83.0, "CRVAL2": -5.0})
+    header.update({"CRPIX1": 15.5, "CRPIX2": 10.5, "CD1_1": -0.1, "CD2_2": 0.1, "PV1_1": 1.0})
+    header.update({"PV1_4": 1e-3, "PV2_1": 1.0, "PV2_4": 2e-3, "SPECSYS": "BARYCENT"})
+    header.update({"MJD-OBS": 58849.0, "DATE-OBS": "2020-01-01T00:00:00.000", "CNAME1": "ra"})
+    return WCS(header)
+
+
+WCSS["dated TPV"] = dated_tpv
 
 
 @pytest.mark.parametrize("name", WCSS)

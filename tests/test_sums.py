@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import Galactic, SkyCoord
+from astropy.coordinates import ICRS, Galactic, SkyCoord
 from helpers import make_wcs, plane_and_grid
 
 from mpl_skyheat import Gaussian, TopHat, sky_map
@@ -231,8 +231,9 @@ def test_small_chunks_are_gathered_for_the_pass(monkeypatch):
 def test_whether_to_compile_is_decided_for_all_of_a_stream(monkeypatch):
     """The first rows of a long one are not sent the slow way."""
     asked, routes = [], []
+    monkeypatch.setattr(sums_module, "should_compile", lambda number: number > 15_000)
     monkeypatch.setattr(
-        sums_module, "should_compile", lambda number: (asked.append(number), number > 15_000)[1]
+        sums_module, "is_worth_compiling", lambda number: (asked.append(number), number > 15_000)[1]
     )
     add = Sums._add_by_tiles
     monkeypatch.setattr(
@@ -251,12 +252,48 @@ def test_whether_to_compile_is_decided_for_all_of_a_stream(monkeypatch):
     assert not routes
 
 
+def test_no_stream_is_held_in_memory_where_code_cannot_be_compiled(monkeypatch):
+    monkeypatch.setattr(sums_module, "should_compile", lambda _: False)
+    monkeypatch.setattr(sums_module, "is_worth_compiling", lambda number: number > 5000)
+    ra, dec, _, _ = rows()
+    begun = []
+
+    class Stream:
+        frame = ICRS()
+
+        def gathered(self):
+            for start in range(0, len(ra), 1000):
+                begun.append(start)
+                yield read_catalogue((ra[start : start + 1000], dec[start : start + 1000]))
+
+    add, before_first = Sums._add_blocks, []
+    monkeypatch.setattr(
+        Sums, "_add_blocks", lambda *args: (before_first.append(len(begun)), add(*args))[1]
+    )
+    sums = Sums(field_geometry()).add(Stream())
+    assert sums.rows["read"] == len(ra)
+    assert before_first[0] == 6
+
+
 @pytest.mark.usefixtures("_route")
 def test_a_bad_row_of_a_gathered_stream_is_named_by_its_chunk():
     ra, dec, _, _ = rows()
     dec[1405] = 95.0
     with pytest.raises(ValueError, match=r"within ±90 deg; row 5 of chunk 2 has 95"):
         Sums(field_geometry()).add(read_points((chunks_of(ra, dec, 700),)))
+
+
+@pytest.mark.usefixtures("_route")
+def test_a_bad_row_after_an_empty_chunk_is_named_by_its_own():
+    def chunks():
+        for number in range(12):
+            dec = np.full(0 if number == 9 else 5, -5.0)
+            if number == 10:
+                dec[2] = 95.0
+            yield np.full(len(dec), 83.0), dec
+
+    with pytest.raises(ValueError, match=r"row 2 of chunk 10 has 95"):
+        Sums(field_geometry()).add(read_points((chunks(),)))
 
 
 # Slivers of sky
@@ -295,6 +332,24 @@ def test_a_row_in_a_pixel_without_sky_goes_to_the_nearest_with_sky():
     assert sums.pixels["wv"][3, 11] == 3.0
     assert sums.pixels["min"][5, 9] == sums.pixels["max"][5, 9] == -8.0
     assert np.isinf(sums.pixels["min"][lost == 0]).all()
+
+
+def test_a_row_without_weight_in_a_pixel_without_sky_is_moved_too():
+    geometry = field_geometry()
+    lost = geometry.wide_solid_angles
+    lost[4:7, 10:13] = 0.0
+    ra, dec = geometry.plane.to_sky(np.array([11.0]), np.array([4.0]))
+    sums = Sums(geometry, ("w", "n", "min"))
+    sums.add(read_catalogue((ra, dec), weights=np.zeros(1), values=np.ones(1))).settle()
+    assert sums.pixels["n"][3, 11] == sums.pixels["min"][3, 11] == 1
+    assert not sums.pixels["n"][lost == 0].any()
+
+
+def test_sums_of_nothing_and_of_values_that_are_not_there_are_refused():
+    with pytest.raises(ValueError, match="channels must name at least one"):
+        Sums(field_geometry(), ())
+    with pytest.raises(ValueError, match="'wv' needs values"):
+        Sums(field_geometry(), ("wv",)).add(read_catalogue(([83.0], [-5.0])))
 
 
 # One pass for kernels of both kinds

@@ -184,7 +184,7 @@ class Catalogue:
             return
         first = int(np.argmax(bad))
         row = int(rows.start + first if isinstance(rows, slice) else rows[first])
-        start, name = max(part for part in self.parts if part[0] <= row)
+        start, name = [part for part in self.parts if part[0] <= row][-1]
         raise ValueError(f"{rule}; row {row - start}{name} has {values[first]:g}")
 
 

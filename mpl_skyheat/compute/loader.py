@@ -23,9 +23,14 @@ _is_available = True
 _lock = Lock()
 
 
+def is_worth_compiling(number: int) -> bool:
+    """Whether compiled code would save time for a number of points and pixels."""
+    return number >= (ONCE_LOADED if is_loaded() else FIRST)
+
+
 def should_compile(number: int) -> bool:
     """Whether compiled code saves time for a number of points and pixels, and can be loaded."""
-    return number >= (ONCE_LOADED if is_loaded() else FIRST) and _load()
+    return is_worth_compiling(number) and _load()
 
 
 def is_loaded() -> bool:

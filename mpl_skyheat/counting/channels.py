@@ -47,7 +47,8 @@ class Channel:
         if self.w_power and weights is not None:
             factors.append(weights if self.w_power == 1 else weights**self.w_power)
         if self.v_power:
-            assert values is not None
+            if values is None:
+                raise ValueError(f"channel {self.name!r} needs values; got a catalogue without")
             shifted = values if self.extreme else values - offset
             factors.append(shifted if self.v_power == 1 else shifted**self.v_power)
         if not factors:
@@ -83,6 +84,8 @@ def find_channels(names: Iterable[str]) -> dict[str, Channel]:
             raise ValueError(f"channels must be of {', '.join(CHANNELS)}; got {name!r}")
         for needed in (*LOWER.get(name, ()), name):
             wanted[needed] = CHANNELS[needed]
+    if not wanted:
+        raise ValueError("channels must name at least one sum; got none")
     return wanted
 
 

@@ -108,7 +108,7 @@ class CompiledRoute:
             asked.append(rows.start + open_rows)
             counted += in_batch
             if sum(map(len, asked)) >= ASKED or rows.start + len(rows.lon) == len(chunk):
-                pixels, without = self._ask(chunk, np.concatenate(asked))
+                pixels, without = self._ask(chunk, np.sort(np.concatenate(asked)))
                 counted += run("tally", pixels, counts[0])
                 dropped += without
                 asked = []

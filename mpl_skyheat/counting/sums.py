@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mpl_skyheat.compute.loader import run, should_compile
+from mpl_skyheat.compute.loader import is_worth_compiling, run, should_compile
 from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.compute.tile_layout import LOST, OFF
 from mpl_skyheat.counting.channels import find_channels, recentred
@@ -164,7 +164,7 @@ class Sums:
         for chunk in chunks:
             held.append(chunk)
             known += len(chunk)
-            if is_large is not None or should_compile(known):
+            if is_large is not None or is_worth_compiling(known):
                 break
         is_compiled = should_compile(known) if is_large is None else is_large
         return chain(held, chunks), is_compiled
@@ -295,9 +295,10 @@ class Sums:
         done once, on complete sums, so that parts of a job need no solid angles.
         """
         has_sky = self.geometry.wide_solid_angles.ravel() > 0
-        first = next(iter(self.channels.values()))
-        empty = COMBINE[first.extreme][0]
-        strays = np.flatnonzero((self.flat[first.name] != empty) & ~has_sky)
+        has_rows = np.zeros(self._size, bool)
+        for name, channel in self.channels.items():
+            has_rows |= self.flat[name] != COMBINE[channel.extreme][0]
+        strays = np.flatnonzero(has_rows & ~has_sky)
         if not len(strays) or not has_sky.any():
             return
         from scipy.ndimage import distance_transform_edt

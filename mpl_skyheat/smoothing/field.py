@@ -15,6 +15,7 @@ import numpy as np
 
 from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.sky.frames import rotate
+from mpl_skyheat.sky.shipping import ShippingError, packed
 from mpl_skyheat.smoothing.kernel_base import RadialKernel
 from mpl_skyheat.smoothing.pixels import SkyPixels
 from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms
@@ -35,6 +36,9 @@ EXPOSURE = "exposure"
 
 # Number of exposures kept for the next maps, as of a figure with several panels of one region.
 MOST_KEPT = 4
+
+# Bytes of an exposure that is kept: of maps up to 2000 pixels wide.
+LARGEST_KEPT = 2**25
 
 
 class Field(ABC):
@@ -130,7 +134,8 @@ class PlaneField(Field):
         if self._boundary != "sky":
             # An explicit boundary says what lies beyond the grid: nothing is divided out there.
             return self.geometry.solid_angles
-        return kept_exposure(self.geometry, kernel, lambda: self.smoothed(EXPOSURE, kernel))
+        own = self._metric.tobytes(), kernel.key
+        return kept_exposure(self.geometry, own, lambda: self.smoothed(EXPOSURE, kernel))
 
 
 class SphereField(Field):
@@ -172,20 +177,28 @@ class SphereField(Field):
         return self._waves[key].smoothed(kernel)
 
 
-_exposures: deque[tuple[MapGeometry, tuple[Any, ...], FloatArray]] = deque(maxlen=MOST_KEPT)
+_exposures: deque[tuple[tuple[Any, ...], FloatArray]] = deque(maxlen=MOST_KEPT)
 _exposures_lock = Lock()
 
 
 def kept_exposure(
-    geometry: MapGeometry, kernel: PixelKernel, find: Callable[[], FloatArray]
+    geometry: MapGeometry, own: tuple[Any, ...], find: Callable[[], FloatArray]
 ) -> FloatArray:
-    """The exposure of a kernel, found once for maps with equal geometries and kernels."""
+    """The exposure for a geometry and all else that it depends on, found once for equal ones.
+
+    Geometries are known by their bytes, as a WCS may be changed in place between two maps.
+    """
+    try:
+        key = packed(geometry), own
+    except ShippingError:  # a WCS of another package
+        return find()
     with _exposures_lock:
-        kept = list(_exposures)
-    for other, key, exposure in kept:
-        if key == kernel.key and other == geometry:
-            return exposure
+        kept = [exposure for other, exposure in _exposures if other == key]
+    if kept:
+        return kept[0]
     exposure = find()
-    with _exposures_lock:
-        _exposures.append((geometry, kernel.key, exposure))
+    if exposure.nbytes <= LARGEST_KEPT:
+        exposure.setflags(write=False)
+        with _exposures_lock:
+            _exposures.append((key, exposure))
     return exposure
