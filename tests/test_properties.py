@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpl_skyheat import sky_map
-from mpl_skyheat.catalogue.blocks import Catalogue
+from mpl_skyheat.catalogue import blocks as blocks_module
 from mpl_skyheat.catalogue.reading import read_catalogue
 
 FEW = settings(max_examples=25)
@@ -196,7 +196,7 @@ def test_the_size_of_the_blocks_read_does_not_matter_to_the_bit(field, seed, row
     at_once = sky_map(lon, lat, **options)
     weighted_at_once = sky_map(lon, lat, weights=weights, **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Catalogue.blocks, "__defaults__", (rows,))
+        patch.setattr(blocks_module, "BLOCK_ROWS", rows)
         in_blocks = sky_map(lon, lat, **options)
         weighted_in_blocks = sky_map(lon, lat, weights=weights, **options)
     assert in_blocks.meta == at_once.meta
@@ -206,7 +206,7 @@ def test_the_size_of_the_blocks_read_does_not_matter_to_the_bit(field, seed, row
 
 def test_a_catalogue_is_read_in_blocks(monkeypatch):
     # As in the test above.
-    monkeypatch.setattr(Catalogue.blocks, "__defaults__", (4,))
+    monkeypatch.setattr(blocks_module, "BLOCK_ROWS", 4)
     catalogue = read_catalogue((np.arange(10.0), np.arange(10.0)))
     blocks = [block.lon.tolist() for block in catalogue.blocks()]
     assert blocks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
