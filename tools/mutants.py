@@ -109,8 +109,8 @@ MUTANTS = {
     ),
     "a last bit": Mutant(
         "sky/shipping.py",
-        '"crpix", "crval", "cdelt"',
-        '"crpix", "cdelt"',
+        '"crpix", "crval", "cdelt", "lonpole"',
+        '"crpix", "cdelt", "lonpole"',
         "test_geometry.py::test_positions_arrive_equal_to_the_bit",
     ),
     "points at the edge of the sky": Mutant(
