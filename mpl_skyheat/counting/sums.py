@@ -295,12 +295,13 @@ class Sums:
         done once, on complete sums, so that parts of a job need no solid angles.
         """
         has_sky = self.geometry.wide_solid_angles.ravel() > 0
-        has_rows = np.zeros(self._size, bool)
+        without = np.flatnonzero(~has_sky)
+        has_rows = np.zeros(len(without), bool)
         for name, channel in self.channels.items():
-            has_rows |= self.flat[name] != COMBINE[channel.extreme][0]
-        strays = np.flatnonzero(has_rows & ~has_sky)
-        if not len(strays) or not has_sky.any():
+            has_rows |= self.flat[name][without] != COMBINE[channel.extreme][0]
+        if not has_rows.any() or not has_sky.any():
             return
+        strays = without[has_rows]
         from scipy.ndimage import distance_transform_edt
 
         shape = self.geometry.wide.shape

@@ -55,8 +55,9 @@ def sky_map(
 
     Parameters
     ----------
-    *points, data, frame, weights, statistic, pixel_size, bins, kernel, boundary, geometry, \
-    unit, label, threads
+    *points, data, frame, weights, statistic, pixel_size, bins, kernel
+        As in `sky_heatmap`.
+    boundary, geometry, unit, label, threads
         As in `sky_heatmap`.
     wcs : `~astropy.wcs.WCS` or other celestial WCS
         Two celestial axes. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
