@@ -9,8 +9,8 @@ Importing the package gives every Axes the method ``sky_heatmap``::
     heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
 
 `sky_heatmap` is the same as a function, `sky_map` makes the map without matplotlib, and `subplot`
-makes Axes that fit a catalogue. Kernels other than a width are `Gaussian`, `TopHat`, `Epanechnikov`,
-`Moffat` and `Annulus`; the results are a `SkyMap` and its picture, a `SkyHeatmap`; `datasets` has
+makes Axes that fit a catalogue. Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`,
+`Moffat` or `Annulus`; the results are a `SkyMap` and its picture, a `SkyHeatmap`; `datasets` has
 catalogues to try it all with.
 """
 
