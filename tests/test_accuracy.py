@@ -493,3 +493,39 @@ def test_points_at_the_very_edge_of_the_sky_are_in_pixels_that_are_there(code, m
     assert full.counts.sum() == full.meta["inside"]
     if code != "SIN":
         assert full.meta["inside"] == len(lon)
+
+
+def plate_carree(width, height, bins):
+    """Return the solid angles (sr) of a region in few pixels, and those between parallels."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---CAR", "DEC--CAR"
+    wcs.wcs.crpix = 0.5 * (width + 1), 0.5 * (height + 1)
+    wcs.wcs.cdelt = -1, 1
+    wcs.pixel_shape = width, height
+    areas = sky_map([], [], wcs=wcs, bins=bins).solid_angle.value
+    edges = np.radians(np.linspace(-0.5 * height, 0.5 * height, bins[1] + 1))
+    return areas, np.radians(width) / bins[0] * np.diff(np.sin(edges))[:, np.newaxis]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "bins"),
+    [(360, 180, (12, 1)), (360, 180, (8, 18)), (340, 180, (1, 6)), (350, 170, (1, 1))],
+)
+def test_pixels_as_wide_as_the_sky_have_their_solid_angle(width, height, bins):
+    areas, exact = plate_carree(width, height, bins)
+    np.testing.assert_allclose(areas, np.broadcast_to(exact, areas.shape), rtol=1e-3)
+
+
+def test_a_notch_of_the_sky_that_begins_beyond_the_map_is_no_sky():
+    wcs = whole_sky("HPX", 3.423, center=(180.0, 0.0))
+    wcs.wcs.crpix = 81.187, 16.292
+    wcs.pixel_shape = 129, 94
+    areas = sky_map([], [], wcs=wcs).solid_angle.value
+    row, column = np.indices(areas.shape)
+    places = np.linspace(-0.49, 0.49, 7)
+    x = column[..., np.newaxis, np.newaxis] + places
+    y = row[..., np.newaxis, np.newaxis] + places[:, np.newaxis]
+    x, y = np.broadcast_arrays(x, y)
+    fraction = np.isfinite(shown(wcs, x, y)[0]).mean(axis=(2, 3))
+    assert ((fraction == 0).any(axis=1))[0]
+    np.testing.assert_allclose(areas / areas.max(), fraction, atol=0.15)

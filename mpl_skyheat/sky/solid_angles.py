@@ -159,7 +159,8 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolAr
             np.stack([y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1)]),
         )
         areas = quadrilateral_area(corners)
-        return np.where(_are_straight(corners) & sky(x, y), areas, np.nan)[np.newaxis]
+        are_straight = _are_straight(corners, sky.vectors(x, y))
+        return np.where(are_straight & sky(x, y), areas, np.nan)[np.newaxis]
 
     (areas,), known = interpolated(grid, areas_at, sky, rtol=SMOOTH_ACCURACY)
     return areas, known
@@ -173,10 +174,13 @@ def _blocks_of_sky(sky: SkyTest, reach: int) -> tuple[BoolArray, BoolArray]:
     """
     grid = sky.grid
     nodes = [np.append(np.arange(0, axis.count, BLOCK), axis.count) for axis in (grid.y, grid.x)]
-    x, y = np.meshgrid(grid.x.edges[nodes[1]], grid.y.edges[nodes[0]])
-    has_sky, is_whole = _of_corners(sky(x, y))
     sizes = [np.diff(numbers) for numbers in nodes]
-    full, empty = ~grown(~is_whole, reach), ~grown(has_sky, reach)
+    # A notch in the sky may begin beyond the map.
+    beyond = BLOCK * np.arange(1, reach + 1)
+    along_y, along_x = (np.concatenate([-beyond[::-1], n, n[-1] + beyond]) for n in nodes)
+    has_sky, is_whole = _of_corners(sky(*np.meshgrid(grid.x.place(along_x), grid.y.place(along_y))))
+    within = np.s_[reach:-reach, reach:-reach]
+    full, empty = ~grown(~is_whole, reach)[within], ~grown(has_sky, reach)[within]
     if empty.all():  # all of a small sky may be in one block
         empty[:] = False
     full, empty = (np.repeat(np.repeat(v, sizes[0], 0), sizes[1], 1) for v in (full, empty))
@@ -230,8 +234,14 @@ def _add_quadrilaterals(areas: FloatArray, pixels: BoolArray, sky: SkyTest) -> N
         bottom, top = grid.y.edges[row], grid.y.edges[row + 1]
         x, y = np.stack([left, right, right, left]), np.stack([bottom, bottom, top, top])
         corners = sky.vectors(x, y)
-        found, is_bent = quadrilateral_area(corners), ~_are_straight(corners)
+        middle = sky.vectors(x.mean(axis=0), y.mean(axis=0))
+        found, is_bent = quadrilateral_area(corners), ~_are_straight(corners, middle)
+        is_large = ~(_size(corners, middle) < LARGE_CELL)
+        is_bent &= ~is_large
         found[is_bent] = _followed(sky, x[:, is_bent], y[:, is_bent])
+        if is_large.any():
+            traced = _traced(sky, row[is_large], column[is_large], CELLS, None)
+            found[is_large] = traced / (1 - 2 * HAIR) ** 2
         areas[row, column] = found
 
 
@@ -241,9 +251,9 @@ def _followed(sky: SkyTest, x: FloatArray, y: FloatArray) -> FloatArray:
     return _polygon_area(_corners_of(sky, sky_polygons(x, y, on_sky, sky, 0, ALONG)))
 
 
-def _are_straight(corners: FloatArray) -> BoolArray:
+def _are_straight(corners: FloatArray, middle: FloatArray) -> BoolArray:
     """Whether the sides of quadrilaterals (4, …, 3) pass for great circles."""
-    return np.asarray((_diagonal(corners) < SMALL) & (_turn(corners) < BENT))
+    return np.asarray((_size(corners, middle) < SMALL) & (_turn(corners) < BENT))
 
 
 def _turn(corners: FloatArray) -> FloatArray:
@@ -267,6 +277,14 @@ def _direction(side: FloatArray) -> FloatArray:
     """Vectors over their lengths; NaN for a side that is a point, at a pole."""
     length = np.linalg.norm(side, axis=-1, keepdims=True)
     return np.asarray(side / np.where(length > A_POINT, length, np.nan))
+
+
+def _size(corners: FloatArray, middle: FloatArray) -> FloatArray:
+    """Twice the distance (rad) of the farthest of corners (4, …, 3) from the middle of a pixel.
+
+    Corners of a pixel that goes around the sky lie close together.
+    """
+    return np.asarray(2 * np.max([separation(corner, middle) for corner in corners], axis=0))
 
 
 def _diagonal(corners: FloatArray) -> FloatArray:
@@ -312,7 +330,9 @@ def _small_and_whole(
 ) -> tuple[FloatArray, BoolArray]:
     """Areas of pixels with corners (4, n) that are whole and not large; and which are."""
     areas, is_small = np.zeros(len(is_whole)), is_whole.copy()
-    is_small[is_whole] = _diagonal(sky.vectors(x[:, is_whole], y[:, is_whole])) < LARGE_CELL
+    whole_x, whole_y = x[:, is_whole], y[:, is_whole]
+    middle = sky.vectors(whole_x.mean(axis=0), whole_y.mean(axis=0))
+    is_small[is_whole] = _size(sky.vectors(whole_x, whole_y), middle) < LARGE_CELL
     areas[is_small] = _followed(sky, x[:, is_small], y[:, is_small])
     return areas, is_small
 
