@@ -80,7 +80,7 @@ def whole_sky(count, rng):
 
 
 def load_compiled_code():
-    """Make a map of so many points that compiled code is loaded, so that all jobs have it."""
+    """Load compiled code, by a map of enough points, before any job is timed."""
     sky_map(*points(LOADING, np.random.default_rng(0)), wcs=field_wcs(180))
 
 
@@ -118,7 +118,7 @@ def local(options):
 
 
 def whole_sky_wcs(lon, lat, side, bins):
-    """Return a map of the whole sky with so many pixels (nx, ny) of ``side`` (deg)."""
+    """Return the WCS of the whole sky in (nx, ny) pixels of ``side`` (deg)."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crpix = [lon, lat], [0.5 * count + 0.5 for count in bins]
     wcs.wcs.cdelt, wcs.pixel_shape = [-side, side], bins

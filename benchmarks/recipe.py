@@ -56,7 +56,7 @@ def recipe(ra, dec, wcs):
 
 
 def rounds(count, quick):
-    """Return how many turns each of the two gets at so many points."""
+    """Number of turns that `sky_map` and the recipe each get with ``count`` points."""
     if quick:
         return 1
     return 25 if count < 10**5 else 9 if count < 10**6 else 3
@@ -72,7 +72,7 @@ def measure(count, size, rng, quick):
         rounds(count, quick),
     )
     assert np.array_equal(sky.counts, counts)
-    # What is timed is flat to the edge, as the recipe's is not: these two are the same.
+    # The recipe takes the sky beyond the map as empty; the timed map does not.
     filled = sky_map(ra, dec, wcs=wcs, kernel=SIGMA * u.pix, boundary="fill", statistic="count")
     assert np.allclose(filled.data, smooth, rtol=0, atol=1e-10 * max(counts.max(), 1))
     print(f"{count:9d} points, {size}² pixels: {theirs:.4f} s, {mine:.4f} s", flush=True)

@@ -395,7 +395,7 @@ def tally(pixels: Any, counts: Any) -> int:
 
 @compiled
 def add(pixels: Any, amounts: Any, sums: Any) -> None:
-    """Add amounts to the sums of their pixels, in their order; skip those off the map."""
+    """Add ``amounts`` of rows to the ``sums`` of pixels, row by row; none of rows off the map."""
     for k in range(len(pixels)):
         if pixels[k] >= 0:
             sums[pixels[k]] += amounts[k]

@@ -72,12 +72,12 @@ CHANNELS = {
     )
 }
 
-# Channels that are needed to move one to another offset: those of lower powers of v.
+# By channel: the sums of lower powers of v by which `recentred` moves it to another offset.
 LOWER = {"wv": ("w",), "wv2": ("w", "wv"), "w2v": ("w2",), "w2v2": ("w2", "w2v")}
 
 
 def find_channels(names: Iterable[str]) -> dict[str, Channel]:
-    """Channels by name, with those that are needed to move them to another offset."""
+    """Channels by name, with the lower powers of v by which `recentred` moves them."""
     wanted: dict[str, Channel] = {}
     for name in names:
         if name not in CHANNELS:

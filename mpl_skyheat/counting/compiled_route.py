@@ -136,7 +136,7 @@ class CompiledRoute:
     def _count_batch(
         self, lon: FloatArray, lat: FloatArray, totals: list[NDArray[np.int64]]
     ) -> tuple[IntArray, int]:
-        """Count rows; return those that are undecided, and how many were counted."""
+        """Count rows by pixel; return the undecided rows, and the number of rows counted."""
         parts = np.empty((len(totals), PART), np.int32)
         asked: list[IntArray] = []
         counted = [0] * len(totals)

@@ -39,8 +39,6 @@ class SphereLattice:
         is_same = (self.lattice, self.orders) == (other.lattice, other.orders)
         return is_same and np.array_equal(self.turn, other.turn)
 
-    __hash__ = None  # type: ignore[assignment]
-
     @classmethod
     def covering(
         cls,
@@ -97,8 +95,6 @@ class MapGeometry:
             and self.sphere == other.sphere
             and self.plane == other.plane
         )
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MapGeometry, (self.plane, self.grid, self.margin, self.sphere)

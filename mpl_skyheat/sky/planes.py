@@ -65,8 +65,6 @@ class Plane(ABC):
         assert isinstance(other, Plane)
         return all(map(are_equal, self.parts, other.parts))
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).of_parts, (packed(self.parts),)
 
