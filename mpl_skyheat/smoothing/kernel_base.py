@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from astropy import units as u
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
+
+    # A linear combination of unit-sum kernels: (factor, kernel) pairs.
+    Terms = tuple[tuple[float, "PixelKernel"], ...]
 
 # FWHM = 2 sqrt(2 ln 2) σ of a Gaussian.
 GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
@@ -32,8 +36,8 @@ class KernelAlgebra(ABC):
 
     @property
     @abstractmethod
-    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
-        """The kernel as a linear combination of unit-sum kernels: (factor, kernel) pairs."""
+    def terms(self) -> Terms:
+        """The kernel as a linear combination of unit-sum kernels."""
 
     def __add__(self, other: object) -> KernelSum:
         if not isinstance(other, KernelAlgebra):
@@ -59,11 +63,11 @@ class KernelAlgebra(ABC):
 class KernelSum(KernelAlgebra):
     """A linear combination of kernels; smoothing with it combines the smoothed maps."""
 
-    def __init__(self, terms: tuple[tuple[float, PixelKernel], ...]) -> None:
+    def __init__(self, terms: Terms) -> None:
         self._terms = terms
 
     @property
-    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+    def terms(self) -> Terms:
         return self._terms
 
     def __repr__(self) -> str:
@@ -74,7 +78,7 @@ class PixelKernel(KernelAlgebra):
     """A kernel that can be laid out on a pixel grid."""
 
     @property
-    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+    def terms(self) -> Terms:
         return ((1.0, self),)
 
     @property
@@ -123,7 +127,6 @@ class RadialKernel(PixelKernel):
     in_pixels: bool
     # A profile with steps is always integrated over the pixels, else its area would be ragged.
     has_steps = False
-    _integral: float | None = None
 
     @abstractmethod
     def profile(self, r: FloatArray) -> FloatArray:
@@ -143,31 +146,33 @@ class RadialKernel(PixelKernel):
 
     def smeared_profile(self, r: FloatArray, width: float) -> FloatArray:
         """k(r), with steps as wide as a bin, so that sums over bins are not ragged."""
-        if width == 0:
+        if not self.has_steps:
             return self.profile(r)
         shifts = width * (np.arange(9) - 4) / 9
         return np.asarray(sum(self.profile(np.abs(r + shift)) for shift in shifts) / len(shifts))
 
-    @property
+    @cached_property
     def integral(self) -> float:
         """The integral (sr) of the profile over the sphere, 2π ∫ k(θ) sin θ dθ."""
-        if self._integral is None:
-            # Midpoint rule.
-            limit, count = min(self.reach, math.pi), 20_000
-            weight = limit / count
-            theta = np.asarray(weight * (np.arange(count) + 0.5), float)
-            profile = self.profile(theta) * np.sin(theta)
-            self._integral = float(2 * math.pi * weight * profile.sum())
-        return self._integral
+        # Midpoint rule.
+        limit, count = min(self.reach, math.pi), 20_000
+        weight = limit / count
+        theta = np.asarray(weight * (np.arange(count) + 0.5), float)
+        profile = self.profile(theta) * np.sin(theta)
+        return float(2 * math.pi * weight * profile.sum())
 
-    def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
+    def density(self, r: FloatArray, width: float) -> FloatArray:
         """K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
-        return self.smeared_profile(r, width if self.has_steps else 0.0) / self.integral
+        return self.smeared_profile(r, width) / self.integral
+
+    def __repr__(self) -> str:
+        widths = [f"{k}={text_of(v)}" for k, v in vars(self).items() if isinstance(v, u.Quantity)]
+        return f"{type(self).__name__}({', '.join(widths)})"
 
     @property
     def key(self) -> tuple[Any, ...]:
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, float | bool)}
-        numbers.pop("_integral", None)
+        numbers.pop("integral", None)
         return type(self).__name__, *sorted(numbers.items())
 
     def spread_in_pixels(self, pixel: float) -> float:
@@ -260,9 +265,14 @@ class RadialProduct(ProductKernel, RadialKernel):
         first, second = self._radial
         return first.profile(r) * second.profile(r)
 
-    def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
+    def density(self, r: FloatArray, width: float) -> FloatArray:
         first, second = self._radial
         return first.density(r, width) * second.density(r, width)
+
+
+def angular_kernels(terms: Terms) -> list[RadialKernel]:
+    """The kernels in angle, not in map pixels."""
+    return [k for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels]
 
 
 def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
