@@ -55,7 +55,7 @@ def read_file(
             )
             break
     if found is None:
-        raise refusal or ValueError(f"{path} has no table")
+        raise refusal or ValueError(f"{path} has no table that can be read")
     return FileColumns(path, found)
 
 
@@ -94,6 +94,7 @@ def _named(tables: Iterator[Any], path: Path, kind: str) -> Iterator[Any]:
         raise ValueError(f"{path} does not fit in memory") from error
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
+        text = f"{text} is missing" if isinstance(error, KeyError) else text
         raise ValueError(f"{path} cannot be read as {kind}: {text}") from error
 
 

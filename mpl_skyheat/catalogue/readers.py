@@ -20,6 +20,7 @@ from xml.parsers import expat
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.utils.exceptions import AstropyUserWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 # First line of an ECSV file, which may be called .csv (the Gaia archive's are).
 ECSV_MAGIC = "# %ECSV"
+
+NOT_TEXT = "it has null bytes: it is not text, or text that is not in UTF-8"
 
 # Largest description of a table's columns (characters). 300,000 are read in a second.
 LARGEST_YAML = 1_000_000
@@ -85,7 +88,10 @@ def _fits_tables(path: Path) -> Iterator[FileTable]:
     """Yield the tables of a FITS file, which is mapped to memory unless it is compressed."""
     from astropy.io import fits
 
-    with fits.open(path, memmap=True) as hdus:
+    with _open(path) as content:
+        if content.read(6) != b"SIMPLE":
+            raise ValueError("it does not begin with SIMPLE")
+    with path.open("rb") as file, fits.open(file, memmap=True) as hdus:
         for number, hdu in enumerate(hdus):
             for card in hdu.header.cards:
                 is_size = FITS_SIZES.fullmatch(card.keyword)
@@ -197,6 +203,8 @@ def _text_tables(path: Path) -> Iterator[FileTable]:
         while line.startswith("#") or line.isspace():
             comments.append(line.strip())
             line = text.readline()
+        if "\0" in line:
+            raise ValueError(NOT_TEXT)
         if comments and comments[0].startswith(ECSV_MAGIC):
             yield _ecsv_table(comments, line, text)
         elif ending_of(path) == ".ecsv":
@@ -257,7 +265,7 @@ def _rows(names: list[str], wanted: Sequence[str], text: str, delimiter: str) ->
     from astropy.io import ascii as text_tables
 
     if "\0" in text:
-        raise ValueError("it is not text, as it has null bytes")
+        raise ValueError(NOT_TEXT)
     if text.count('"') % 2 and not _has_closed_quotes(text, delimiter):
         raise ValueError("a quotation mark is not closed")
     # Columns go by their number: names may be there twice.
@@ -346,11 +354,14 @@ def _votable(path: Path, number: int, names: list[str], wanted: Sequence[str]) -
     from astropy.io import votable
 
     numbers = sorted({names.index(name) for name in wanted})
-    with _open(path) as file, warnings.catch_warnings():
-        # What breaks the standard, but can be read.
+    with _open(path) as file, warnings.catch_warnings(record=True) as caught:
+        # Of all that breaks the standard, only text in place of a number matters.
         warnings.simplefilter("ignore", votable.exceptions.VOWarning)
-        tree = votable.parse(file, columns=numbers, table_number=number)
+        warnings.simplefilter("always", votable.exceptions.W30)
+        tree = votable.parse(file, columns=numbers, table_number=number, verify="warn")
         table = list(tree.iter_tables())[number].to_table()
+    if caught:
+        warnings.warn(f"in {path}: {caught[0].message}", AstropyUserWarning, stacklevel=2)
     columns = dict(zip(numbers, table.columns.values(), strict=True))
     return {name: columns[names.index(name)] for name in wanted}
 
