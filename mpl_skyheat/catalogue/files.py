@@ -33,7 +33,7 @@ def read_file(
     """Read columns of the first table of a file that has them.
 
     ``choose`` returns the names of the columns that are needed, or raises a ValueError where a
-    table does not have them. If no table has, that of the first is raised.
+    table does not have them. If none has, that of the first is raised, with the file's name.
     """
     path = checked_path(name)
     kind, reader = READERS[ending_of(path)]
@@ -54,8 +54,10 @@ def read_file(
                 stacklevel=2,
             )
             break
+    if refusal is not None and found is None:
+        raise ValueError(f"{path}: {refusal}") from refusal
     if found is None:
-        raise refusal or ValueError(f"{path} has no table that can be read")
+        raise ValueError(f"{path} has no table that can be read")
     return FileColumns(path, found)
 
 

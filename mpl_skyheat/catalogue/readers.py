@@ -60,7 +60,7 @@ class FileTable:
     the names of SkyCoords, and ``place`` says which table of the file this is.
     """
 
-    names: Sequence[str]
+    column_names: Sequence[str]
     load: Callable[[Sequence[str]], Any]
     coordinates: Sequence[str] = ()
     place: str = ""
@@ -198,19 +198,26 @@ def _with_coordinates(
 
 def _text_tables(path: Path) -> Iterator[FileTable]:
     """Yield the table of a CSV or ECSV file."""
-    with io.TextIOWrapper(_open(path), encoding="utf-8-sig", errors="replace") as text:
-        comments, line = [], text.readline()
+    with _open(path) as file:
+        comments, line = [], _next_line(file)
         while line.startswith("#") or line.isspace():
             comments.append(line.strip())
-            line = text.readline()
-        if "\0" in line:
-            raise ValueError(NOT_TEXT)
+            line = _next_line(file)
+        # astropy's fast reader takes ASCII only, and numbers are in it.
+        text = io.TextIOWrapper(file, encoding="ascii", errors="ignore")
         if comments and comments[0].startswith(ECSV_MAGIC):
             yield _ecsv_table(comments, line, text)
         elif ending_of(path) == ".ecsv":
             raise ValueError(f"it does not begin with {ECSV_MAGIC!r}")
         else:
             yield _csv_table(comments, line, text)
+
+
+def _next_line(file: gzip.GzipFile | IO[bytes]) -> str:
+    line = file.readline()
+    if b"\0" in line:
+        raise ValueError(NOT_TEXT)
+    return line.decode("utf-8-sig", errors="replace")
 
 
 def _csv_table(comments: list[str], line: str, rest: IO[str]) -> FileTable:
@@ -249,7 +256,8 @@ def _unit(text: str | None) -> u.UnitBase | None:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    return [name.strip() for name in next(csv.reader([line.strip()], delimiter=delimiter), [])]
+    rows = csv.reader([line.strip()], delimiter=delimiter, skipinitialspace=True)
+    return [name.strip() for name in next(rows, [])]
 
 
 def _is_number(text: str) -> bool:

@@ -120,7 +120,9 @@ CSV = {
     "only names": lambda: b"ra,dec\n",
     "only a name, no line feed": lambda: b"http://127.0.0.1/stars.csv",
     "no names": lambda: b"83.1,-5\n83.2,-5\n",
-    "many columns": lambda: (",".join(f"column_{i}" for i in range(MANY)) + "\n" + "1," * MANY).encode(),
+    "many columns": lambda: (
+        ",".join(f"column_{i}" for i in range(MANY)) + "\n" + "1," * MANY
+    ).encode(),
     "long name": lambda: b"9" * 50_000 + b",dec\n1,2\n",
     "long number": lambda: b"ra,dec\n1," + b"9" * 5000 + b"x\n",
     "long line": lambda: b"ra,dec" * 10**6,
@@ -141,7 +143,9 @@ CSV = {
 
 def ecsv(header, rows=b"ra dec\n1 2\n3 4\n"):
     lines = header if isinstance(header, str) else header.decode()
-    return b"".join(f"# {line}\n".encode() for line in ["%ECSV 1.0", "---", *lines.split("\n")]) + rows
+    return (
+        b"".join(f"# {line}\n".encode() for line in ["%ECSV 1.0", "---", *lines.split("\n")]) + rows
+    )
 
 
 COLUMNS = "datatype:\n- {name: ra, datatype: float64}\n- {name: dec, datatype: float64}"
@@ -168,7 +172,8 @@ ECSV = {
     "long": lambda: ecsv("datatype:\n" + f"- {{name: {'x' * 50}}}\n" * 100_000),
     "delimiter": lambda: ecsv(COLUMNS + "\ndelimiter: abc"),
     "a class": lambda: ecsv(
-        COLUMNS + "\nmeta: {__serialized_columns__: {sky: {__class__: subprocess.Popen}}}", b"ra dec\n1 x\n"
+        COLUMNS + "\nmeta: {__serialized_columns__: {sky: {__class__: subprocess.Popen}}}",
+        b"ra dec\n1 x\n",
     ),
     "a SkyCoord of nothing": lambda: ecsv(
         "datatype: [{name: a}, {name: b}]\nmeta: {__serialized_columns__: {sky: {__class__: "
@@ -224,11 +229,13 @@ VOTABLE = {
     "stream file": lambda: stream("file:///etc/hostname"),
     "stream parquet": lambda: stream("file:stars.parquet", "PARQUET"),
     "stream UTF-16": lambda: stream("http://127.0.0.1:9/").decode().encode("utf-16"),
-    "stream with a prefix": lambda: stream("http://127.0.0.1:9/")
-    .replace(b"xmlns=", b"xmlns:v=")
-    .replace(b"<", b"<v:")
-    .replace(b"<v:/", b"</v:")
-    .replace(b"<v:?", b"<?"),
+    "stream with a prefix": lambda: (
+        stream("http://127.0.0.1:9/")
+        .replace(b"xmlns=", b"xmlns:v=")
+        .replace(b"<", b"<v:")
+        .replace(b"<v:/", b"</v:")
+        .replace(b"<v:?", b"<?")
+    ),
     "stream cut": lambda: votable('<BINARY><STREAM encoding="base64">QFTAAAAA</STREAM></BINARY>'),
     "entities": entities,
     "external entity": external,
@@ -329,13 +336,11 @@ def limited(folder, arguments):
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + BYTES,) * 2)
-    sys.stdout, sys.stderr = Path("out").open("w"), Path("err").open("w")
-    try:
-        status = main(arguments)
-    except SystemExit as leave:
-        status = leave.code
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with Path("out").open("w") as sys.stdout, Path("err").open("w") as sys.stderr:
+        try:
+            status = main(arguments)
+        except SystemExit as leave:
+            status = leave.code
     os._exit(status)
 
 
