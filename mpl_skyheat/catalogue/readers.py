@@ -97,6 +97,8 @@ def _fits_tables(path: Path) -> Iterator[FileTable]:
                 is_size = FITS_SIZES.fullmatch(card.keyword)
                 if is_size and (not isinstance(card.value, int) or card.value < 0):
                     raise ValueError(f"{card.keyword} of HDU {number} is {card.value!r}")
+            if not hasattr(hdu, "fileinfo"):  # one that astropy calls corrupted
+                raise ValueError(f"the header of HDU {number} cannot be read")
             if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
                 yield _fits_table(path, number, hdu)
 

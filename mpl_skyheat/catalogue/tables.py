@@ -64,7 +64,8 @@ class Table:
 
     def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
         usual = _usual_names(frame)
-        known = [n for n in self.names if any(n.lower() in pair for pair in usual)]
+        words = {word for pair in usual for word in pair}
+        known = [name for name in self.names if name.lower() in words]
         found: list[tuple[str, ...]] = [
             (lon, lat)
             for lon, lat in product(known, repeat=2)

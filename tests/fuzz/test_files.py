@@ -6,12 +6,13 @@ that is closed. Right is: exit status 2, one line on stderr that names the file,
 
 import gzip
 import io
+import itertools
 import multiprocessing
 import os
-import resource
 import socket
 import sys
 import urllib.request
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,16 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-multiprocessing_context = multiprocessing.get_context("forkserver")
-multiprocessing_context.set_forkserver_preload(["mpl_skyheat.__main__", "pyarrow.parquet"])
+from mpl_skyheat.__main__ import main
+from mpl_skyheat.catalogue.reading import read_catalogue
+
+resource = pytest.importorskip("resource")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are those of Linux")
+
+# Each process is a fork of one that has imported all that is needed.
+processes = multiprocessing.get_context("forkserver") if sys.platform == "linux" else None
+if processes is not None:
+    processes.set_forkserver_preload(["mpl_skyheat.__main__", "pyarrow.parquet"])
 
 # Seconds of CPU, and bytes beyond what the modules take, that a file may need.
 SECONDS = 10
@@ -94,7 +103,6 @@ FITS = {
     "TFORM of a heap": lambda: cards(1, TFORM1="'1PD     '"),
     "primary NAXIS huge": lambda: cards(0, NAXIS=999),
     "primary NAXIS negative": lambda: cards(0, NAXIS=-1),
-    "primary BITPIX": lambda: cards(0, BITPIX="'x       '"),
     "no END": lambda: stars("fits").replace(b"END" + b" " * 77, b" " * 80) + b" " * 288000,
     "text": lambda: b"ra,dec\n1,2\n",
     "a page": lambda: b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
@@ -316,6 +324,8 @@ PLACES = {
     "line\nfeed.csv": lambda path: path.write_text("x,y\n1,2\n"),
 }
 
+MISSING = "missing.fits", "dangling.fits", "loop.fits", "stars.csv/within.csv"
+
 FILES = {
     f"{name}.{ending}" if not name.endswith(".gz") else f"{name[:-3]}.{ending}.gz": make
     for ending, makers in ENDINGS.items()
@@ -323,9 +333,8 @@ FILES = {
 }
 
 
-def limited(folder, arguments):
-    """Run the command in a folder, in a process of which this is all, within limits."""
-    from mpl_skyheat.__main__ import main
+def limited(folder, function, arguments):
+    """Run a function in a folder, in a process of which this is all, within limits."""
 
     def refuse(*_, **__):
         Path("connected").touch()
@@ -338,15 +347,15 @@ def limited(folder, arguments):
     resource.setrlimit(resource.RLIMIT_AS, (in_use + BYTES,) * 2)
     with Path("out").open("w") as sys.stdout, Path("err").open("w") as sys.stderr:
         try:
-            status = main(arguments)
+            status = function(*arguments)
         except SystemExit as leave:
             status = leave.code
     os._exit(status)
 
 
-def run(folder, *arguments):
-    """The command's exit status, and the lines that it wrote on stdout and stderr."""
-    process = multiprocessing_context.Process(target=limited, args=(folder, arguments))
+def run(folder, function, *arguments):
+    """A function's exit status, and the lines that it wrote on stdout and stderr."""
+    process = processes.Process(target=limited, args=(folder, function, arguments))
     process.start()
     process.join(6 * SECONDS)
     if process.exitcode is None:
@@ -366,7 +375,7 @@ def listing(folder):
 def is_refused(folder, name):
     """Give a file to the command: one line, status 2, and no other file in the folder."""
     before = listing(folder)
-    status, out, err = run(folder, name, "-o", "map.png")
+    status, out, err = run(folder, main, [name, "-o", "map.png"])
     assert (status, out, len(err)) == (2, [], 1), (status, out, err)
     (line,) = err
     assert line.startswith("skyheat: error: ")
@@ -395,5 +404,74 @@ def test_a_hostile_file_is_refused_in_one_line(tmp_path, monkeypatch, name):
 def test_what_is_no_file_is_refused_in_one_line(tmp_path, name):
     PLACES[name](tmp_path / name)
     line = is_refused(tmp_path, name)
-    is_there = os.path.lexists(tmp_path / name) and name != "dangling.fits"
-    assert ("no such file" in line) == (not is_there and len(name) < 255)
+    assert ("no such file" in line) == (name in MISSING)
+
+
+GOOD = {
+    "fits": ("fits", False),
+    "fits.gz": ("fits", True),
+    "csv": ("ascii.csv", False),
+    "csv.gz": ("ascii.csv", True),
+    "ecsv": ("ascii.ecsv", False),
+    "vot": ("votable", False),
+    "parquet": ("parquet", False),
+}
+
+
+def good(ending):
+    file_format, is_compressed = GOOD[ending]
+    content = stars(file_format)
+    return gzip.compress(content) if is_compressed else content
+
+
+@pytest.mark.parametrize("ending", some(GOOD, 7))
+def test_a_good_file_is_read_within_the_same_limits(tmp_path, monkeypatch, ending):
+    monkeypatch.chdir(tmp_path)
+    Path(f"stars.{ending}").write_bytes(good(ending))
+    status, out, err = run(tmp_path, main, [f"stars.{ending}", "-o", "map.fits"])
+    assert (status, len(out), err) == (0, 1, [])
+    assert fits.getdata("map.fits", "COUNTS").sum() == ROWS
+
+
+def damaged(content, rng):
+    """A copy with some bytes changed, left out or repeated."""
+    content = bytearray(content)
+    for kind in rng.integers(4, size=rng.integers(1, 6)):
+        place, length = int(rng.integers(len(content))), int(rng.integers(1, 30))
+        if kind == 0:
+            content[place] = int(rng.choice(list(b"0123456789-.,'\"<> ABDEPQX\0\xff")))
+        elif kind == 1:
+            content[place] ^= 1 << int(rng.integers(8))
+        elif kind == 2:
+            content[place : place + length] = b""
+        else:
+            content[place:place] = content[place : place + length]
+        content = content or bytearray(b"x")
+    return bytes(content)
+
+
+def read_damaged(ending, content, seed):
+    """Read damaged files for half of the time that there is: numbers, or an error with the name."""
+    warnings.simplefilter("ignore")
+    name = f"stars.{ending}"
+    for number in itertools.count():
+        if sum(os.times()[:2]) > SECONDS / 2:
+            return 0
+        Path(name).write_bytes(damaged(content, np.random.default_rng([seed, number])))
+        print(number, file=sys.stderr, flush=True)
+        try:
+            assert all(block.dropped >= 0 for block in read_catalogue((), name).blocks())
+        except (OSError, TypeError, ValueError) as error:
+            if name not in str(error):
+                raise
+    return 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", GOOD)
+def test_damaged_files_are_read_or_refused(tmp_path, monkeypatch, ending):
+    monkeypatch.chdir(tmp_path)
+    seed = int(os.environ.get("SEED", "1"))
+    status, _, numbers = run(tmp_path, read_damaged, ending, good(ending), seed)
+    assert status == 0, f"SEED={seed}, file {numbers[-1]}"
+    assert len(numbers) > 20
