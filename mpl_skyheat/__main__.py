@@ -183,9 +183,8 @@ def parser() -> Parser:
     add("-o", "--output", type=_output, default="skyheat.png", metavar="FILE",
         help="PNG, PDF or SVG picture, or FITS file of the map (default: %(default)s)")  # fmt: skip
     for option in OPTIONS:
-        given = option._asdict()
-        flag, parse, _ = given.pop("flag"), given.pop("parse"), given.pop("to")
-        add(flag, type=parse, **given)
+        add(option.flag, metavar=option.metavar, help=option.help, type=option.parse,
+            default=option.default, choices=option.choices)  # fmt: skip
     add("--version", action="version", version=f"%(prog)s {mpl_skyheat.__version__}")
     return parser
 

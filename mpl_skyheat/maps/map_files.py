@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy.wcs import WCS
 
 from mpl_skyheat.compute.writing import replacing
 
-if TYPE_CHECKING:
-    from mpl_skyheat.maps.sky_map import SkyMap
-
-
-def write_fits(sky_map: SkyMap, file: str | os.PathLike[str], *, overwrite: bool) -> None:
+def write_fits(sky_map: Any, file: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Write a map: see `SkyMap.write`."""
     if not isinstance(sky_map.wcs, WCS):
         raise ValueError(
@@ -28,7 +24,7 @@ def write_fits(sky_map: SkyMap, file: str | os.PathLike[str], *, overwrite: bool
         _hdus(sky_map, sky_map.wcs).writeto(new)
 
 
-def _hdus(sky_map: SkyMap, wcs: WCS) -> Any:
+def _hdus(sky_map: Any, wcs: WCS) -> Any:
     from astropy.io import fits
 
     hdus = wcs.to_fits(relax=True)
