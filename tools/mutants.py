@@ -73,8 +73,8 @@ MUTANTS = {
     ),
     "pixels that the edge of the sky cuts": Mutant(
         "sky/solid_angles.py",
-        "is_at_edge = near_sky &",
-        "is_at_edge = ~near_sky &",
+        "is_cut = ~is_whole &",
+        "is_cut = is_whole &",
         "test_grid.py::test_the_pixels_of_the_whole_sky_sum_to_4_pi",
     ),
     "a margin on one side only": Mutant(
