@@ -135,25 +135,14 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
 def _header_of_tpv(wcs: WCS) -> bytes | None:
     """Header of a TPV projection, as wcslib has its coefficients in no other form; else None.
 
-    Cards in free format hold all digits, but astropy's header has coefficients with 14. (A WCS with
-    longer ones is refused by `_state_of_wcs`.)
+    It has them with 14 digits. (A WCS with longer ones is refused by `_state_of_wcs`.)
     """
-    prm = wcs.wcs
-    if "-TPV'" not in prm.to_header(True):  # once set, its CTYPE says TAN
+    if "-TPV'" not in wcs.wcs.to_header(True):  # once set, its CTYPE says TAN
         return None
     header = wcs.to_header(relax=True)
-    exact = {"LONPOLE": prm.lonpole, "LATPOLE": prm.latpole}
-    letters, matrix = ("CD", prm.cd) if prm.has_cd() else ("PC", prm.get_pc())
-    for i in range(wcs.naxis):
-        exact |= {f"CRPIX{i + 1}": prm.crpix[i], f"CRVAL{i + 1}": prm.crval[i]}
-        exact |= {f"{letters}{i + 1}_{j + 1}": matrix[i][j] for j in range(wcs.naxis)}
-        if letters == "PC":
-            exact[f"CDELT{i + 1}"] = prm.cdelt[i]
-    kept = {k: v for k, v in header.items() if k[:5] in ("CTYPE", "CUNIT", "RADES", "EQUIN")}
-    kept |= {k: v for k, v in header.items() if k.startswith("PV")} | exact
-    texts = {k: f"'{v}'" if isinstance(v, str) else repr(float(v)).upper() for k, v in kept.items()}
-    cards = [f"{k:8}= {text}" for k, text in texts.items()]
-    return "".join(card.ljust(80) for card in (*cards, "END")).encode()
+    # A matrix of either form is set later on, with all digits.
+    del header["PC?_?"]
+    return header.tostring().encode()
 
 
 def _plain(value: Any) -> Any:
@@ -188,9 +177,9 @@ def _set_numbers(prm: Any, state: dict[str, Any]) -> None:
         is_unset = isinstance(value, float | str) and (value in ("", None) or value != value)
         if not is_unset and not (isinstance(value, list) and _plain(getattr(prm, name)) == value):
             setattr(prm, name, value)
+    name, matrix = state["matrix"]
+    setattr(prm, name, matrix)
     if state["header"] is None:
-        name, matrix = state["matrix"]
-        setattr(prm, name, matrix)
         prm.set_pv(state["pv"])
         prm.set_ps(state["ps"])
 

@@ -136,7 +136,7 @@ def solid_angles(
             areas[part] = whole * _fractions(sky, *part, cells)
         return areas
     for row, column in in_parts(*inner, 1):
-        areas[row, column], is_large = _of_whole(sky, row, column)
+        areas[row, column], is_large = _of_whole(sky, row, column, BENT)
         if is_large.any():
             large = row[is_large], column[is_large]
             areas[large] = _traced(sky, *large, CELLS)
@@ -163,7 +163,7 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolAr
 
     def areas_at(x: FloatArray, y: FloatArray) -> FloatArray:
         corners = sky.vectors(*_corners(grid, x, y))
-        is_straight = _are_straight(corners, _size(corners, sky.vectors(x, y)))
+        is_straight = (_size(corners, sky.vectors(x, y)) < SMALL) & (_turn(corners) < BENT)
         return np.where(is_straight & sky(x, y), polygon_area(corners), np.nan)[np.newaxis]
 
     (areas,), known = interpolated(grid, areas_at, sky, rtol=SMOOTH_ACCURACY)
@@ -241,23 +241,23 @@ def _corners(
     )
 
 
-def _of_whole(sky: SkyTest, row: IntArray, column: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Areas of pixels that show sky all over, and which of them are too large for these."""
+def _of_whole(
+    sky: SkyTest, row: IntArray, column: IntArray, bent: float
+) -> tuple[FloatArray, BoolArray]:
+    """Areas (sr) of pixels that show sky all over, and which of them are too large for these.
+
+    Sides that turn by ``bent`` (rad) or more are followed.
+    """
     centre = sky.grid.x.centres[column], sky.grid.y.centres[row]
     x, y = _corners(sky.grid, *centre, 1 - 2 * HAIR)
     corners = sky.vectors(x, y)
     areas, size = polygon_area(corners), _size(corners, sky.vectors(*centre))
     is_large = ~(size < LARGE_CELL)
-    is_bent = ~is_large & ~_are_straight(corners, size)
+    is_bent = ~is_large & ~((size < SMALL) & (_turn(corners) < bent))
     on_sky = np.ones((4, np.count_nonzero(is_bent)), bool)
     sides = sky_polygons(x[:, is_bent], y[:, is_bent], on_sky, sky, 0, ALONG)
     areas[is_bent] = polygon_area(_vectors(sky, *sides))
     return areas / (1 - 2 * HAIR) ** 2, is_large
-
-
-def _are_straight(corners: FloatArray, size: FloatArray) -> BoolArray:
-    """Whether the sides of quadrilaterals (4, …, 3) pass for great circles."""
-    return np.asarray((size < SMALL) & (_turn(corners) < BENT))
 
 
 def _turn(corners: FloatArray) -> FloatArray:
@@ -297,7 +297,7 @@ def _traced(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> FloatA
     on_sky = sky(x, y)
     areas, is_whole = np.zeros(len(row)), on_sky.all(axis=(1, 2))
     is_left = on_sky.any(axis=(1, 2))
-    areas[is_whole], is_left[is_whole] = _of_whole(sky, row[is_whole], column[is_whole])
+    areas[is_whole], is_left[is_whole] = _of_whole(sky, row[is_whole], column[is_whole], 0.0)
     left = np.flatnonzero(is_left)
     found, _, is_large = _of_cells(
         sky, x[left], y[left], on_sky[left], LITTLE_BENT, SPHERE_STEPS, ALONG
