@@ -31,8 +31,8 @@ class Mutant(NamedTuple):
 MUTANTS = {
     "half a pixel": Mutant(
         "sky/wrapped_wcs.py",
-        "axis.origin + axis.step * (np.asarray(pixel) + axis.first + 0.5)",
-        "axis.origin + axis.step * (np.asarray(pixel) + axis.first)",
+        "axis.place(np.asarray(p) + 0.5)",
+        "axis.place(np.asarray(p))",
         "test_counts.py::test_the_pixels_of_new_bins_are_where_the_maps_wcs_says",
     ),
     "a flip": Mutant(

@@ -120,8 +120,7 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
         "ps": prm.get_ps(),
         "pixel_shape": wcs.pixel_shape,
         "pixel_bounds": wcs.pixel_bounds,
-        "numbers": {name: _plain(getattr(prm, name)) for name in names},
-        "texts": {name: _text(getattr(prm, name)) for name in TEXTS},
+        "values": {name: _plain(getattr(prm, name)) for name in (*TEXTS, *names)},
         "sip": None if wcs.sip is None else _sip_state(wcs.sip),
         "header": _header_of_tpv(wcs),
     }
@@ -142,15 +141,13 @@ def _header_of_tpv(wcs: WCS) -> bytes | None:
     header = wcs.to_header(relax=True)
     # A matrix of either form is set later on, with all digits.
     del header["PC?_?"]
-    return header.tostring().encode()
+    return bytes(header.tostring(), "ascii")
 
 
 def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _text(value: Any) -> Any:
-    return value if isinstance(value, str) else [str(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value if isinstance(value, str | float) else [str(v) for v in value]
 
 
 def _sip_state(sip: Sip) -> tuple[Any, ...]:
@@ -173,7 +170,7 @@ def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
 
 
 def _set_numbers(prm: Any, state: dict[str, Any]) -> None:
-    for name, value in (state["texts"] | state["numbers"]).items():
+    for name, value in state["values"].items():
         is_unset = isinstance(value, float | str) and (value in ("", None) or value != value)
         if not is_unset and not (isinstance(value, list) and _plain(getattr(prm, name)) == value):
             setattr(prm, name, value)
@@ -192,6 +189,6 @@ def _agree(wcs: WCS, other: WCS) -> bool:
     world = wcs.wcs_pix2world(*pixel, 0)
     same_world = np.array_equal(world, other.wcs_pix2world(*pixel, 0), equal_nan=True)
     there = wcs.wcs_world2pix(*world, 0), other.wcs_world2pix(*world, 0)
-    same_frame = _text(wcs.wcs.ctype) == _text(other.wcs.ctype)
+    same_frame = _plain(wcs.wcs.ctype) == _plain(other.wcs.ctype)
     same_frame &= wcs.wcs.radesys == other.wcs.radesys
     return same_world and same_frame and np.array_equal(*there, equal_nan=True)

@@ -6,7 +6,6 @@ that the sky's edge cuts, the edge is traced.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,13 +98,10 @@ def polygon_area(corners: FloatArray) -> FloatArray:
     Strackee 1983, IEEE Trans. Biomed. Eng. 30, 125). Differences of corners keep it exact for tiny
     pixels.
     """
-    return np.abs(sum(_triangle_area(corners[0], *pair) for pair in pairwise(corners[1:])))
-
-
-def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
+    a, b, c = corners[0], corners[1:-1], corners[2:]
     triple = np.einsum("...i,...i", a, np.cross(b - a, c - a))
     dots = (np.einsum("...i,...i", p, q) for p, q in ((a, b), (b, c), (c, a)))
-    return np.asarray(2 * np.arctan2(triple, 1 + sum(dots)))
+    return np.asarray(np.abs(np.sum(2 * np.arctan2(triple, 1 + sum(dots)), axis=0)))
 
 
 def solid_angles(
@@ -177,23 +173,20 @@ def _areas_of_blocks(sky: SkyTest, whole: float) -> tuple[FloatArray, BoolArray]
     they are wide.
     """
     grid, reach = sky.grid, _elongation(sky)
-    nodes = [np.append(np.arange(0, axis.count, BLOCK), axis.count) for axis in (grid.y, grid.x)]
     # A notch in the sky may begin beyond the map.
-    beyond = BLOCK * np.arange(1, reach + 1)
-    along_y, along_x = (np.concatenate([-beyond[::-1], n, n[-1] + beyond]) for n in nodes)
-    on_sky = sky(*np.meshgrid(grid.x.place(along_x), grid.y.place(along_y)))
-    corners = cell_corners(on_sky[np.newaxis])[:, 0]
-    within = np.s_[reach:-reach, reach:-reach]
-    is_full = ~grown(~corners.all(axis=0), reach)[within]
-    has_sky = grown(corners.any(axis=0), reach)[within]
-    # All of a small sky may be in one block.
-    todo = ~is_full & (has_sky | ~has_sky.any())
-    in_row, in_column = (np.arange(axis.count) // BLOCK for axis in (grid.y, grid.x))
-    areas, todo = (
-        blocks.take(in_column, axis=1).take(in_row, axis=0)
-        for blocks in (np.where(is_full, whole, 0.0), todo)
+    along_x, along_y = (
+        axis.place(np.arange(-reach * BLOCK, axis.count + (reach + 1) * BLOCK, float(BLOCK)))
+        for axis in (grid.x, grid.y)
     )
-    return areas, todo
+    corners = cell_corners(sky(*np.meshgrid(along_x, along_y))[np.newaxis])[:, 0]
+    within = np.s_[reach:-reach, reach:-reach]
+    is_full = ~grown(~np.all(corners, axis=0), reach)[within]
+    has_sky = grown(np.any(corners, axis=0), reach)[within]
+    # All of a small sky may be in one block.
+    todo = ~is_full & (has_sky | ~has_sky.any() | (min(grid.shape) < FEW_PIXELS))
+    in_row, in_column = (np.arange(axis.count) // BLOCK for axis in (grid.y, grid.x))
+    areas = np.where(is_full, whole, 0.0).take(in_column, axis=1).take(in_row, axis=0)
+    return np.asarray(areas), todo.take(in_column, axis=1).take(in_row, axis=0)
 
 
 def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
@@ -296,7 +289,7 @@ def _traced(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> FloatA
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
     on_sky = sky(x, y)
     areas, is_whole = np.zeros(len(row)), on_sky.all(axis=(1, 2))
-    is_left = on_sky.any(axis=(1, 2))
+    is_left = np.asarray(on_sky.any(axis=(1, 2)))
     areas[is_whole], is_left[is_whole] = _of_whole(sky, row[is_whole], column[is_whole], 0.0)
     left = np.flatnonzero(is_left)
     found, _, is_large = _of_cells(
@@ -316,10 +309,10 @@ def _fractions(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> Flo
     fractions = on_sky.all(axis=(1, 2)).astype(float)
     some = on_sky.any(axis=(1, 2)) & (fractions < 1)
     nodes = cell_corners(on_sky[some])
-    found = nodes.all(axis=0) / cells**2
+    found = np.asarray(nodes.all(axis=0) / cells**2)
     is_cut = nodes.any(axis=0) & ~nodes.all(axis=0)
-    at = (cell_corners(v[some])[:, is_cut] for v in (x, y))
-    cut = _plane_area(*sky_polygons(*at, nodes[:, is_cut], sky, PLANE_STEPS, STRAIGHT))
+    x, y = (cell_corners(v[some])[:, is_cut] for v in (x, y))
+    cut = _plane_area(*sky_polygons(x, y, nodes[:, is_cut], sky, PLANE_STEPS, STRAIGHT))
     # (Cells leave out a hair along the sides of pixels.)
     found[is_cut] = cut / abs(np.prod(sky.grid.steps)) / (1 - 2 * HAIR) ** 2
     fractions[some] = found.sum(axis=(1, 2))
@@ -356,8 +349,8 @@ def _of_cells(
     areas, middles = np.nan_to_num(polygon_area(corners)), corners.mean(axis=0)
     # Of two cells that share a bent side, both follow it.
     is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < bent)
-    at = (cell_corners(v)[:, is_bent] for v in (x, y))
-    polygons = _vectors(sky, *sky_polygons(*at, nodes[:, is_bent], sky, steps, along))
+    x, y = (cell_corners(v)[:, is_bent] for v in (x, y))
+    polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_bent], sky, steps, along))
     areas[is_bent], middles[is_bent] = polygon_area(polygons), polygons.mean(axis=0)
     diagonals = separation(corners[0], corners[2]), separation(corners[1], corners[3])
     return areas, middles, np.fmax(*diagonals) > LARGE_CELL
