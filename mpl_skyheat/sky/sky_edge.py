@@ -33,11 +33,7 @@ NODES_TOGETHER = 2**17
 
 @dataclass(frozen=True)
 class SkyTest:
-    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips.
-
-    A place shows sky if its position on the sky is projected back to that very place. (A projection
-    may go on beyond its edge, with sky that it shows elsewhere already.)
-    """
+    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips."""
 
     grid: SkyGrid
     to_sky: Projection
@@ -113,12 +109,6 @@ def grown(pixels: BoolArray, steps: int) -> BoolArray:
             after[1:] |= before[:-1]
             after[:-1] |= before[1:]
     return pixels
-
-
-def marked(pixels: BoolArray) -> tuple[IntArray, IntArray]:
-    """Rows and columns of marked pixels: np.nonzero is slow in two dimensions."""
-    rows, columns = np.unravel_index(np.flatnonzero(pixels), pixels.shape)
-    return rows, columns
 
 
 def in_parts(rows: IntArray, columns: IntArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:

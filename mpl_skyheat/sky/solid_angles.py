@@ -19,7 +19,6 @@ from mpl_skyheat.sky.sky_edge import (
     grown,
     in_parts,
     lattice_in_pixels,
-    marked,
     places_all_over,
     repeat_before,
     sky_polygons,
@@ -192,14 +191,15 @@ def _areas_of_blocks(sky: SkyTest, whole: float) -> tuple[FloatArray, BoolArray]
 def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
     """Rows and columns of marked pixels amid the sky, and of marked pixels near its edge."""
     grid = sky.grid
-    row, column = marked(todo)
+    # (np.nonzero is slow in two dimensions.)
+    row, column = np.divmod(np.flatnonzero(todo), grid.x.count)
     along_x = grid.x.count + 1
     first = row * along_x + column
     nodes = np.zeros((grid.y.count + 1) * along_x, bool)
     corners = [first, first + 1, first + along_x, first + along_x + 1]
     for corner in corners:
         nodes[corner] = True
-    (wanted,) = np.nonzero(nodes)
+    wanted = np.flatnonzero(nodes)
     at_y, at_x = np.divmod(wanted, along_x)
     nodes[wanted] = sky(grid.x.edges[at_x], grid.y.edges[at_y])
     on_sky = np.stack([nodes[corner] for corner in corners])
