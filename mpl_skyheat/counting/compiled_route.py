@@ -86,7 +86,7 @@ class CompiledRoute:
 
         each = [partial(to_pixels, plane.to_plane) for plane in self._planes]
         footprint = Footprint(to_sky, grid.shape)
-        self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint, self._askers)
+        self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint)
         self._own_counts: list[NDArray[np.int64]] = []
         self._counters = team
 
@@ -174,11 +174,11 @@ class CompiledRoute:
 
         ``hits`` counts the rows in each tile that has no polynomial.
         """
-        t, (ny, nx) = self._tiles, self._grid.shape
+        t, size = self._tiles, self._grid.shape[::-1]
         hits = np.zeros(len(t.child), np.intp) if hits is None else hits
         rows = t.bottom, t.per_height, t.first, t.west, t.per_width
         tree = t.boxes, t.child, t.coefficients
-        return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
+        return int(run("locate", lon, lat, rows, tree, hits, size, pixels))
 
     def _ask(self, chunk: Catalogue, rows: IntArray) -> tuple[Pixels, int]:
         """The pixels of rows by the exact route, and how many of the rows are dropped."""
