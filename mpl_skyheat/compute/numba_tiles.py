@@ -206,8 +206,7 @@ def locate(lon: Any, lat: Any, rows: Any, tree: Any, hits: Any, size: Any, pixel
         for i in range(waiting):
             k = points[i]
             nodes[i], u[i], v[i] = _top(lon[k], lat[k], rows, boxes)
-        for i in range(waiting):
-            nodes[i], u[i], v[i] = _part(nodes[i], u[i], v[i], child)
+        _find_parts(nodes[:waiting], u, v, child)
         places = points[:waiting], nodes[:waiting], u, v
         asked += _locate_sorted(*places, child, terms, hits, size, pixels)
     return asked
@@ -217,6 +216,18 @@ def locate(lon: Any, lat: Any, rows: Any, tree: Any, hits: Any, size: Any, pixel
 def _is_position(lon: float, lat: float) -> Any:
     """Whether polynomials may serve a position; at a pole astropy's result may depend on lon."""
     return (abs(lon) < FAR) & (abs(lat) < 90.0)
+
+
+@compiled
+def _find_parts(nodes: Any, u: Any, v: Any, child: Any) -> None:
+    """Replace divided tiles by the parts of them that hold the points."""
+    cut = np.empty(len(nodes) + 1, np.int32)
+    count = 0
+    for i in range(len(nodes)):
+        cut[count] = i
+        count += child[nodes[i]] >= 0
+    for i in cut[:count]:
+        nodes[i], u[i], v[i] = _part(nodes[i], u[i], v[i], child)
 
 
 @compiled
