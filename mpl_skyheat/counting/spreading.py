@@ -66,8 +66,8 @@ class PointSpread:
         def work(_: int, part: int) -> None:
             rows = slice(bounds[part], bounds[part + 1])
             some = np.ones(1) if amounts is None else amounts[rows]
-            where = lon[rows], lat[rows]
-            run("spread", *where, some, amounts is not None, turn, bins, parts[part])
+            weights = some, amounts is not None
+            run("spread", lon[rows], lat[rows], *weights, turn, bins, parts[part])
 
         team.share(range(PARTS), work)
 

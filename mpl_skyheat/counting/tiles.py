@@ -371,7 +371,7 @@ def _places(down: Any, up: Any, s: FloatArray, t: FloatArray) -> tuple[FloatArra
 def _matrices(down: float, up: float) -> tuple[FloatArray, FloatArray]:
     """Matrices from values at the nodes to a series, and from terms to values at the checks.
 
-    The series is in products of Chebyshev polynomials. `numba_tiles` reads matrices by columns.
+    The series is in products of Chebyshev polynomials. Each row of a product is one polynomial.
     """
     u, v = _places(down, up, *_padua())
     a, b = _series()
