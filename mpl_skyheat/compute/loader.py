@@ -72,7 +72,7 @@ def _load() -> bool:
                 stacklevel=2,
             )
             return False
-        for name, value in tile_layout.SHARED.items():
-            if getattr(modules[0], name) != value:
+        for name, value in vars(tile_layout).items():
+            if name.isupper() and getattr(modules[0], name, value) != value:
                 raise AssertionError(f"{name} of compiled code and of tiles must be equal")
     return _is_available
