@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from copy import copy
 from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -67,9 +68,6 @@ class SkyHeatmap(AxesImage):
     sky_map : SkyMap
         The map as it was made; ``set_data`` changes the picture only.
     """
-
-    # True while make_image() draws without averaging.
-    _is_crisp = False
 
     def __init__(
         self,
@@ -181,12 +179,9 @@ class SkyHeatmap(AxesImage):
         bad = self.cmap(np.ma.masked_invalid([np.nan]), bytes=True)[0]
         channels = np.s_[:3] if bad[3] else np.s_[3:]
         left_out = (image[..., channels] == bad[channels]).all(axis=-1)
-        self._is_crisp = True
-        try:
-            crisp = super().make_image(renderer, magnification, unsampled)[0]
-        finally:
-            self._is_crisp = False
-        image[left_out] = crisp[left_out]
+        crisp = copy(self)  # A copy has no stale_callback: changing it does not redraw the figure.
+        crisp.set_interpolation("nearest")
+        image[left_out] = crisp.make_image(renderer, magnification)[0][left_out]
         return made
 
     def _leaves_out(self, magnification: float) -> bool:
@@ -198,10 +193,6 @@ class SkyHeatmap(AxesImage):
         ny, nx = values.shape
         size = magnification * min(abs(extent.width) / nx, abs(extent.height) / ny)
         return bool(size <= CRISP)
-
-    def get_interpolation(self) -> str:
-        """Return how the image is resampled, which matplotlib asks for while it draws."""
-        return "nearest" if self._is_crisp else super().get_interpolation()
 
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""
@@ -322,14 +313,9 @@ def _is_whole(sky_map: SkyMap) -> BoolArray:
     area = np.asarray(sky_map.solid_angle)
     if area.min() >= 0.5 * area.max():
         return np.ones(area.shape, bool)
-    return np.asarray(area >= 0.5 * _neighbourhoods(area, 0).max(axis=0))
+    from scipy.ndimage import maximum_filter
 
-
-def _neighbourhoods(values: NDArray[np.float64], beyond: float) -> NDArray[np.float64]:
-    """Values of every pixel and the eight around it, along a new first axis."""
-    ny, nx = values.shape
-    padded = np.pad(values, 1, constant_values=beyond)
-    return np.stack([padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)])
+    return np.asarray(area >= 0.5 * maximum_filter(area, 3))
 
 
 def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
@@ -342,10 +328,14 @@ def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
     corners = np.shape(ax.patch.get_path().vertices)[0]
     if sky_map.solid_angle is None or corners in (5, 8):
         return values
+    from scipy.ndimage import convolve
+
     off_sky = np.asarray(sky_map.solid_angle) == 0
     for _ in range(2 if off_sky.any() else 0):  # A fleck is up to two pixels wide.
-        around = _neighbourhoods(values, np.nan)
-        number = np.isfinite(around).sum(axis=0)
-        mean = np.nansum(around, axis=0) / np.maximum(number, 1)
-        values = np.where(off_sky & np.isnan(values) & (number > 0), mean, values)
+        known = np.isfinite(values)
+        total, number = (
+            convolve(v, np.ones((3, 3)), mode="constant")
+            for v in (np.where(known, values, 0), known.astype(float))
+        )
+        np.divide(total, number, out=values, where=off_sky & np.isnan(values) & (number > 0))
     return values
