@@ -68,6 +68,12 @@ class Region:
                 f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
             )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole sky, or the half of it that a SIN shows."""
+        is_half = self.projection == "SIN" and self.radius >= WIDEST["SIN"] * u.deg
+        return is_half or not self.is_field
+
     def wcs(self, frame: BaseCoordinateFrame) -> WCS:
         """The WCS of the field, or of the sky with the centre's longitude in the middle."""
         if self.center is not None and self.is_field:
