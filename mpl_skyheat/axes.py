@@ -249,7 +249,7 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
     ax.update_datalim([(left, bottom), (right, top)])
     heat.sticky_edges.x[:] = [left, right]
     heat.sticky_edges.y[:] = [bottom, top]
-    fresh_x, fresh_y = on_axes.is_fresh
+    fresh_x, fresh_y = map(math.isnan, on_axes.limits[::2])
     for setter, old, new, is_fresh in (
         (ax.set_xlim, limits[0], (left, right), fresh_x),
         (ax.set_ylim, limits[1], (bottom, top), fresh_y),
@@ -257,7 +257,8 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         if is_fresh:
             old = new[::-1] if old[0] > old[1] else new
         setter(old, auto=None)
-    if on_axes.plane.frame is not None and not on_axes.plane.has_pixels and all(on_axes.is_fresh):
+    is_in_degrees = on_axes.plane.frame is not None and not on_axes.plane.has_pixels
+    if is_in_degrees and fresh_x and fresh_y:
         _set_up_degrees(ax, view)
 
 
