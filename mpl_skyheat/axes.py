@@ -186,8 +186,6 @@ def sky_heatmap(
     on_axes = view_of_axes(ax, catalogue, shown, asked)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
-    if on_axes.center is not None:
-        heat.sky_in_middle = on_axes.center, on_axes.plane.frame
     if on_axes.transform is not None:
         _show_projected(ax, heat, on_axes)
     else:
@@ -265,6 +263,7 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
 def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
     if on_axes.center is not None:
+        heat.sky_in_middle = on_axes.center, on_axes.plane.frame
         _label_longitudes(ax, on_axes.center)
     heat.set_transform(on_axes.transform)
     ax.add_image(heat)

@@ -41,9 +41,6 @@ PLACED |= {"anchor", "panchor", "ticklocation"}
 # of a kernel fall for many decades more.
 LOWEST_OF_SMOOTHED = 1e-3
 
-# Matplotlib averages map pixels of up to this many device pixels, and draws larger ones as squares.
-CRISP = 3
-
 
 class SkyHeatmap(AxesImage):
     """The image of a sky map, as `sky_heatmap` returns it.
@@ -116,8 +113,7 @@ class SkyHeatmap(AxesImage):
         if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
             values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
-        norm: Any = self.norm
-        low, high = norm.vmin, norm.vmax
+        low, high = self.get_clim()
         if is_open and low == high == 0:
             self.set_clim(0.0, 1.0)  # The map is empty; matplotlib would go below zero.
         if low > high:
@@ -174,7 +170,9 @@ class SkyHeatmap(AxesImage):
         """
         made: tuple[Any, float, float, Any] = super().make_image(renderer, magnification, unsampled)
         image = made[0]
-        if image is None or unsampled or not self._leaves_out(magnification):
+        may_average = self.get_interpolation() in ("antialiased", "auto")
+        has_gaps = np.ma.is_masked(self.get_array())
+        if image is None or unsampled or not (may_average and has_gaps):
             return made
         bad = self.cmap(np.ma.masked_invalid([np.nan]), bytes=True)[0]
         channels = np.s_[:3] if bad[3] else np.s_[3:]
@@ -183,16 +181,6 @@ class SkyHeatmap(AxesImage):
         crisp.set_interpolation("nearest")
         image[left_out] = crisp.make_image(renderer, magnification)[0][left_out]
         return made
-
-    def _leaves_out(self, magnification: float) -> bool:
-        """Whether matplotlib averages pixels of which some are masked."""
-        values: Any = self.get_array()
-        if self.get_interpolation() not in ("antialiased", "auto") or not np.ma.is_masked(values):
-            return False
-        extent = self.get_window_extent()
-        ny, nx = values.shape
-        size = magnification * min(abs(extent.width) / nx, abs(extent.height) / ny)
-        return bool(size <= CRISP)
 
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""
@@ -231,11 +219,10 @@ class SkyHeatmap(AxesImage):
             If there is no such side.
         """
         check_location(location)
-        for name in kwargs:
+        for name, value in kwargs.items():
             if name in PLACED:
                 raise TypeError(
-                    f"{name} must be left out, as the colorbar follows the Axes; got "
-                    f"{kwargs[name]!r}"
+                    f"{name} must be left out, as the colorbar follows the Axes; got {value!r}"
                 )
         figure: Any = self.axes.figure
         current = figure.gca()

@@ -35,11 +35,10 @@ ALL_SKY_SIZE = (8, 5)
 # None for an ellipse.
 _LAT = np.radians(np.linspace(-90, 90, 181))
 _RIGHT_HALF = np.column_stack([np.cos(_LAT), _LAT / _LAT[-1]])
-_TEETH = [(1, 0.5), (0.75, 1), (0.5, 0.5), (0.25, 1), (0, 0.5)]
-_TEETH += [(-0.25, 1), (-0.5, 0.5), (-0.75, 1), (-1, 0.5)]
+_TEETH = np.column_stack([np.linspace(1, -1, 9), np.resize([0.5, 1], 9)])
 OUTLINES: dict[str, Any] = dict.fromkeys(("AIT", "MOL", "ZEA", "ARC", "SIN"))
 OUTLINES["SFL"] = np.concatenate([_RIGHT_HALF, -_RIGHT_HALF])
-OUTLINES["HPX"] = np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]])
+OUTLINES["HPX"] = np.concatenate([_TEETH, -_TEETH, _TEETH[:1]])
 
 # Projections with a round outline: one point of the sky, or a great circle.
 ROUND_OUTLINE = ("ZEA", "ARC", "SIN")
@@ -294,6 +293,8 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, is_whole: bool)
     # Limits that are set are not changed by artists that lie outside of them.
     nx, ny = wcs.pixel_shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
+    # Longitudes that rounding has put just below 360° are labelled 0h, not 24h.
+    ax.coords[0].set_coord_type("longitude", coord_wrap=(360 - 1e-6) * u.deg)
     ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if is_whole and code in OUTLINES:
@@ -344,7 +345,6 @@ def _label_around(ax: Any, name: str) -> None:
     Matplotlib puts titles there.
     """
     lon, lat = ax.coords
-    _label_zero(lon)
     lon.set_axislabel(name)
     lon.set_axislabel_position("b")
     lon.set_ticks_position("brl")
@@ -357,11 +357,6 @@ def _label_around(ax: Any, name: str) -> None:
     _set_inside(ax, lat)
 
 
-def _label_zero(lon: Any) -> None:
-    """Label longitudes that rounding has put just below 360° as 0h, not 24h."""
-    lon.set_coord_type("longitude", coord_wrap=(360 - 1e-6) * u.deg)
-
-
 def _set_inside(ax: Any, helper: Any) -> None:
     """Give labels on the map a halo, to be readable on all its colours."""
     helper.set_ticks_visible(False)
@@ -370,7 +365,6 @@ def _set_inside(ax: Any, helper: Any) -> None:
 
 
 def _label_sides(ax: Any, names: tuple[str, str]) -> None:
-    _label_zero(ax.coords[0])
     for helper, name, side in zip(ax.coords, names, "bl", strict=True):
         helper.set_axislabel(name)
         helper.set_ticks_position(side)
