@@ -123,10 +123,10 @@ class ForeignProjection:
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
         # cartopy leaves longitudes beyond ±180 deg where they are, in one of its projections.
-        return _finite(self.forward(*_arrays(_wrapped(np.asarray(lon, float), 0.0), lat)), lon)
+        return _applied(self.forward, _wrapped(np.asarray(lon, float), 0.0), lat)
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        lon, lat = _finite(self.inverse(*_arrays(x, y)), x)
+        lon, lat = _applied(self.inverse, x, y)
         # Off the sky, (lon, lat) is a position of another place on the plane.
         again = self.to_plane(lon, lat)
         on_sky = np.hypot(again[0] - x, again[1] - y) < 1e-6 * self.radius
@@ -179,16 +179,12 @@ class SkyprojProjection(ForeignProjection):
         return self.crs.transform_points(x, y, inverse=True)
 
 
-def _arrays(a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
-    """Two flat, writeable arrays of float64."""
+def _applied(function: Any, a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
+    """What a function of flat, writeable arrays has in rows; NaN where it is not finite."""
     a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
-    return a.ravel().copy(), b.ravel().copy()
-
-
-def _finite(points: Any, like: Any) -> tuple[FloatArray, FloatArray]:
-    points = np.asarray(points, float)[..., :2].reshape(-1, 2)
-    points = np.where(np.isfinite(points).all(axis=1, keepdims=True), points, np.nan)
-    x, y = (v.reshape(np.shape(like)) for v in points.T)
+    points = np.array(function(a.flatten(), b.flatten()), float)[..., :2].reshape(-1, 2)
+    points[~np.isfinite(points).all(axis=1)] = np.nan
+    x, y = points.T.reshape(2, *a.shape)
     return x, y
 
 
