@@ -6,6 +6,7 @@ import argparse
 import io
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,9 +22,9 @@ from mpl_skyheat.plotting.regions import PROJECTIONS, find_region
 from mpl_skyheat.plotting.subplots import (
     ALL_SKY_SIZE,
     FIELD_SIZE,
+    OUTLINES,
     add_sky_axes,
-    has_outline,
-    position_of_text,
+    parse_position,
 )
 from mpl_skyheat.sky.frames import find_frame, find_sky_frame
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs, find_map_frame
@@ -32,8 +33,6 @@ from mpl_skyheat.smoothing.kernel_base import parse_width
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astropy.coordinates import BaseCoordinateFrame
-
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
 FORMATS = (".png", ".pdf", ".svg")
@@ -41,6 +40,9 @@ DPI = 200
 
 # Place (left, bottom, width, height) in which a 2 : 1 ellipse has room for labels and a colorbar.
 ELLIPSE: Any = (0.04, 0.2, 0.92, 0.736)
+
+# What --center must be.
+POSITION = "a position such as '56.75 24.12' or '3h47m +24d07m'"
 
 # Formats of astropy's reader by the ending of the catalogue's name, which ".gz" may follow.
 READERS = {".fits": "fits", ".fit": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
@@ -82,12 +84,12 @@ def parser() -> Parser:
     add("--map-frame", metavar="FRAME", help="frame of the map (default: that of the columns)")
     add("--center", metavar="POSITION",
         help='"RA DEC", degrees or sexagesimal (default: the middle of the catalogue)')  # fmt: skip
-    add("--radius", type=_angle, metavar="ANGLE",
+    add("--radius", type=_width, metavar="ANGLE",
         help="from the centre to the map's edge (default: all of the catalogue)")  # fmt: skip
     add("--projection", choices=PROJECTIONS, metavar="CODE", type=str.upper,
         help=f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for the sky)")  # fmt: skip
-    add("--pixel-size", type=_angle, metavar="ANGLE", help='such as 1arcmin or "0.2 deg"')
-    add("--kernel", type=_kernel, metavar="ANGLE",
+    add("--pixel-size", type=_width, metavar="ANGLE", help='such as 1arcmin or "0.2 deg"')
+    add("--kernel", type=partial(_width, in_pixels=True), metavar="ANGLE",
         help="sigma of the Gaussian (default: 2 pixels for a field, none for the sky)")  # fmt: skip
     add("--label", default="sources", help="what is counted (default: %(default)s)")
     add("--cmap", default="magma", help="matplotlib colormap (default: %(default)s)")
@@ -108,13 +110,15 @@ def _output(text: str) -> Path:
     return path
 
 
-def _angle(text: str) -> u.Quantity:
+def _width(text: str, *, in_pixels: bool = False) -> u.Quantity:
     try:
-        return parse_width(text, "angle", in_pixels=False).to(u.deg)
+        width = parse_width(text, "width", in_pixels=in_pixels)
     except ValueError as error:
+        hint = ", or 2pix" if in_pixels else ""
         raise argparse.ArgumentTypeError(
-            f"must be a positive angle such as 2arcmin; got {text!r}"
+            f"must be a positive angle such as 2arcmin{hint}; got {text!r}"
         ) from error
+    return width if in_pixels else width.to(u.deg)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -125,15 +129,6 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
             if name != "output" and value != the_parser.get_default(name):
                 the_parser.error(f"--{name.replace('_', '-')} needs a CATALOGUE to go with")
     return options
-
-
-def _kernel(text: str) -> u.Quantity:
-    try:
-        return parse_width(text, "kernel")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a positive angle such as 2arcmin, or 2pix; got {text!r}"
-        ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -206,38 +201,27 @@ def _picture(options: argparse.Namespace) -> Figure:
     region = find_region(
         catalogue,
         map_frame,
-        center=None if options.center is None else _center(options.center, frame),
+        center=parse_position(options.center, frame, "--center", POSITION),
         radius=options.radius,
         pixel_size=options.pixel_size,
         projection=options.projection,
     )
-    wcs = region.wcs(map_frame)
-    is_bent = not region.is_field and has_outline(wcs) and not wcs.wcs.ctype[0].endswith("HPX")
-    if is_bent:
-        # A layout engine takes long with labels along an ellipse.
-        figure, place = Figure(ALL_SKY_SIZE), ELLIPSE
-    else:
-        size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE
-        figure, place = Figure(size, layout="constrained"), 111
+    is_bent = not region.is_field and region.projection in {*OUTLINES} - {"HPX"}
+    # A layout engine takes long with labels along an ellipse.
+    layout: Any = None if is_bent else "constrained"
+    place = ELLIPSE if is_bent else 111
+    figure = Figure(FIELD_SIZE if region.is_field else ALL_SKY_SIZE, layout=layout)
+    ax = add_sky_axes(figure, region.wcs(map_frame), place, is_whole=region.is_whole)
     kernel = options.kernel
     if kernel is None and region.is_field:
         kernel = 2 * region.pixel_size
-    heat = add_sky_axes(figure, wcs, place).sky_heatmap(
+    heat = ax.sky_heatmap(
         *names, data=table, frame=frame, pixel_size=region.pixel_size, kernel=kernel,
         label=options.label, cmap=options.cmap,
     )  # fmt: skip
     _set_norm(heat, options.norm)
     heat.add_colorbar("right" if region.is_field else "bottom")
     return figure
-
-
-def _center(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
-    try:
-        return position_of_text(text, frame)
-    except (TypeError, ValueError, u.UnitsError) as error:
-        raise ValueError(
-            f"--center must be a position such as '56.75 24.12' or '3h47m +24d07m'; got {text!r}"
-        ) from error
 
 
 def _set_norm(heat: SkyHeatmap, name: str) -> None:
@@ -262,7 +246,7 @@ def _demonstration() -> Figure:
     figure = Figure(figsize=(10, 4))
     # Placed by hand, as no layout engine gives a 2 : 1 ellipse and a square one height.
     galactic = all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL")
-    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65))
+    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65), is_whole=True)
     heat = sky.sky_heatmap(
         data=stars, pixel_size=0.5 * u.deg, kernel=1 * u.deg, label="stars", cmap="magma"
     )
@@ -272,7 +256,7 @@ def _demonstration() -> Figure:
 
     pleiades = SkyCoord("3h47m +24d07m", frame="icrs")
     wcs = field_wcs(pleiades, 2.5 * u.deg, 1.5 * u.arcmin, "TAN")
-    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65))
+    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65), is_whole=False)
     field.sky_heatmap(data=stars, kernel=10 * u.arcmin, unit="deg-2", label="stars", cmap="magma",
                       colorbar=True)  # fmt: skip
     field.set_title("Pleiades, Gaussian σ = 10′")
