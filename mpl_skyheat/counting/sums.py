@@ -20,7 +20,7 @@ from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.sky.geometry import MapGeometry
+
+    # Longitudes and latitudes (deg, in the frame of the catalogue) -> which rows are added.
+    RowFilter = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 class Head(NamedTuple):
@@ -48,8 +51,8 @@ class Sums:
 
     ``channels`` are names of `channels.CHANNELS`, to which those are added that they need. Values
     are summed as their differences from ``offset``. ``rows`` has the numbers of rows ``read``,
-    ``dropped`` (not finite or masked), ``inside`` and ``outside`` the map; read is the sum of the
-    others.
+    ``dropped`` (not finite or masked), ``unseen`` (left out by a filter), ``inside`` and
+    ``outside`` the map; read is the sum of the others.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Sums:
         self.channels = find_channels(channels)
         self.head: Head | None = None
         self._in_core: BoolArray | None = None
-        self.rows = dict.fromkeys(("read", "dropped", "inside", "outside"), 0)
+        self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside"), 0)
         # Sums over pixels in one dimension, and over the lattice by channel and spline order.
         self.flat: dict[str, NDArray[Any]] = {}
         self.spreads: dict[tuple[str, int], PointSpread] = {}
@@ -86,14 +89,16 @@ class Sums:
         catalogue: Catalogue | Stream,
         *,
         team: Team | None = None,
+        row_filter: RowFilter | None = None,
         projected: list[ProjectedBlock] | None = None,
         is_large: bool | None = None,
     ) -> Sums:
         """Add the rows of a catalogue; return the sums.
 
-        ``projected`` are the catalogue's rows, if they have been projected already. ``is_large``
-        says whether compiled code is worth loading for the job that this is a part of; by default
-        the numbers of rows and of pixels decide.
+        ``row_filter`` says which rows are added; the others are counted as unseen. ``projected``
+        are the catalogue's rows, if they have been projected already. ``is_large`` says whether
+        compiled code is worth loading for the job that this is a part of; by default the numbers
+        of rows and of pixels decide.
         """
         team = team or Team(1)
         chunks, is_compiled = self._decided(catalogue, is_large)
@@ -106,12 +111,12 @@ class Sums:
             if self.head is None:
                 self.head = _head_of(chunk)
             if is_tiled:
-                self._add_by_tiles(chunk, route)
+                self._add_by_tiles(chunk, route, row_filter)
             else:
                 blocks = project_blocks(chunk, self.geometry.plane)
-                self._add_blocks(chunk, blocks if projected is None else projected)
+                self._add_blocks(chunk, blocks if projected is None else projected, row_filter)
             if self.spreads:
-                self._spread(chunk, is_compiled, team)
+                self._spread(chunk, is_compiled, team, row_filter)
         if is_tiled and "n" in self.flat:
             route.settle(self.flat["n"])
         for spread in self.spreads.values():
@@ -120,7 +125,7 @@ class Sums:
         told = self.rows
         if list(self.channels) == ["n"] and self.geometry.margin != (0, 0):
             told["inside"] = int(self.pixels["n"][self.geometry.core].sum())
-        told["outside"] = told["read"] - told["dropped"] - told["inside"]
+        told["outside"] = told["read"] - told["dropped"] - told["unseen"] - told["inside"]
         return self
 
     def __add__(self, other: Sums) -> Sums:
@@ -169,21 +174,29 @@ class Sums:
         ny, nx = self.geometry.wide.shape
         return ny * nx
 
-    def _add_blocks(self, chunk: Catalogue, blocks: Iterable[ProjectedBlock]) -> None:
+    def _add_blocks(
+        self, chunk: Catalogue, blocks: Iterable[ProjectedBlock], row_filter: RowFilter | None
+    ) -> None:
         """Add rows by the exact route."""
         self.rows["read"] += len(chunk)
         for block, x, y in blocks:
             self.rows["dropped"] += block.dropped
             on_grid, pixels = pixels_of(self.geometry, self.geometry.plane, x, y)
+            if row_filter is not None:
+                seen = row_filter(block.lon, block.lat)
+                self.rows["unseen"] += int(np.count_nonzero(~seen))
+                pixels, on_grid = pixels[seen[on_grid]], on_grid & seen
             weights, values = (
                 None if column is None else column[on_grid]
                 for column in (block.weights, block.values)
             )
             self._add_at(pixels, weights, values, is_compiled=False)
 
-    def _add_by_tiles(self, chunk: Catalogue, route: CompiledRoute) -> None:
+    def _add_by_tiles(
+        self, chunk: Catalogue, route: CompiledRoute, row_filter: RowFilter | None
+    ) -> None:
         """Add rows by the compiled route."""
-        is_plain = chunk.weights is None and chunk.values is None
+        is_plain = chunk.weights is None and chunk.values is None and row_filter is None
         if is_plain and list(self.channels) == ["n"]:
             dropped, on_grid = route.count(chunk, self.flat["n"])
             self.rows["read"] += len(chunk)
@@ -201,6 +214,10 @@ class Sums:
                 chunk.check_rows(is_negative, rows.weights, part, "weights must not be negative")
             self.rows["read"] += len(pixels)
             self.rows["dropped"] += len(pixels) - int(np.count_nonzero(usable))
+            if row_filter is not None:
+                seen = row_filter(rows.lon, rows.lat)
+                self.rows["unseen"] += int(np.count_nonzero(usable & ~seen))
+                usable &= seen
             pixels[~usable] = OFF
             self._add_at(pixels, rows.weights, rows.values, is_compiled=True)
 
@@ -237,7 +254,9 @@ class Sums:
             self._in_core = np.append(in_core.ravel(), [False] * -LOST)
         self.rows["inside"] += int(np.count_nonzero(self._in_core[pixels]))
 
-    def _spread(self, chunk: Catalogue, is_compiled: bool, team: Team) -> None:
+    def _spread(
+        self, chunk: Catalogue, is_compiled: bool, team: Team, row_filter: RowFilter | None
+    ) -> None:
         """Spread rows over the lattice."""
         plane, sphere = self.geometry.plane, self.geometry.sphere
         assert plane.frame is not None
@@ -248,6 +267,8 @@ class Sums:
         if is_compiled and rotation is not None:
             for rows in chunk.arrays():
                 lon = rows.lon
+                if row_filter is not None:
+                    lon = np.where(row_filter(rows.lon, rows.lat), lon, np.nan)
                 for column in (rows.weights, rows.values):
                     if column is not None:
                         lon = np.where(np.isfinite(column), lon, np.nan)
@@ -256,13 +277,16 @@ class Sums:
                     spread.add_compiled(lon, rows.lat, amounts, to_lattice, team)
             return
         for block in chunk.blocks():
-            lon, lat = block.lon, block.lat
+            lon, lat, weights, values = block.lon, block.lat, block.weights, block.values
+            if row_filter is not None:
+                seen = row_filter(lon, lat)
+                lon, lat = lon[seen], lat[seen]
+                weights, values = (None if c is None else c[seen] for c in (weights, values))
             if rotation is None:
                 lon, lat = change_frame(lon, lat, chunk.frame, plane.frame)
             positions = rotate(lon, lat, to_lattice, is_compiled=False)
             for (name, _), spread in self.spreads.items():
-                amounts = self.channels[name].amounts(block.weights, block.values, self.offset)
-                spread.add(*positions, amounts)
+                spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
 
     def settle(self) -> None:
         """Move sums in pixels without sky to the nearest pixels with sky.
