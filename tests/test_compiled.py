@@ -396,7 +396,7 @@ def test_a_tile_with_an_unknown_value_or_a_leap_has_no_polynomial(call, axis, va
         done.append(len(lon))
         return xy
 
-    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, threads.Team(1))
+    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT)
     middle = np.hypot(made.boxes[:, 0] - 90, made.boxes[:, 1] - 20).argmin()
     assert made._fitted(made.boxes[[middle]])[0] == (
         tile_layout.LEAF if call is None else tile_layout.TORN
@@ -660,7 +660,7 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
     def noise(lon, lat):
         return rng.uniform(0, 10, lon.shape), rng.uniform(0, 10, lat.shape)
 
-    made = tiles.SkyTiles(noise, (10, 10), FLAT, threads.Team(1))
+    made = tiles.SkyTiles(noise, (10, 10), FLAT)
     made.make(np.full(len(made.child), 10**6))
     assert not (made.child == tile_layout.LEAF).any()
     # It gives up soon.
@@ -851,7 +851,7 @@ def test_a_team_whose_threads_cannot_start_does_nothing_behind_ones_back(monkeyp
 def test_more_threads_than_there_are_tiles_for():
     team = threads.Team(24)
     to_pixels = threads.shared([lambda lon, lat: (lon, lat)] * 24, team)
-    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, team)
+    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT)
     for count in (1, 19, 22, 60, 200):
         kind, coefficients = made._fitted(made.boxes[:count])
         assert len(kind) == len(coefficients) == count

@@ -76,8 +76,8 @@ def _load() -> bool:
                 stacklevel=2,
             )
             return False
-        for name, value in tile_layout.SHARED.items():
-            if getattr(modules[0], name) != value:
+        for name, value in vars(tile_layout).items():
+            if name.isupper() and getattr(modules[0], name, value) != value:
                 raise AssertionError(f"{name} of compiled code and of tiles must be equal")
         if not _is_cached(modules[0].locate.stats.cache_path):
             LOG.info("compiling code for large catalogues, once: about 20 s")

@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 
 from mpl_skyheat.compute.writing import replacing
 
+
 def write_fits(sky_map: Any, file: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Write a map: see `SkyMap.write`."""
     if not isinstance(sky_map.wcs, WCS):
