@@ -228,8 +228,9 @@ def _run(options: argparse.Namespace) -> int:
             else:
                 _save(_heatmap(options).figure, options)
     except Exception as error:  # A broken file makes a reader raise errors of any class.
-        text = re.sub("^the catalogue", str(options.catalogue), str(error))
-        text = _as_options(text) or type(error).__name__
+        text = _as_options(str(error)) or type(error).__name__
+        if text.startswith("the catalogue"):
+            text = text.replace("the catalogue", options.catalogue, 1)
         _print(f"skyheat: error: {_one_line(text)}", sys.stderr)
         return 2
     for text in dict.fromkeys(warned):

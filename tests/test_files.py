@@ -99,6 +99,9 @@ def test_axes_are_made_and_drawn_on_from_a_file():
 def test_files_can_follow_one_another():
     names = [write(stars(), "fits"), write(stars(), "ecsv")]
     assert sky_map(data=iter(names), wcs=make_wcs()).counts.sum() == 8
+    names.append(write_text("bad.csv", "ra,dec\n1,2\n3,91\n"))
+    with pytest.raises(ValueError, match="row 1 of bad.csv has 91"):
+        sky_map(data=iter(names), wcs=make_wcs())
 
 
 @pytest.mark.parametrize("ending", ["fits", "FITS.gz", "ecsv", "vot", "parquet"])

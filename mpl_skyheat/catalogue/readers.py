@@ -372,7 +372,9 @@ def _votable(path: Path, number: int, names: list[str], wanted: Sequence[str]) -
         table = list(tree.iter_tables())[number].to_table()
     if caught:
         warnings.warn(f"in {path}: {caught[0].message}", AstropyUserWarning, stacklevel=2)
-    columns = dict(zip(numbers, table.columns.values(), strict=True))
+    columns = list(table.columns.values())
+    if len(columns) < len(names):  # astropy 6.1 has the others, too, without their values
+        names = [names[number] for number in numbers]
     return {name: columns[names.index(name)] for name in wanted}
 
 
