@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import SkyCoord
 from astropy.utils.masked import Masked
 
-from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _usual_names
+from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _kind
+
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
 
 
 class Table:
@@ -38,13 +41,10 @@ class Table:
             points = self._recognise(frame)
         elif len(points) == 2 and all(isinstance(p, str) for p in points):
             _check_names(points, frame)
-        columns = tuple(self[p] if isinstance(p, str) else p for p in points)
-        if len(columns) == 1 and not isinstance(columns[0], SkyCoord | BaseCoordinateFrame):
-            raise TypeError(_no_points(points))
-        return columns
+        return tuple(self[p] if isinstance(p, str) else p for p in points)
 
     def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
-        usual = _usual_names(frame)
+        usual = (("x", "y"),) if frame is None else NAMES[_kind(frame) or "equatorial"]
         found: list[tuple[str, ...]] = [
             (lon, lat)
             for lon, lat in product(self.names, repeat=2)
@@ -94,14 +94,4 @@ def _column_names(data: Any) -> list[str]:
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
         f"dict of columns); got {type(data).__name__}"
-    )
-
-
-def _no_points(points: tuple[Any, ...]) -> str:
-    if len(points) == 1 and isinstance(points[0], str):
-        return f"points must be named in pairs with data=table; got the single name {points[0]!r}"
-    got = ", ".join(type(p).__name__ for p in points) or "nothing"
-    return (
-        "points must be two arrays (ra, dec), one SkyCoord, two column names with data=table, or "
-        f"data=table alone; got {got}"
     )
