@@ -83,10 +83,13 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights, self.values):
-            if column is not None and column.shape != self.lon.shape:
-                kind, got = "shape", [self.lon.shape, column.shape]  # type: str, list[Any]
-                if len(column.shape) == len(self.lon.shape) == 1:
-                    kind, got = "length", [len(self.lon), len(column)]
+            if column is None:
+                continue
+            ours, theirs = (c.shape or (1,) for c in (self.lon, column))  # a number is one row
+            kind, got = "shape", [ours, theirs]  # type: str, list[Any]
+            if len(ours) == len(theirs) == 1:
+                kind, got = "length", [*ours, *theirs]
+            if ours != theirs:
                 raise ValueError(
                     f"{self.lon.name} and {column.name} must have the same {kind}; got {got[0]} "
                     f"and {got[1]}"

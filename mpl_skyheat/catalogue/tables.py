@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import SkyCoord
 from astropy.utils.masked import Masked
 
-from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _usual_names
+from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _kind
 from mpl_skyheat.catalogue.readers import FileTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.coordinates import BaseCoordinateFrame
 
 # Most characters of the names of columns in a message.
 MOST_LISTED = 200
@@ -43,11 +48,7 @@ class Table:
 
     def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """Replace names among the points by columns; without points, find the usual columns."""
-        points = self.find(points, frame)
-        columns = tuple(self[p] if isinstance(p, str) else p for p in points)
-        if len(columns) == 1 and not isinstance(columns[0], SkyCoord | BaseCoordinateFrame):
-            raise TypeError(_no_points(points))
-        return columns
+        return tuple(self[p] if isinstance(p, str) else p for p in self.find(points, frame))
 
     def find(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """The points that are given; if there are none, the names of the usual columns."""
@@ -63,7 +64,7 @@ class Table:
         return isinstance(self._data[name], SkyCoord)
 
     def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
-        usual = _usual_names(frame)
+        usual = (("x", "y"),) if frame is None else NAMES[_kind(frame) or "equatorial"]
         words = {word for pair in usual for word in pair}
         known = [name for name in self.names if name.lower() in words]
         found: list[tuple[str, ...]] = [
@@ -123,14 +124,4 @@ def _column_names(data: Any) -> list[str]:
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
         f"dict of columns); got {type(data).__name__}"
-    )
-
-
-def _no_points(points: tuple[Any, ...]) -> str:
-    if len(points) == 1 and isinstance(points[0], str):
-        return f"points must be named in pairs with data=table; got the single name {points[0]!r}"
-    got = ", ".join(type(p).__name__ for p in points) or "nothing"
-    return (
-        "points must be two arrays (ra, dec), one SkyCoord, two column names with data=table, or "
-        f"data=table alone; got {got}"
     )

@@ -15,7 +15,7 @@ the tile without passing between points of the comparison in its surroundings, t
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -254,6 +254,8 @@ class Footprint:
     def __init__(self, to_sky: ToSky, shape: tuple[int, int]) -> None:
         self._to_sky, self._shape = to_sky, shape
         self._vectors = self._lattice(LATTICE)
+        # Made by the first call of `is_near`: small maps need none.
+        self._trees: list[tuple[float, Any]] | None = None
 
     def _lattice(self, count: int) -> FloatArray:
         """Unit vectors of an even lattice over the map; NaN where there is no sky."""
@@ -262,8 +264,7 @@ class Footprint:
         lon, lat = (v.reshape(x.shape) for v in self._to_sky(x.ravel(), y.ravel()))
         return to_vectors(lon, lat)
 
-    @cached_property
-    def _trees(self) -> list[tuple[float, Any]]:
+    def _make_trees(self) -> list[tuple[float, Any]]:
         """Trees of positions all over the map, each with the longest step (chord) in it.
 
         Steps of one tree differ by less than a factor of two, so that `is_near` is strict.
@@ -310,6 +311,8 @@ class Footprint:
         # At most as wide as on the parallel nearest to the equator.
         lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
         size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
+        if self._trees is None:
+            self._trees = self._make_trees()
         near = np.full(len(boxes), not self._trees)
         beyond = np.where(is_nowhere, BETWEEN, BEYOND)
         for step, tree in self._trees:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.sky.geometry import MapGeometry
-    from mpl_skyheat.smoothing.kernel_base import PixelKernel
+    from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
     from mpl_skyheat.smoothing.rings import SmoothSphere
 
 # The name of the image of solid angles among the channels' images.
@@ -57,16 +57,10 @@ class Field(ABC):
         """K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
 
     @abstractmethod
-    def smoothed_at(
-        self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
-    ) -> FloatArray:
-        """K ∗ a channel at positions (deg, in the frame of the plane)."""
-
-    @abstractmethod
     def exposure(self, kernel: PixelKernel) -> FloatArray:
         """K ∗ the solid angle (sr) of the sky that is shown: `smoothed` over it is a density."""
 
-    def density(self, channel: str, terms: tuple[tuple[float, PixelKernel], ...]) -> FloatArray:
+    def density(self, channel: str, terms: Terms) -> FloatArray:
         """Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
 
         Dividing term by term keeps a uniform field flat to its edge for every kernel, and exactly
@@ -117,7 +111,7 @@ class PlaneField(Field):
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
-        """K ∗ a channel at positions, by cubic splines between the pixels' centres."""
+        """K ∗ a channel at positions (deg), by cubic splines between the pixels' centres."""
         from scipy.ndimage import map_coordinates
 
         grid = self.geometry.grid
@@ -157,6 +151,7 @@ class SphereField(Field):
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
+        """K ∗ a channel at positions (deg, in the frame of the plane)."""
         assert isinstance(kernel, RadialKernel)
         lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
         places = rotate(lon.ravel(), lat.ravel(), self._sphere.turn, is_compiled=False)
@@ -170,10 +165,7 @@ class SphereField(Field):
         key = channel, kernel.spline_order
         if key not in self._waves:
             bins = self.sums.bins(*key)
-            is_signed = self.sums.channels[channel].v_power % 2 == 1
-            self._waves[key] = RingWaves(
-                self._sphere.lattice, bins, key[1], self._team, is_signed=is_signed
-            )
+            self._waves[key] = RingWaves(self._sphere.lattice, bins, key[1], self._team)
         return self._waves[key].smoothed(kernel)
 
 
