@@ -315,6 +315,16 @@ def test_an_error_names_the_file_and_the_row(text, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("ending", ["FITS.gz", "ecsv", "csv", "parquet"])
+def test_what_does_not_fit_in_memory_is_refused(monkeypatch, ending):
+    name = write(stars(), ending)
+    monkeypatch.setattr("mpl_skyheat.catalogue.readers.allowed_bytes", lambda: 10)
+    with pytest.raises(
+        ValueError, match=rf"\A{name} cannot be read as .* it takes .* GiB, more th"
+    ):
+        positions(data=name)
+
+
 def test_text_in_a_votable_is_told_of():
     name = write(stars(), "vot")
     content = Path(name).read_text(encoding="utf-8").replace("<TD>83.25</TD>", "<TD>x</TD>")

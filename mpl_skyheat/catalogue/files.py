@@ -51,7 +51,7 @@ def read_file(
             warnings.warn(
                 f"{path} has these columns in {place} and in {table.place}: the first is read",
                 AstropyUserWarning,
-                stacklevel=2,
+                stacklevel=6,  # of a call of sky_map or sky_heatmap
             )
             break
     if refusal is not None and found is None:

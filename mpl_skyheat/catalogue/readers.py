@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from xml.parsers import expat
 
 import numpy as np
@@ -22,8 +22,12 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 
+from mpl_skyheat.compute.memory import allowed_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Opened: TypeAlias = gzip.GzipFile | IO[bytes]
 
 # Text that stands for a missing number, beside no text at all.
 NULLS = ("null", "NULL", "None", "NA", "N/A", "n/a", "--")
@@ -38,6 +42,13 @@ NOT_TEXT = "it has null bytes: it is not text, or text that is not in UTF-8"
 
 # Largest description of a table's columns (characters). 300,000 are read in a second.
 LARGEST_YAML = 1_000_000
+
+# Longest line with the names of a text file's columns (bytes).
+LONGEST_LINE = 2**26
+
+# Bytes of text that are read at once, and bytes of memory for each that are needed in the end.
+CHUNK = 2**26
+COPIES = 3
 
 # Most columns that a FITS table may have by the standard.
 MOST_FITS_COLUMNS = 999
@@ -76,9 +87,17 @@ def _is_compressed(path: Path) -> bool:
         return file.read(2) == GZIP_MAGIC
 
 
-def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
+def _open(path: Path) -> Opened:
     """Open a file, which gzip may have compressed."""
     return gzip.open(path) if _is_compressed(path) else path.open("rb")
+
+
+def _check_memory(needed: int) -> None:
+    """Raise a ValueError if some bytes, which a small file can say that it has, are too many."""
+    if needed > allowed_bytes():
+        raise ValueError(
+            f"it takes {needed / 2**30:.3g} GiB, more than half of this machine's memory"
+        )
 
 
 # FITS
@@ -115,7 +134,9 @@ def _fits_table(path: Path, number: int, hdu: Any) -> FileTable:
     def load(wanted: Sequence[str]) -> Any:
         rows, width = header["NAXIS2"], header["NAXIS1"]
         end = hdu.fileinfo()["datLoc"] + rows * width
-        if not _is_compressed(path) and end > path.stat().st_size:
+        if _is_compressed(path):
+            _check_memory(end)
+        elif end > path.stat().st_size:
             raise ValueError(
                 f"it is cut short, or its header is wrong: HDU {number} should have {rows:,} rows "
                 f"of {width:,} bytes"
@@ -205,34 +226,44 @@ def _text_tables(path: Path) -> Iterator[FileTable]:
         while line.startswith("#") or line.isspace():
             comments.append(line.strip())
             line = _next_line(file)
-        # astropy's fast reader takes ASCII only, and numbers are in it.
-        text = io.TextIOWrapper(file, encoding="ascii", errors="ignore")
         if comments and comments[0].startswith(ECSV_MAGIC):
-            yield _ecsv_table(comments, line, text)
+            yield _ecsv_table(comments, line, file)
         elif ending_of(path) == ".ecsv":
             raise ValueError(f"it does not begin with {ECSV_MAGIC!r}")
         else:
-            yield _csv_table(comments, line, text)
+            yield _csv_table(comments, line, file)
 
 
-def _next_line(file: gzip.GzipFile | IO[bytes]) -> str:
-    line = file.readline()
+def _next_line(file: Opened) -> str:
+    line = file.readline(LONGEST_LINE)
     if b"\0" in line:
         raise ValueError(NOT_TEXT)
+    if len(line) == LONGEST_LINE:
+        raise ValueError(f"its first line is longer than {LONGEST_LINE >> 20} MiB")
     return line.decode("utf-8-sig", errors="replace")
 
 
-def _csv_table(comments: list[str], line: str, rest: IO[str]) -> FileTable:
+def _rest(file: Opened) -> str:
+    """The rows, without what is not ASCII: astropy's fast reader takes no more, nor do numbers."""
+    parts, size = [], 0
+    while part := file.read(CHUNK):
+        parts.append(part.decode("ascii", errors="ignore"))
+        size += len(part)
+        _check_memory(COPIES * size)
+    return "".join(parts)
+
+
+def _csv_table(comments: list[str], line: str, file: Opened) -> FileTable:
     names = _fields(line, ",")
     if comments and names and all(map(_is_number, names)):
         # numpy.savetxt() writes the names as a comment.
         above = _fields(comments[-1].lstrip("# "), ",")
         if len(above) == len(names):
-            return FileTable(above, lambda wanted: _rows(above, wanted, line + rest.read(), ","))
-    return FileTable(names, lambda wanted: _rows(names, wanted, rest.read(), ","))
+            return FileTable(above, lambda wanted: _rows(above, wanted, line + _rest(file), ","))
+    return FileTable(names, lambda wanted: _rows(names, wanted, _rest(file), ","))
 
 
-def _ecsv_table(comments: list[str], line: str, rest: IO[str]) -> FileTable:
+def _ecsv_table(comments: list[str], line: str, file: Opened) -> FileTable:
     header = _yaml_header([comment.removeprefix("#")[1:] for comment in comments[1:]])
     units, coordinates = _units(header), _coordinates(header)
     delimiter = header.get("delimiter", " ")
@@ -241,7 +272,7 @@ def _ecsv_table(comments: list[str], line: str, rest: IO[str]) -> FileTable:
         raise ValueError("its header does not describe the columns that it has")
 
     def read(wanted: list[str]) -> dict[str, Any]:
-        columns = _rows(names, wanted, rest.read(), delimiter)
+        columns = _rows(names, wanted, _rest(file), delimiter)
         for name, column in columns.items():
             column.unit = _unit(units[name])
         return columns
@@ -327,7 +358,7 @@ def _votable_tables(path: Path) -> Iterator[FileTable]:
         yield FileTable(names, partial(_votable, path, number, names), place=f"table {number}")
 
 
-def _votable_columns(file: gzip.GzipFile | IO[bytes]) -> list[list[str]]:
+def _votable_columns(file: Opened) -> list[list[str]]:
     """The names of the columns of each table of a VOTable that refers to nothing outside it.
 
     astropy would open what a STREAM refers to, be it an address or another file.
@@ -396,6 +427,7 @@ def _parquet_tables(path: Path) -> Iterator[FileTable]:
         units, coordinates = _units(header), _coordinates(header)
 
         def read(wanted: list[str]) -> dict[str, Any]:
+            _check_memory(8 * file.metadata.num_rows * len(wanted))
             masks = [f"{name}.mask" for name in wanted if f"{name}.mask" in units]
             table = file.read(columns=[*wanted, *masks])
             return {name: _parquet_column(table, name, units) for name in wanted}

@@ -146,6 +146,7 @@ CSV = {
     "cut.gz": lambda: gzip.compress(stars("ascii.csv"))[:200],
     "garbage.gz": lambda: b"\x1f\x8b" + b"garbage" * 99,
     "a bomb.gz": lambda: gzip.compress(b"0" * (300 * 2**20), 1),
+    "long rows.gz": lambda: gzip.compress(b"ra,dec\n" + b"0" * (300 * 2**20), 1),
 }
 
 
