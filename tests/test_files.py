@@ -296,9 +296,26 @@ def test_what_is_no_file_is_refused(name, error, text):
     assert str(caught.value).startswith(text)
 
 
+def test_what_must_not_be_read_is_refused(monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    name = write(stars(), "csv")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=r"\Ano permission to read stars.csv\Z"):
+        sky_map(data=name, wcs=make_wcs())
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(PermissionError, match=r"\Astars.csv cannot be read: Permission denied\Z"):
+        sky_map(data=name, wcs=make_wcs())
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "# nothing\n",
+            "stars.csv cannot be read as CSV: it has no line with the names of columns",
+        ),
         (
             "ra,dec\n1,2\n3,abc\n",
             "stars.csv cannot be read as CSV: dec must be numbers; row 1 has 'abc'",

@@ -226,6 +226,8 @@ def _text_tables(path: Path) -> Iterator[FileTable]:
         while line.startswith("#") or line.isspace():
             comments.append(line.strip())
             line = _next_line(file)
+        if not line:
+            raise ValueError("it has no line with the names of columns")
         if comments and comments[0].startswith(ECSV_MAGIC):
             yield _ecsv_table(comments, line, file)
         elif ending_of(path) == ".ecsv":
