@@ -145,8 +145,8 @@ CSV = {
     "a page": lambda: b"<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n",
     "cut.gz": lambda: gzip.compress(stars("ascii.csv"))[:200],
     "garbage.gz": lambda: b"\x1f\x8b" + b"garbage" * 99,
-    "a bomb.gz": lambda: gzip.compress(b"0" * (300 * 2**20), 1),
-    "long rows.gz": lambda: gzip.compress(b"ra,dec\n" + b"0" * (300 * 2**20), 1),
+    "a bomb.gz": lambda: gzip.compress(b"0" * (80 * 2**20), 1),
+    "long rows.gz": lambda: gzip.compress(b"ra,dec\n" + b"0" * (80 * 2**20), 1),
 }
 
 
