@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 
 from mpl_skyheat.sky.frames import change_frame
-from mpl_skyheat.sky.vectors import separation, to_vectors
+from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ class Region:
                 f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
             )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole sky, or the half of it that a SIN shows."""
+        is_half = self.projection == "SIN" and self.radius >= WIDEST["SIN"] * u.deg
+        return is_half or not self.is_field
+
     def wcs(self, frame: BaseCoordinateFrame) -> WCS:
         """The WCS of the field, or of the sky with the centre's longitude in the middle."""
         if self.center is not None and self.is_field:
@@ -120,9 +126,14 @@ def find_region(
 
 
 def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
+    """Positions as unit vectors, block by block; a ValueError if there are none."""
+    is_empty = True
     for block in catalogue.blocks():
         if len(block.lon):
+            is_empty = False
             yield to_vectors(block.lon, block.lat)
+    if is_empty:
+        raise ValueError("the catalogue has no row with a position")
 
 
 def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
@@ -130,11 +141,7 @@ def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
     total, count = np.zeros(3), 0
     for vectors in _vectors(catalogue):
         total, count = total + vectors.sum(axis=0), count + len(vectors)
-    if not count:
-        raise ValueError("the catalogue has no row with a position")
-    frame = catalogue.frame
-    mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
-    center = SkyCoord(mean.lon, mean.lat, frame=frame)
+    center = SkyCoord(*to_positions(total), unit="deg", frame=catalogue.frame)
     return center, float(np.linalg.norm(total)) / count
 
 
@@ -146,8 +153,6 @@ def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCo
             return center, 180 * u.deg  # Some points are farther than WIDEST_FIELD from any centre.
     middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
     farthest = [separation(vectors, middle).max() for vectors in _vectors(catalogue)]
-    if not farthest:
-        raise ValueError("the catalogue has no row with a position")
     return center, max(1.02 * float(np.degrees(max(farthest))), 1e-4) * u.deg
 
 

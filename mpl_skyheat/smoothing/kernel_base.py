@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,6 +126,7 @@ class RadialKernel(PixelKernel):
     in_pixels: bool
     # A profile with steps is always integrated over the pixels, else its area would be ragged.
     has_steps = False
+    _integral: float | None = None
 
     @abstractmethod
     def profile(self, r: FloatArray) -> FloatArray:
@@ -151,15 +151,17 @@ class RadialKernel(PixelKernel):
         shifts = width * (np.arange(9) - 4) / 9
         return np.asarray(sum(self.profile(np.abs(r + shift)) for shift in shifts) / len(shifts))
 
-    @cached_property
+    @property
     def integral(self) -> float:
         """The integral (sr) of the profile over the sphere, 2π ∫ k(θ) sin θ dθ."""
-        # Midpoint rule.
-        limit, count = min(self.reach, math.pi), 20_000
-        weight = limit / count
-        theta = np.asarray(weight * (np.arange(count) + 0.5), float)
-        profile = self.profile(theta) * np.sin(theta)
-        return float(2 * math.pi * weight * profile.sum())
+        if self._integral is None:
+            # Midpoint rule.
+            limit, count = min(self.reach, math.pi), 20_000
+            weight = limit / count
+            theta = np.asarray(weight * (np.arange(count) + 0.5), float)
+            profile = self.profile(theta) * np.sin(theta)
+            self._integral = float(2 * math.pi * weight * profile.sum())
+        return self._integral
 
     def density(self, r: FloatArray, width: float) -> FloatArray:
         """K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
@@ -172,7 +174,7 @@ class RadialKernel(PixelKernel):
     @property
     def key(self) -> tuple[Any, ...]:
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, float | bool)}
-        numbers.pop("integral", None)
+        numbers.pop("_integral", None)
         return type(self).__name__, *sorted(numbers.items())
 
     def spread_in_pixels(self, pixel: float) -> float:

@@ -255,7 +255,7 @@ class SmoothSphere:
         def work(_: int, start: int) -> None:
             rows = slice(start, start + READ)
             run(
-                "read_off", lon[rows], lat[rows], *size, self._order, PAD,
+                "read_off", lon[rows], lat[rows], size, self._order, PAD,
                 self.coefficients, values[rows],
             )  # fmt: skip
 
