@@ -5,10 +5,15 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
 __all__ = ["bright_stars"]
+
+# Value (mag) of what is missing in the file: TNULL, −32768, times TSCAL.
+NULL = -32768 * 0.01
 
 
 def bright_stars() -> Table:
@@ -25,7 +30,11 @@ def bright_stars() -> Table:
     A quantised subset of Tycho-2 (Høg et al. 2000, A&A 355, L27), under the licence in
     ``data/LICENSE-tycho2.txt``.
     """
-    from astropy.table import Table
+    from astropy.table import MaskedColumn, Table
 
     with as_file(files("mpl_skyheat") / "data" / "tycho2_bright.fits.gz") as path:
-        return Table.read(path, format="fits")
+        stars = Table.read(path, format="fits")
+    # Astropy does not mask the null values of integers that are scaled.
+    colour = stars["BT_VT"]
+    stars["BT_VT"] = MaskedColumn(colour, mask=np.ma.filled(colour, NULL) == NULL)
+    return stars

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.catalogue.guesses import SAMPLE, other_than_degrees
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,16 +31,6 @@ POLE_TOLERANCE = 1e-5
 
 # Numbers that stand for a missing value in many tables, with either sign.
 MISSING = 99, 999, 9999, 99999
-
-# About as many rows are sampled to find positions that are in radians.
-RADIAN_SAMPLE = 1000
-
-# Finite positions that the sample must have for a verdict.
-RADIAN_MINIMUM = 50
-
-# The mean of sin² of the latitude must be below this for radians: it is 1/3 on the whole sky, lower
-# for sources near the plane, and 1/2 where numbers up to 1.57 are degrees, spread evenly.
-MOST_SINE_SQUARED = 0.42
 
 
 @dataclass(frozen=True)
@@ -108,20 +100,12 @@ class Catalogue:
         return not any(_is_mapped(c.values) for c in (self.lon, self.lat))
 
     @property
-    def looks_like_radians(self) -> bool:
-        """Whether numbers without a unit have the spread of the whole sky in radians."""
-        if self.frame is None or self.lon.unit is not None:
-            return False
-        some = slice(None, None, len(self) // RADIAN_SAMPLE + 1)
-        lon, lat = self.lon.array(some), self.lat.array(some)
-        known = np.isfinite(lon) & np.isfinite(lat)
-        lon, lat = lon[known] / np.pi, lat[known] / np.pi
-        if len(lon) < RADIAN_MINIMUM:
-            return False
-        is_within = lon.min() > -1.01 and lon.max() < 2.01 and np.abs(lat).max() < 0.501
-        is_whole = 1.8 < np.ptp(lon) < 2.01 and np.ptp(lat) > 0.9
-        is_low = np.mean(np.sin(np.pi * lat) ** 2) < MOST_SINE_SQUARED
-        return bool(is_within and is_whole and is_low)
+    def doubt(self) -> str:
+        """What numbers without a unit look like in place of degrees; "" if they do not."""
+        if self.frame is None or self.lon.unit is not None or self.lat.unit is not None:
+            return ""
+        some = slice(None, None, len(self) // SAMPLE + 1)
+        return other_than_degrees(self.lon.array(some), self.lat.array(some))
 
     def blocks(self) -> Iterator[Block]:
         """Yield the catalogue block by block, each as `rows` returns it."""
@@ -204,6 +188,9 @@ def _latitude_hint(
         return " (what is missing must be NaN or masked)"
     known = np.isfinite(lon) & np.isfinite(lat)
     lon, lat = lon[known], lat[known]
-    are_swapped = len(lon) and np.abs(lon).max() <= 90
-    are_swapped = are_swapped and lat.min() >= 0 and lat.max() <= 360 and np.median(lat) > 90
-    return f" (are {names[0]} and {names[1]} swapped?)" if are_swapped else ""
+    if not len(lon) or lat.min() < 0:
+        return ""
+    if np.abs(lon).max() <= 90 and lat.max() <= 360 and np.median(lat) > 90:
+        return f" (are {names[0]} and {names[1]} swapped?)"
+    is_colatitude = np.ptp(lat) > 90 and lat.max() <= 180
+    return f" (write 90 - {names[1]} if it is a colatitude)" if is_colatitude else ""

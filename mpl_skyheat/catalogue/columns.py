@@ -10,6 +10,8 @@ from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.utils.masked import Masked
 
+from mpl_skyheat.catalogue.column_units import unit_of
+
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray, IntArray
 
@@ -50,13 +52,11 @@ def _column(values: Any, name: str) -> Column:
         raise TypeError(f"{name} must be numbers or angles; got a SkyCoord (pass it on its own)")
     if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
         values = u.Quantity(values)
-    unit = getattr(values, "unit", None)
+    unit = unit_of(values)
     if unit == u.mag:
         raise TypeError(f"{name} must have a linear unit; got 'mag' (take 10**(-0.4 * magnitude))")
     if isinstance(unit, u.FunctionUnitBase):
         raise TypeError(f"{name} must have a linear unit; got '{unit}' (take its physical value)")
-    if not isinstance(unit, u.UnitBase):  # the columns of another package may have units of its own
-        unit = None
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
         hint = " (make it numbers, or read sexagesimal text with SkyCoord)"
@@ -68,6 +68,8 @@ def _column(values: Any, name: str) -> Column:
 def _array(values: Any, name: str) -> Any:
     if isinstance(values, u.Quantity):
         values = values.value
+    elif hasattr(values, "units") and hasattr(values, "magnitude"):  # of pint
+        values = values.magnitude
     if isinstance(values, Masked):
         return np.ma.array(values.unmasked, mask=values.mask)
     if isinstance(values, np.ma.MaskedArray):
@@ -81,7 +83,23 @@ def _array(values: Any, name: str) -> Any:
         array = np.asarray(values)
     except ValueError as error:
         raise TypeError(f"{name} must be a flat sequence of numbers; got {values!r}") from error
+    if array.dtype.kind == "O":
+        array = _of_objects(array)
     return array.astype(float) if array.size == 0 else array
+
+
+def _of_objects(array: Any) -> Any:
+    """Floats of an array of numbers, decimals and None; the array itself if it has others."""
+    missing = array == None  # noqa: E711
+    numbers = array[~missing]
+    if any(isinstance(number, str | bytes) for number in numbers):
+        return array
+    floats = np.full(array.shape, np.nan)
+    try:
+        floats[~missing] = numbers.astype(float)
+    except (TypeError, ValueError):
+        return array
+    return floats
 
 
 def _in_degrees(column: Column, frame: BaseCoordinateFrame | None) -> Column:
@@ -89,6 +107,8 @@ def _in_degrees(column: Column, frame: BaseCoordinateFrame | None) -> Column:
     unit = column.unit
     if unit is None or (unit == u.dimensionless_unscaled and frame is None):
         return column
+    if unit == u.hour:
+        unit = u.hourangle
     if frame is None:
         raise ValueError(
             f"{column.name} must be plain numbers with frame='flat'; got unit '{unit}'"

@@ -26,6 +26,21 @@ EQUATORIAL_NAMES = (
     ("alpha_j2000", "delta_j2000"),
     ("s_ra", "s_dec"),
 )
+# Names that count only where there are none of those.
+RARER_NAMES = {
+    "equatorial": (
+        ("coord_ra", "coord_dec"),
+        ("target_ra", "target_dec"),
+        ("mean_ra", "mean_dec"),
+        ("ra_j2000", "dec_j2000"),
+        ("ra", "decl"),
+        ("alphawin_j2000", "deltawin_j2000"),
+        ("alphapeak_j2000", "deltapeak_j2000"),
+        ("right_ascension", "declination"),
+    ),
+}
+# Columns of a position in sexagesimal parts, as the CDS's tables have them.
+SEXAGESIMAL = {"rah", "ram", "ras", "ded", "dem", "des"}
 GALACTIC_NAMES = (("l", "b"), ("glon", "glat"), ("gal_l", "gal_b"), ("gal_lon", "gal_lat"))
 ECLIPTIC_NAMES = (("elon", "elat"), ("ecl_lon", "ecl_lat"), ("lambda", "beta"))
 

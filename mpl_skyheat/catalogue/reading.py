@@ -15,7 +15,7 @@ from mpl_skyheat.catalogue.columns import _column, _in_degrees
 from mpl_skyheat.catalogue.files import FileColumns, read_file
 from mpl_skyheat.catalogue.names import _axis_names
 from mpl_skyheat.catalogue.streams import Stream
-from mpl_skyheat.catalogue.tables import Table
+from mpl_skyheat.catalogue.tables import Table, is_name
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_points(
     """Make a catalogue, or a stream of chunks, of the arguments of `mpl_skyheat.sky_map`."""
     if isinstance(data, Iterator):
         given = *points, *(column for column in (weights, values) if column is not None)
-        if not all(isinstance(name, str) for name in given):
+        if not all(map(is_name, given)):
             raise TypeError(
                 "points and weights must be names of columns where data is an iterator of tables; "
                 f"got {', '.join(type(name).__name__ for name in given)}"
@@ -50,8 +50,8 @@ def read_points(
 
     def read(chunk: Any) -> Catalogue:
         chunk = tuple(chunk) if isinstance(chunk, tuple | list) else (chunk,)
-        number = 1 if isinstance(chunk[0], SkyCoord | BaseCoordinateFrame) else 2
-        if len(chunk) > number + 1:
+        number = 1 if chunk and isinstance(chunk[0], SkyCoord | BaseCoordinateFrame) else 2
+        if not chunk or len(chunk) > number + 1:
             raise TypeError(
                 "points must come in chunks of (ra, dec), (ra, dec, weights), a SkyCoord or "
                 f"(SkyCoord, weights); got {len(chunk)} items"
@@ -100,7 +100,7 @@ def read_data(
     def choose(in_file: FileTable) -> list[str]:
         table = Table(in_file)
         needed = [*table.find(points, sky_frame), weights, values]
-        names = list(dict.fromkeys(name for name in needed if isinstance(name, str)))
+        names = list(dict.fromkeys(name for name in needed if is_name(name)))
         table.check(*names)
         return names
 
@@ -115,7 +115,7 @@ def _read_catalogue(
     if data is not None:
         table = Table(data)
         points = table.select(points, sky_frame)
-        weights, values = (table[c] if isinstance(c, str) else c for c in (weights, values))
+        weights, values = (table[c] if is_name(c) else c for c in (weights, values))
     more: Any = {
         name: _column(column, name)
         for name, column in (("weights", weights), ("values", values))
@@ -123,7 +123,7 @@ def _read_catalogue(
     }
     if len(points) == 1 and isinstance(points[0], SkyCoord | BaseCoordinateFrame):
         sky_frame, points = _of_coordinates(points[0])
-    elif len(points) == 1 and isinstance(given[0], str):
+    elif len(points) == 1 and given and is_name(given[0]):
         raise TypeError(
             f"points must be named in pairs with data=table; got the single name {given[0]!r}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,14 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.utils.masked import Masked
 
-from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _kind
+from mpl_skyheat.catalogue.names import (
+    FRAMES,
+    NAMES,
+    RARER_NAMES,
+    SEXAGESIMAL,
+    _check_names,
+    _kind,
+)
 from mpl_skyheat.catalogue.readers import FileTable
 
 if TYPE_CHECKING:
@@ -32,7 +38,7 @@ class Table:
         self._data = data
         self.names = _column_names(data)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: Any) -> Any:
         self.check(name)
         column = self._data[name]
         definitions = getattr(self._data, "columns", None)
@@ -40,15 +46,23 @@ class Table:
             return _fits_column(column, definitions[name])
         return column
 
-    def check(self, *names: str) -> None:
-        """Raise a ValueError if there is no column of one of the names."""
+    def check(self, *names: Any) -> None:
+        """Raise a ValueError if there is not just one column of each of the names."""
         for name in names:
-            if name not in self.names:
-                raise ValueError(f"no column {name[:60]!r} in data; it has {_listed(self.names)}")
+            number = self.names.count(name)
+            if number > 1:
+                times = "twice" if number == 2 else f"{number} times"
+                raise ValueError(f"the column {name!r} is there {times} in data: keep one of them")
+            if number == 0:
+                hint = ""
+                if any(isinstance(label, tuple) for label in self.names):
+                    hint = ": in a MultiIndex a column's name is a tuple of them"
+                named = repr(name[:60] if isinstance(name, str) else name)
+                raise ValueError(f"no column {named} in data; it has {_listed(self.names)}{hint}")
 
     def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """Replace names among the points by columns; without points, find the usual columns."""
-        return tuple(self[p] if isinstance(p, str) else p for p in self.find(points, frame))
+        return tuple(self[p] if is_name(p) else p for p in self.find(points, frame))
 
     def find(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """The points that are given; if there are none, the names of the usual columns."""
@@ -58,25 +72,29 @@ class Table:
             _check_names(points, frame)
         return points
 
-    def _is_sky_coord(self, name: str) -> bool:
+    def _is_sky_coord(self, name: Any) -> bool:
         if isinstance(self._data, FileTable):
             return name in self._data.coordinates
         return isinstance(self._data[name], SkyCoord)
 
-    def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
-        usual = (("x", "y"),) if frame is None else NAMES[_kind(frame) or "equatorial"]
+    def _pairs(self, usual: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
+        """The pairs of columns that are of ``usual`` names, in lower case."""
         words = {word for pair in usual for word in pair}
-        known = [name for name in self.names if name.lower() in words]
-        found: list[tuple[str, ...]] = [
-            (lon, lat)
-            for lon, lat in product(known, repeat=2)
-            if (lon.lower(), lat.lower()) in usual
-        ]
+        known = [name for name in self.names if str(name).lower() in words]
+        pairs = product(known, repeat=2)
+        return [(lon, lat) for lon, lat in pairs if (lon.lower(), lat.lower()) in usual]
+
+    def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
+        usual, rarer = [("x", "y")], []  # type: Any, Any
+        if frame is not None:
+            kind = _kind(frame) or "equatorial"
+            usual, rarer = NAMES[kind], RARER_NAMES.get(kind, ())
+        found = self._pairs(usual) or self._pairs(rarer)
         found = found or [(n,) for n in self.names if self._is_sky_coord(n)]
         if len(found) == 1:
             return found[0]
         listed = "; ".join("/".join(pair) for pair in found) or "none"
-        names = {name.lower() for name in self.names}
+        names = {str(name).lower() for name in self.names}
         kinds = (
             kind
             for kind, pairs in NAMES.items()
@@ -85,6 +103,8 @@ class Table:
         other = next(kinds, None)
         if frame is not None and other:
             remedy = f"they are {other}: give frame='{FRAMES[other]}', whatever the map's is"
+        elif not found and names.issuperset(SEXAGESIMAL):
+            remedy = "make a SkyCoord of the columns RAh, RAm, RAs, DE-, DEd, DEm and DEs"
         else:
             remedy = "name the two, as in sky_heatmap('ra', 'dec', data=table)"
         raise ValueError(
@@ -93,35 +113,63 @@ class Table:
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def is_name(given: Any) -> bool:
+    """Whether an argument beside ``data`` is the name of a column: a text, a number, or a tuple.
+
+    Columns of pandas without names have numbers, those of a MultiIndex tuples.
+    """
+    if isinstance(given, tuple):
+        return any(isinstance(part, str) for part in given)
+    return isinstance(given, str | int | np.integer) and not isinstance(given, bool)
+
+
+def _listed(names: Sequence[Any]) -> str:
     """Names for a message, of which there may be very many."""
-    text = ", ".join(names) or "nothing"
+    text = ", ".join(map(str, names)) or "nothing"
     if len(text) <= MOST_LISTED:
         return text
     return f"{text[:MOST_LISTED].rpartition(', ')[0] or text[:60]}, … ({len(names):,} in all)"
 
 
 def _fits_column(column: Any, definition: Any) -> Any:
-    """Give a FITS column its unit (TUNIT), and mask its null value (TNULL)."""
-    if definition.null not in (None, "") and column.dtype.kind in "iu":
-        column = np.ma.masked_equal(column, definition.null)
+    """Give a FITS column its unit (TUNIT), and mask its null value (TNULL).
+
+    TNULL is an integer as stored, before it is scaled (TSCAL) and shifted (TZERO).
+    """
+    if definition.null not in (None, "") and column.dtype.kind in "iuf":
+        null = definition.null
+        if definition.bscale not in (None, "", 1):
+            null = null * np.float64(definition.bscale)
+        if definition.bzero not in (None, "", 0):
+            null = null + definition.bzero
+        column = np.ma.masked_where(column == null, column)
     if not definition.unit:
         return column
-    unit = u.Unit(definition.unit)
+    unit = u.Unit(definition.unit, parse_strict="silent")
     return Masked(column, mask=np.ma.getmaskarray(column)) << unit
 
 
-def _column_names(data: Any) -> list[str]:
+# Methods of tables that are not read yet, by the name of their class.
+READING = {"LazyFrame": "collect", "DuckDBPyRelation": "df"}
+
+
+def _column_names(data: Any) -> list[Any]:
+    kind = type(data).__name__
+    if kind in READING:
+        raise TypeError(
+            f"data must be a table in memory; got a {kind}: pass what its {READING[kind]}() returns"
+        )
     for names in (
         getattr(data, "colnames", None),  # astropy
         getattr(data, "column_names", None),  # pyarrow
         getattr(getattr(data, "dtype", None), "names", None),  # FITS_rec, structured arrays
-        list(data) if isinstance(data, Mapping) else None,
+        getattr(data, "variables", None),  # xarray, with its coordinates
+        data.keys() if callable(getattr(data, "keys", None)) else None,  # dicts, zarr, HDF5
         getattr(data, "columns", None),  # pandas, polars
     ):
         if names is not None:
-            return [str(name) for name in names]
+            return list(names)
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
-        f"dict of columns); got {type(data).__name__}"
+        f"dict of columns); got {kind}"
     )

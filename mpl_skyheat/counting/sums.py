@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 
 class Head(NamedTuple):
-    """The first row with a position, in deg, and whether rows look like positions in radians."""
+    """The first row with a position, in deg, and what rows look like in place of degrees."""
 
     lon: float
     lat: float
-    looks_like_radians: bool
+    doubt: str
 
 
 # Value of a pixel without rows, and the function that combines two values, by `Channel.extreme`.
@@ -320,5 +320,5 @@ def _head_of(chunk: Catalogue) -> Head | None:
     """The first row of a chunk that has a position; None if no row has."""
     for block in chunk.blocks():
         if len(block.lon):
-            return Head(float(block.lon[0]), float(block.lat[0]), chunk.looks_like_radians)
+            return Head(float(block.lon[0]), float(block.lat[0]), chunk.doubt)
     return None

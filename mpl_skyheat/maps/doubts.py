@@ -1,4 +1,4 @@
-"""Warnings of probable mistakes: swapped columns, a wrong frame, radians read as degrees."""
+"""Warnings of probable mistakes: swapped columns, a wrong frame, other units read as degrees."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.counting.sums import Sums
 
-# On maps of less sky (sr) than this, nobody is warned of positions in radians.
+# On maps of less sky (sr) than this, nobody is warned of positions in other units.
 LARGE = 0.1
 
 
 def warn_of_rows(
     sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float], *, stacklevel: int
 ) -> None:
-    """Warn of a map without a single point, as by swapped columns, and of positions in radians.
+    """Warn of a map without a single point, as by swapped columns, and of other units.
 
     ``centre`` is the middle of the map on the plane; ``stacklevel`` leads to the user's call.
     """
-    for text in (_empty(sums, catalogue, centre), _in_radians(sums)):
+    for text in (_empty(sums, catalogue, centre), _other_units(sums)):
         if text:
             warnings.warn(text, AstropyUserWarning, stacklevel=stacklevel)
 
@@ -55,13 +55,10 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
     )
 
 
-def _in_radians(sums: Sums) -> str:
-    """The text of a warning of points spread as the whole sky is in radians; "" if they are not."""
-    if sums.head is None or not sums.head.looks_like_radians:
+def _other_units(sums: Sums) -> str:
+    """The text of a warning of points that look like the whole sky, not in degrees."""
+    if sums.head is None or not sums.head.doubt:
         return ""
     if float(sums.geometry.solid_angles.sum()) <= LARGE:
         return ""
-    return (
-        "positions are read as degrees, but look like those of the whole sky in radians: "
-        "write ra*u.rad, dec*u.rad if they are"
-    )
+    return f"positions are read as degrees, but look like {sums.head.doubt} if they are"
