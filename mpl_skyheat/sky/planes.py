@@ -240,7 +240,8 @@ def _is_smooth(wcs: Any) -> bool:
     """Whether a WCS is known to have no small features, such as those of a lookup table."""
     if isinstance(wcs, WCS):
         tables = wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2
-        return all(table is None for table in tables)
+        has_tables = any(ctype.endswith("-TAB") for ctype in ctypes(wcs))
+        return not has_tables and all(table is None for table in tables)
     transform = getattr(wcs, "forward_transform", None)  # of a gwcs
     if transform is None:
         return False
