@@ -205,8 +205,9 @@ def plane_of_wcs(wcs: Any) -> WCSPlane:
 def view_of_shape(wcs: Any, shape: tuple[int, int] | None = None) -> View:
     """View of the pixels of a shape (ny, nx), or else of the WCS's own shape or bounds."""
     wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
-    sides = wcs.pixel_shape if shape is None else shape[::-1]
-    if sides is not None and all(sides):
+    # WCS(header, naxis=2) keeps the NAXISi of further axes.
+    sides = (wcs.pixel_shape or (0, 0))[:2] if shape is None else shape[::-1]
+    if all(sides):
         nx, ny = sides
         return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
     if wcs.pixel_bounds is not None and all(wcs.pixel_bounds):

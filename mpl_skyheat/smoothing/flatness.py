@@ -72,8 +72,9 @@ def _is_torn(
 
 def _length(dx: np.ndarray, dy: np.ndarray, metric: np.ndarray) -> np.ndarray:
     """The angle (rad) that offsets (map pixels) subtend by a metric."""
-    squared = metric[0, 0] * dx**2 + 2 * metric[0, 1] * dx * dy + metric[1, 1] * dy**2
-    return np.asarray(np.sqrt(np.maximum(squared, 0)))
+    # (Not by squares, which overflow on grids too fine for any memory.)
+    ((a, b), (_, d)) = np.linalg.cholesky(metric).T
+    return np.asarray(np.hypot(a * dx + b * dy, d * dy))
 
 
 def _gaussian(r: np.ndarray) -> np.ndarray:
