@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.wcs import WCS
+from astropy.wcs import WCS, WcsError
 from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from mpl_skyheat.sky.frames import change_frame
@@ -188,8 +188,17 @@ def celestial_plane(wcs: BaseLowLevelWCS, *, header: Any, swap: bool = False) ->
     ``header`` is the WCS with the keywords of frame and projection: ``wcs``, or the one that it is
     a slice of. Axes that are not two celestial ones are a ValueError.
     """
-    frame = true_frame(wcs, header)
+    try:
+        frame = true_frame(wcs, header)
+    except WcsError as error:
+        raise ValueError(f"wcs has keywords that contradict: {_first_reason(error)}") from error
     return WCSPlane(wcs, frame, swap, _is_smooth(header), _is_equal_area(header))
+
+
+def _first_reason(error: WcsError) -> str:
+    """What wcslib says, without the places in its sources."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("ERROR")]
+    return " ".join(lines) or str(error)
 
 
 def plane_of_wcs(wcs: Any) -> WCSPlane:
