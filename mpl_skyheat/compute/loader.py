@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
 from threading import Lock
 from typing import Any
 
@@ -18,6 +21,10 @@ ONCE_LOADED = 100_000
 
 # The modules of compiled functions.
 MODULES = ("mpl_skyheat.compute.numba_tiles", "mpl_skyheat.compute.numba_sphere")
+
+# What numba raises for an entry of its cache that is truncated or of another version: all that
+# pickle's documentation names.
+BROKEN_ENTRY = (AttributeError, EOFError, ImportError, IndexError, UnpicklingError)
 
 _is_available = True
 _lock = Lock()
@@ -39,17 +46,29 @@ def is_loaded() -> bool:
 
 
 def run(name: str, *arguments: Any) -> Any:
-    """Call a compiled function; if numba cannot write its cache, compile again without one."""
+    """Call a compiled function; if numba cannot use its cache, compile again without it."""
     try:
         return _function(name)(*arguments)
-    except OSError:  # from numba's cache, before the function ran
+    except (OSError, *BROKEN_ENTRY) as error:  # from numba's cache, before the function ran
         with _lock:
-            options: Any = import_module("mpl_skyheat.compute.numba_options")
-            if options.has_cache:
+            if isinstance(error, OSError):
+                options: Any = import_module("mpl_skyheat.compute.numba_options")
                 options.has_cache = False
-                for module in MODULES:
-                    sys.modules.pop(module, None)
+            else:
+                _remove_cache()
+            for module in MODULES:
+                sys.modules.pop(module, None)
         return _function(name)(*arguments)
+
+
+def _remove_cache() -> None:
+    """Remove the files of all compiled functions from numba's cache."""
+    for name in MODULES:
+        for function in vars(import_module(name)).values():
+            folder = getattr(getattr(function, "stats", None), "cache_path", None)
+            if folder is not None:
+                for entry in Path(folder).glob(f"{name.rpartition('.')[2]}.*.nb[ic]"):
+                    entry.unlink(missing_ok=True)
 
 
 def _function(name: str) -> Any:
@@ -62,6 +81,10 @@ def _function(name: str) -> Any:
 def _load() -> bool:
     global _is_available
     if _is_available and not is_loaded():
+        logging.getLogger("mpl_skyheat").info(
+            "loading compiled code for many points or pixels; the first time on this machine it is "
+            "compiled, which takes some 20 s"
+        )
         try:
             modules = [import_module(name) for name in MODULES]
         except ImportError as error:  # also numba's own, for a numpy that it does not support
