@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS
 
 from mpl_skyheat import sky_heatmap, sky_map
 from mpl_skyheat.catalogue.reading import read_catalogue
-from mpl_skyheat.compute import threads, tile_layout
+from mpl_skyheat.compute import loader, threads, tile_layout
 from mpl_skyheat.counting import compiled_route, sums, tiles
 from mpl_skyheat.sky.frames import change_frame
 from mpl_skyheat.sky.geometry import MapGeometry
@@ -901,3 +902,16 @@ def test_maps_do_not_depend_on_the_number_of_threads(projection, kernel):
         # (numpy 1.26 rounds arctan2 by where arrays lie in memory, on processors with AVX-512.)
         np.testing.assert_allclose(other.data, one.data, rtol=1e-12)
     assert one.meta["geometry"] == ("plane" if kernel is None else "sphere")
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_what_takes_long_is_logged_before_it_does(monkeypatch, caplog, tmp_path, is_cached):
+    if is_cached:
+        (tmp_path / "numba_tiles.locate-1.py311.nbi").touch()
+    stats = SimpleNamespace(cache_path=str(tmp_path))
+    module = SimpleNamespace(locate=SimpleNamespace(stats=stats))
+    monkeypatch.setattr(loader, "is_loaded", lambda: False)
+    monkeypatch.setattr(loader, "import_module", lambda _: module)
+    caplog.set_level("INFO", "mpl_skyheat")
+    assert loader.should_compile(10**7)
+    assert [record.message[:9] for record in caplog.records] == ["compiling"] * (not is_cached)

@@ -89,15 +89,13 @@ class Catalogue:
         for column in (self.lat, self.weights, self.values):
             if column is None:
                 continue
-            ours, theirs = (c.shape or (1,) for c in (self.lon, column))  # a number is one row
-            kind, got = "shape", [ours, theirs]  # type: str, list[Any]
-            if len(ours) == len(theirs) == 1:
-                kind, got = "length", [*ours, *theirs]
-            if ours != theirs:
-                raise ValueError(
-                    f"{self.lon.name} and {column.name} must have the same {kind}; got {got[0]} "
-                    f"and {got[1]}"
-                )
+            shapes = [c.shape or (1,) for c in (self.lon, column)]  # a number is one row
+            kind, got = "shape", shapes  # type: str, list[Any]
+            if len(shapes[0]) == len(shapes[1]) == 1:
+                kind, got = "length", np.ravel(shapes).tolist()
+            if shapes[0] != shapes[1]:
+                names = f"{self.lon.name} and {column.name}"
+                raise ValueError(f"{names} must have the same {kind}; got {got[0]} and {got[1]}")
 
     def __len__(self) -> int:
         return len(self.lon)

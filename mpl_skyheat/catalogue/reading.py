@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord, UnitSphericalRepr
 
 from mpl_skyheat.catalogue.blocks import Catalogue
 from mpl_skyheat.catalogue.columns import _column, _in_degrees
+from mpl_skyheat.catalogue.files import FileColumns, read_file
 from mpl_skyheat.catalogue.names import _axis_names
 from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.catalogue.tables import Table
@@ -18,6 +21,7 @@ from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
 
 if TYPE_CHECKING:
     from mpl_skyheat.catalogue.columns import Column
+    from mpl_skyheat.catalogue.readers import FileTable
     from mpl_skyheat.compute.arrays import FloatArray
 
 
@@ -71,6 +75,42 @@ def read_catalogue(
     values: Any = None,
 ) -> Catalogue:
     """Make a catalogue, which is in one piece, of the arguments of `mpl_skyheat.sky_map`."""
+    data = read_data(points, data, frame, weights, values)
+    if not isinstance(data, FileColumns):
+        return _read_catalogue(points, data, frame, weights, values)
+    try:
+        catalogue = _read_catalogue(points, data.table, frame, weights, values)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{data.path}: {error}") from error
+    return replace(catalogue, parts=((0, f" of {data.path}"),))
+
+
+def read_data(
+    points: tuple[Any, ...],
+    data: Any,
+    frame: Any = "icrs",
+    weights: Any = None,
+    values: Any = None,
+) -> Any:
+    """Replace the name of a file by the columns of it that are needed; anything else stays."""
+    if not isinstance(data, str | os.PathLike):
+        return data
+    sky_frame = find_frame(frame)
+
+    def choose(in_file: FileTable) -> list[str]:
+        table = Table(in_file)
+        needed = [*table.find(points, sky_frame), weights, values]
+        names = list(dict.fromkeys(name for name in needed if isinstance(name, str)))
+        table.check(*names)
+        return names
+
+    return read_file(data, choose)
+
+
+def _read_catalogue(
+    points: tuple[Any, ...], data: Any, frame: Any, weights: Any, values: Any
+) -> Catalogue:
     sky_frame = find_frame(frame)
     given = points
     if data is not None:

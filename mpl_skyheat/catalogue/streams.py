@@ -49,7 +49,9 @@ class Stream:
         chunk, self._first = self._first, None
         yield chunk.in_frame(self._sky)
         for number, item in enumerate(self._rest, 1):
-            chunk = replace(self._read(item), parts=((0, f" of chunk {number}"),))
+            chunk = self._read(item)
+            if chunk.parts == ((0, ""),):  # a file has its name there
+                chunk = replace(chunk, parts=((0, f" of chunk {number}"),))
             self._check(chunk, number)
             yield chunk.in_frame(self._sky)
 

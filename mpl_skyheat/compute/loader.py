@@ -26,6 +26,8 @@ MODULES = ("mpl_skyheat.compute.numba_tiles", "mpl_skyheat.compute.numba_sphere"
 # pickle's documentation names.
 BROKEN_ENTRY = (AttributeError, EOFError, ImportError, IndexError, UnpicklingError)
 
+LOG = logging.getLogger("mpl_skyheat")
+
 _is_available = True
 _lock = Lock()
 
@@ -81,10 +83,6 @@ def _function(name: str) -> Any:
 def _load() -> bool:
     global _is_available
     if _is_available and not is_loaded():
-        logging.getLogger("mpl_skyheat").info(
-            "loading compiled code for many points or pixels; the first time on this machine it is "
-            "compiled, which takes some 20 s"
-        )
         try:
             modules = [import_module(name) for name in MODULES]
         except ImportError as error:  # also numba's own, for a numpy that it does not support
@@ -98,4 +96,11 @@ def _load() -> bool:
         for name, value in vars(tile_layout).items():
             if name.isupper() and getattr(modules[0], name, value) != value:
                 raise AssertionError(f"{name} of compiled code and of tiles must be equal")
+        if not _is_cached(modules[0].locate.stats.cache_path):
+            LOG.info("compiling code for large catalogues, once: about 20 s")
     return _is_available
+
+
+def _is_cached(folder: str | None) -> bool:
+    """Whether compiled code is in numba's cache, from an earlier run."""
+    return folder is not None and any(Path(folder).glob("numba_tiles.locate-*.nbi"))

@@ -157,7 +157,5 @@ def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geom
 
 
 def _angle_text(angle: u.Quantity) -> str:
-    for unit in (u.deg, u.arcmin, u.arcsec):
-        if angle >= 0.1 * unit:
-            break
+    unit = next((unit for unit in (u.deg, u.arcmin) if angle >= 0.1 * unit), u.arcsec)
     return f"{angle.to_value(unit):.3g}*u.{unit.name}"
