@@ -28,10 +28,12 @@ def disc_in_pixels(radius: float, metric: FloatArray, half: tuple[int, int]) -> 
     x, y = centres[:, is_cut, np.newaxis] + corners[:, np.newaxis]
     area = _areas_in_unit_disc(x, y, np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)).sum(axis=1)
     fractions[is_cut] = area / abs(np.linalg.det(to_plane))
-    return np.clip(fractions, 0, 1).reshape(len(rows), len(columns))
+    return np.asarray(np.clip(fractions, 0, 1).reshape(len(rows), len(columns)))
 
 
-def _areas_in_unit_disc(ax: FloatArray, ay: FloatArray, bx: FloatArray, by: FloatArray) -> FloatArray:
+def _areas_in_unit_disc(
+    ax: FloatArray, ay: FloatArray, bx: FloatArray, by: FloatArray
+) -> FloatArray:
     """Signed areas that the triangles of the origin, a and b share with the unit disc.
 
     A triangle where the side ab is in the disc, and sectors before and after that.

@@ -209,7 +209,8 @@ class RadialKernel(PixelKernel):
         fine = self.profile(r)
         if not self.in_pixels:
             fine = np.where(r <= self.reach, fine, 0.0)
-        return fine.reshape(len(y) // split, split, len(x) // split, split).sum(axis=(1, 3))
+        by_pixel = fine.reshape(len(y) // split, split, len(x) // split, split)
+        return np.asarray(by_pixel.sum(axis=(1, 3)))
 
     def _subpixels(self, pixel: float, half: int) -> int:
         """Samples along a pixel's side (odd, so that one is at its centre)."""

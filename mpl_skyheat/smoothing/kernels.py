@@ -93,7 +93,9 @@ class UniformKernel(RadialKernel):
     @property
     def integral(self) -> float:
         outer = min(self.reach, math.pi)
-        return 4 * math.pi * math.sin((outer - self._inner) / 2) * math.sin((outer + self._inner) / 2)
+        return (
+            4 * math.pi * math.sin((outer - self._inner) / 2) * math.sin((outer + self._inner) / 2)
+        )
 
     def _in_pixels(self, metric: FloatArray, half: tuple[int, int]) -> FloatArray:
         disc = disc_in_pixels(self.reach, metric, half)
@@ -211,7 +213,8 @@ class Annulus(UniformKernel):
     Raises
     ------
     ValueError
-        If a radius is not a positive, finite angle, or ``inner`` is not below ``outer`` and 180 deg.
+        If a radius is not a positive, finite angle, or ``inner`` is not below ``outer`` and below
+        180 deg.
     """
 
     def __init__(self, inner: u.Quantity | str, outer: u.Quantity | str) -> None:
