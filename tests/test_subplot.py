@@ -423,6 +423,11 @@ def test_a_field_beside_a_pole_has_some_longitudes_labelled(center, radius, side
     assert longitudes_labelled(ax)[1] == {"b"}
 
 
+@pytest.mark.parametrize("center", [(50, 70), (10, -86)])
+def test_a_map_whose_lower_edge_is_one_position_of_the_sky_is_drawn(center):
+    subplot(center=center, radius=90 * u.deg, projection="CAR").figure.canvas.draw()
+
+
 @pytest.mark.parametrize("code", ["SIN", "ZEA", "ARC", "MOL", "HPX"])
 def test_labels_of_bent_maps_are_off_the_rim(code):
     ax = subplot(center=(100, 20), radius=(90 if code == "SIN" else 180) * u.deg, projection=code)

@@ -77,9 +77,8 @@ class Stream:
                 f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
                 f"{self.frame!r}"
             )
-        has_same = (self.weights is None) == (chunk.weights is None)
-        has_same &= (self.values is None) == (chunk.values is None)
-        if not has_same or self.weights_unit != chunk.weights_unit:
+        first, own = ((c.weights is None, c.values is None, c.weights_unit) for c in (self, chunk))
+        if first != own:
             raise ValueError(
                 f"weights must be alike in all chunks; got another unit, or none, in chunk {number}"
             )

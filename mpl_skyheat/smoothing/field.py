@@ -7,8 +7,6 @@ spread with splines on a lattice. Each image is transformed once for all kernels
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -169,8 +167,8 @@ class SphereField(Field):
         return self._waves[key].smoothed(kernel)
 
 
-_exposures: deque[tuple[tuple[Any, ...], FloatArray]] = deque(maxlen=MOST_KEPT)
-_exposures_lock = Lock()
+# By geometry and all else that they depend on. No lock: each access to a dict is atomic.
+_exposures: dict[tuple[Any, ...], FloatArray] = {}
 
 
 def kept_exposure(
@@ -184,13 +182,13 @@ def kept_exposure(
         key = packed(geometry), own
     except ShippingError:  # a WCS of another package
         return find()
-    with _exposures_lock:
-        kept = [exposure for other, exposure in _exposures if other == key]
-    if kept:
-        return kept[0]
+    kept = _exposures.get(key)
+    if kept is not None:
+        return kept
     exposure = find()
     if exposure.nbytes <= LARGEST_KEPT:
         exposure.setflags(write=False)
-        with _exposures_lock:
-            _exposures.append((key, exposure))
+        _exposures[key] = exposure
+        for oldest in list(_exposures)[:-MOST_KEPT]:
+            _exposures.pop(oldest, None)
     return exposure

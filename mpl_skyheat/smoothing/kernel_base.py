@@ -299,9 +299,8 @@ def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
 
 def in_base_unit(width: u.Quantity) -> tuple[float, bool]:
     """A width in rad or in pixels, and whether it is in pixels."""
-    if width.unit.is_equivalent(u.pix):
-        return float(width.to_value(u.pix)), True
-    return float(width.to_value(u.rad)), False
+    in_pixels = bool(width.unit.is_equivalent(u.pix))
+    return float(width.to_value(u.pix if in_pixels else u.rad)), in_pixels
 
 
 def _subpixel_centres(half: int, split: int) -> FloatArray:

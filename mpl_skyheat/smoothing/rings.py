@@ -147,10 +147,24 @@ class RingWaves:
                     if is_compiled:
                         run("add_rings", waves, has_points, transfer, i.start, offset, sums[half])
                     else:
-                        _add_rings(waves, transfer, i, offset, sums[half], buffer)
+                        self._add_rings(transfer, i, offset, sums[half], buffer)
 
         self.team.share(range(2), work)
         return np.asarray(sums[0] + sums[1])
+
+    def _add_rings(
+        self, transfer: FloatArray, i: slice, offset: int, result: FloatArray, buffer: FloatArray
+    ) -> None:
+        """Add smoothed rings i to the rings at an offset, and these to i, in both hemispheres."""
+        # The same two rings in the other hemisphere, unless they are these two.
+        last = len(result) - 1
+        count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
+        k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
+        for rings, factors in ((i, transfer), (k, transfer[:count][::-1])):
+            products, column = buffer[: len(factors)], factors[:, np.newaxis]
+            there = slice(rings.start + offset, rings.stop + offset)
+            for to, of in ((rings, there), (there, rings)) if offset else ((rings, rings),):
+                result[to] += np.multiply(column, self._waves[of], out=products)
 
 
 def _within(marked: BoolArray, distance: int) -> BoolArray:
@@ -201,12 +215,8 @@ class SmoothSphere:
         self._lattice, self._order, self._team = waves.lattice, waves.order, waves.team
         self._is_signed = waves.is_signed
         self._noise = NOISE * float(np.abs(smooth).max())
-        self._coefficients = self._framed(smooth)
-
-    @property
-    def coefficients(self) -> FloatArray:
-        """The coefficients (rings × columns) of the splines that the density is the sum of."""
-        return self._coefficients[PAD:-PAD, PAD:-PAD]
+        # Of the splines that the density is the sum of.
+        self.coefficients = self._framed(smooth)
 
     def _framed(self, smooth: FloatArray) -> FloatArray:
         """The lattice with ``PAD`` more rings and columns of the sky beyond its edges."""
@@ -233,7 +243,7 @@ class SmoothSphere:
         row, column = self._lattice.position(lon[known], lat[known])
         places = np.stack([row + PAD, column + PAD])
         values[known] = map_coordinates(
-            self._coefficients, places, order=self._order, prefilter=False
+            self.coefficients, places, order=self._order, prefilter=False
         )
         return values
 
@@ -246,7 +256,7 @@ class SmoothSphere:
             rows = slice(start, start + READ)
             run(
                 "read_off", lon[rows], lat[rows], size, self._order, PAD,
-                self._coefficients, values[rows],
+                self.coefficients, values[rows],
             )  # fmt: skip
 
         self._team.share(range(0, len(lon), READ), work)
@@ -256,26 +266,6 @@ class SmoothSphere:
 def _reach(lattice: Lattice, kernel: RadialKernel) -> float:
     """The reach (rad) of a kernel whose steps are as wide as a bin."""
     return kernel.reach + (0.5 * lattice.lat_step if kernel.has_steps else 0.0)
-
-
-def _add_rings(
-    waves: FloatArray,
-    transfer: FloatArray,
-    i: slice,
-    offset: int,
-    result: FloatArray,
-    buffer: FloatArray,
-) -> None:
-    """Add smoothed rings i to the rings at an offset, and these to i, in both hemispheres."""
-    # The same two rings in the other hemisphere, unless they are these two.
-    last = len(waves) - 1
-    count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
-    k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
-    for rings, factors in ((i, transfer), (k, transfer[:count][::-1])):
-        there = slice(rings.start + offset, rings.stop + offset)
-        for to, of in ((rings, there), (there, rings)) if offset else ((rings, rings),):
-            products = np.multiply(factors[:, np.newaxis], waves[of], out=buffer[: len(factors)])
-            result[to] += products
 
 
 def _blocks(lattice: Lattice, offset: int, has_points: BoolArray) -> Iterator[slice]:
