@@ -113,8 +113,8 @@ def sky_heatmap(
         arguments.
     threads : int, optional
         Threads to project a large catalogue with; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS
-        of the environment, else as many as there are cores. The map does not depend on it,
-        but for rounding.
+        of the environment, else as many as there are cores; at most 8 for each core. The map does
+        not depend on it, but for rounding.
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
         ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities, and ``norm`` may be

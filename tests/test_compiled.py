@@ -915,3 +915,38 @@ def test_what_takes_long_is_logged_before_it_does(monkeypatch, caplog, tmp_path,
     caplog.set_level("INFO", "mpl_skyheat")
     assert loader.should_compile(10**7)
     assert [record.message[:9] for record in caplog.records] == ["compiling"] * (not is_cached)
+
+
+BROKEN_CACHE = """
+import sys
+from pathlib import Path
+import numpy as np
+from mpl_skyheat.compute import loader
+flat = np.zeros(4, np.int64)
+print(loader.run("tally", np.array([0, 1, 1], np.int32), flat), *flat)
+"""
+
+
+@pytest.mark.slow
+def test_a_broken_entry_of_the_cache_is_replaced(tmp_path):
+    """As a full disk, or a process that is killed, leaves behind."""
+    cache = tmp_path / "cache"
+
+    def entries(kind):
+        return [entry for entry in cache.rglob(f"*.{kind}") if "tally" in entry.name]
+
+    for kind, size in ((None, 0), ("nbi", 0), ("nbi", 20), ("nbc", 0), ("nbc", 2000)):
+        if kind is not None:
+            (broken,) = entries(kind)
+            with broken.open("r+b") as file:
+                file.truncate(size)
+        done = subprocess.run(
+            [sys.executable, "-c", BROKEN_CACHE],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == ["3", "1", "2", "0", "0"], done.stderr
+        (replaced,) = entries("nbc")
+        assert replaced.stat().st_size > 2000

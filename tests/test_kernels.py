@@ -307,3 +307,49 @@ def test_the_repr_of_a_sum_makes_it_again():
     assert repr(kernel) == "1 * Gaussian(sigma='2 arcmin') + -0.5 * TopHat(radius='5 arcmin')"
     assert repr(eval(repr(kernel))) == repr(kernel)
     assert repr(as_kernel(np.ones((3, 5)))) == "array of 3 x 5 pixels"
+
+
+@pytest.mark.parametrize("pixel", PIXELS)
+@pytest.mark.parametrize("radius", [0.3, 0.5, 0.7, 1.0, 2.5])
+def test_a_disc_is_integrated_over_pixels_exactly(pixel, radius):
+    """By the lengths of chords, on a fine lattice of lines through turned and sheared pixels."""
+    jacobian = PIXELS[pixel]
+    raster = TopHat(radius * u.arcmin).raster(metric_of(jacobian))
+    t = (np.arange(4000) + 0.5) / 4000
+    count_y, count_x = raster.shape
+    y = np.concatenate([row - count_y / 2 + t for row in range(count_y)])
+    # A line of constant y enters and leaves the disc, |J (x, y)| = radius, at two x.
+    (a, b), (_, d) = jacobian.T @ jacobian
+    root = np.sqrt(np.maximum((b * y) ** 2 - a * (d * y**2 - radius**2), 0))
+    first, last = ((-b * y + side * root) / a for side in (-1, 1))
+    left = np.arange(count_x)[:, None] - count_x / 2
+    inside = np.maximum(np.minimum(last, left + 1) - np.maximum(first, left), 0)
+    want = inside.reshape(count_x, count_y, len(t)).mean(axis=2).T
+    area = np.pi * radius**2 / abs(np.linalg.det(jacobian))
+    np.testing.assert_allclose(raster, want / area, rtol=0, atol=2e-5)
+    assert raster.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("width", [1e-1, 1e-3, 1e-9, 1e-14])
+def test_a_ring_thinner_than_pixels_is_its_arc_in_each(width):
+    raster = Annulus(3 * u.arcmin, (3 + width) * u.arcmin).raster(ARCMIN_PIXEL)
+    angle = 2 * np.pi * (np.arange(400_000) + 0.5) / 400_000
+    radius, half = 3 + width / 2, raster.shape[0] // 2
+    edges = np.arange(-half - 0.5, half + 1)
+    arc, _, _ = np.histogram2d(radius * np.sin(angle), radius * np.cos(angle), bins=[edges] * 2)
+    np.testing.assert_allclose(raster, arc / len(angle), rtol=0, atol=5e-6 + 2e-3 * width)
+    assert raster.sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_rings_of_all_widths_have_their_integral():
+    for inner, outer in (("3 arcmin", "3.003 arcmin"), ("10 deg", "179 deg"), ("1 deg", "300 deg")):
+        ring = Annulus(inner, outer)
+        a, b = u.Quantity(inner).to_value(u.rad), min(u.Quantity(outer).to_value(u.rad), np.pi)
+        theta = a + (b - a) * (np.arange(10_000) + 0.5) / 10_000
+        want = 2 * np.pi * np.sin(theta).mean() * (b - a)
+        assert ring.integral == pytest.approx(want, rel=1e-6)
+
+
+def test_a_ring_beyond_the_sky_is_refused():
+    with pytest.raises(ValueError, match=r"inner must be less than 180 deg.*; got '200 deg'"):
+        Annulus("200 deg", "300 deg")

@@ -4,7 +4,7 @@ from threading import Barrier, get_ident
 
 import pytest
 
-from mpl_skyheat.compute.threads import Team
+from mpl_skyheat.compute.threads import Team, thread_count
 
 
 @pytest.mark.parametrize(("size", "tasks"), [(1, 5), (2, 1), (2, 20), (3, 2), (3, 300)])
@@ -44,3 +44,8 @@ def test_an_error_in_a_task_is_raised_and_ends_the_others():
 
 def _raise():
     raise IndexError("of the task")
+
+
+def test_threads_are_no_more_than_help():
+    assert thread_count(1) == 1
+    assert 1 < thread_count(10**6) == thread_count(10**9) < 10_000

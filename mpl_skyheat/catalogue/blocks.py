@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.catalogue.columns import Column, _column
 from mpl_skyheat.catalogue.guesses import SAMPLE, other_than_degrees
+from mpl_skyheat.sky.frames import ROTATED_FRAMES, transformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from astropy.coordinates import BaseCoordinateFrame
 
-    from mpl_skyheat.catalogue.columns import Column
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
 
 # Rows of a block: enough to hide the overhead of a call into astropy, few enough for the
@@ -63,7 +64,8 @@ class Catalogue:
     """Positions in one frame (None: Cartesian x and y), with optional weights and values.
 
     ``parts`` has the first row and the name of each chunk of the stream that this was gathered
-    from, for messages about rows.
+    from, for messages about rows. ``coordinates`` are the positions again, of a SkyCoord with
+    distances or in a frame with an origin.
     """
 
     frame: BaseCoordinateFrame | None
@@ -72,6 +74,7 @@ class Catalogue:
     weights: Column | None = None
     values: Column | None = None
     parts: tuple[tuple[int, str], ...] = ((0, ""),)
+    coordinates: BaseCoordinateFrame | None = None
 
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights, self.values):
@@ -87,6 +90,29 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.lon)
+
+    def in_frame(self, frame: BaseCoordinateFrame | None) -> Catalogue:
+        """The catalogue for a map in a frame, in which directions are all that counts.
+
+        What an observer sees of something near depends on its distance, which is dropped here. In
+        equal frames, and between frames of directions, it does not matter.
+        """
+        if self.coordinates is None or self.frame is None or frame is None:
+            return self
+        are_of_directions = isinstance(self.frame, ROTATED_FRAMES) and isinstance(
+            frame, ROTATED_FRAMES
+        )
+        if are_of_directions or self.frame.is_equivalent_frame(frame):
+            return replace(self, coordinates=None)
+        given: Any = self.coordinates
+        is_masked = getattr(given, "masked", False)
+        # astropy does not transform masked positions to every frame.
+        sky = transformed(given.unmasked if is_masked else given, frame).spherical
+        lon, lat = (
+            _column(np.ma.array(angle.deg, mask=given.mask) if is_masked else angle.deg, name)
+            for angle, name in ((sky.lon, self.lon.name), (sky.lat, self.lat.name))
+        )
+        return replace(self, frame=frame, lon=lon, lat=lat, coordinates=None)
 
     @property
     def weights_unit(self) -> u.UnitBase:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord, UnitSphericalRepresentation
+from astropy import units as u
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord, UnitSphericalRepresentation
 
 from mpl_skyheat.catalogue.blocks import Catalogue
 from mpl_skyheat.catalogue.columns import _column, _in_degrees
@@ -122,7 +123,7 @@ def _read_catalogue(
         if column is not None
     }
     if len(points) == 1 and isinstance(points[0], SkyCoord | BaseCoordinateFrame):
-        sky_frame, points = _of_coordinates(points[0])
+        sky_frame, points, more["coordinates"] = _of_coordinates(points[0])
     elif len(points) == 1 and given and is_name(given[0]):
         raise TypeError(
             f"points must be named in pairs with data=table; got the single name {given[0]!r}"
@@ -138,9 +139,9 @@ def _read_catalogue(
 
 
 def read_positions(
-    position: tuple[Any, ...], frame: Any
+    position: tuple[Any, ...], frame: Any, of_map: BaseCoordinateFrame | None
 ) -> tuple[FloatArray, FloatArray, BaseCoordinateFrame | None]:
-    """Positions (deg, or plain x and y), of any shape, and their frame."""
+    """Positions (deg, or plain x and y), of any shape, and their frame, for a map in a frame."""
     if len(position) == 2:
         axes = _axes(position, find_frame(frame))
         position = np.broadcast_arrays(*(a.block(slice(None)).reshape(a.shape) for a in axes))
@@ -148,7 +149,7 @@ def read_positions(
         got = ", ".join(repr(p) for p in position) or "nothing"
         raise TypeError(f"position must be one SkyCoord, or two numbers or arrays; got {got}")
     shape = position[0].shape
-    catalogue = read_catalogue(tuple(position), frame=frame)
+    catalogue = read_catalogue(tuple(position), frame=frame).in_frame(of_map)
     lon, lat = (column.block(slice(None)) for column in (catalogue.lon, catalogue.lat))
     if catalogue.frame is not None:
         lat = catalogue.checked_latitudes(lon, lat, slice(0, None))
@@ -162,12 +163,14 @@ def _axes(points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> list[Co
     return [_in_degrees(column, frame) for column in columns]
 
 
-def _of_coordinates(coordinates: Any) -> tuple[BaseCoordinateFrame, tuple[Any, ...]]:
-    """The frame of a SkyCoord, and its longitudes and latitudes."""
+def _of_coordinates(
+    coordinates: Any,
+) -> tuple[BaseCoordinateFrame, tuple[Any, ...], BaseCoordinateFrame | None]:
+    """The frame of a SkyCoord, its longitudes and latitudes, and itself if they are not enough."""
     frame = getattr(coordinates, "frame", coordinates)
     if not frame.has_data:
         raise ValueError(f"points must have positions; got the frame {frame!r} without data")
-    if not isinstance(frame, ROTATED_FRAMES):
-        frame = frame.transform_to(ICRS())
     sky = frame.represent_as(UnitSphericalRepresentation)
-    return frame.replicate_without_data(), (sky.lon, sky.lat)
+    has_distance = frame.data.norm().unit != u.dimensionless_unscaled
+    is_enough = isinstance(frame, ROTATED_FRAMES) and not has_distance
+    return frame.replicate_without_data(), (sky.lon, sky.lat), None if is_enough else frame

@@ -13,6 +13,8 @@ from mpl_skyheat.catalogue.columns import Column
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from astropy.coordinates import BaseCoordinateFrame
+
 # Attributes of a `Catalogue` that are columns.
 COLUMNS = ("lon", "lat", "weights", "values")
 
@@ -30,6 +32,12 @@ class Stream:
         self._first: Catalogue | None = head
         self.frame, self.weights, self.values = head.frame, head.weights, head.values
         self.lon, self.lat, self.weights_unit = head.lon, head.lat, head.weights_unit
+        self._sky: BaseCoordinateFrame | None = None
+
+    def in_frame(self, frame: BaseCoordinateFrame | None) -> Stream:
+        """This stream, whose chunks are for a map in a frame from now on (`Catalogue.in_frame`)."""
+        self._sky = frame
+        return self
 
     def chunks(self) -> Iterator[Catalogue]:
         """Yield the chunks, checked against the first; a ValueError if they have been read."""
@@ -39,13 +47,13 @@ class Stream:
                 "the bounds of a map; got an iterator, which can be read once"
             )
         chunk, self._first = self._first, None
-        yield chunk
+        yield chunk.in_frame(self._sky)
         for number, item in enumerate(self._rest, 1):
             chunk = self._read(item)
             if chunk.parts == ((0, ""),):  # a file has its name there
                 chunk = replace(chunk, parts=((0, f" of chunk {number}"),))
             self._check(chunk, number)
-            yield chunk
+            yield chunk.in_frame(self._sky)
 
     def gathered(self, rows: int = ARRAY_ROWS) -> Iterator[Catalogue]:
         """Yield copies of the chunks, joined until they have a number of rows or more.

@@ -7,6 +7,7 @@ import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError
 from threading import Lock
 from typing import Any
 
@@ -20,6 +21,10 @@ ONCE_LOADED = 100_000
 
 # The modules of compiled functions.
 MODULES = ("mpl_skyheat.compute.numba_tiles", "mpl_skyheat.compute.numba_sphere")
+
+# What numba raises for an entry of its cache that is truncated or of another version: all that
+# pickle's documentation names.
+BROKEN_ENTRY = (AttributeError, EOFError, ImportError, IndexError, UnpicklingError)
 
 LOG = logging.getLogger("mpl_skyheat")
 
@@ -43,17 +48,29 @@ def is_loaded() -> bool:
 
 
 def run(name: str, *arguments: Any) -> Any:
-    """Call a compiled function; if numba cannot write its cache, compile again without one."""
+    """Call a compiled function; if numba cannot use its cache, compile again without it."""
     try:
         return _function(name)(*arguments)
-    except OSError:  # from numba's cache, before the function ran
+    except (OSError, *BROKEN_ENTRY) as error:  # from numba's cache, before the function ran
         with _lock:
-            options: Any = import_module("mpl_skyheat.compute.numba_options")
-            if options.has_cache:
+            if isinstance(error, OSError):
+                options: Any = import_module("mpl_skyheat.compute.numba_options")
                 options.has_cache = False
-                for module in MODULES:
-                    sys.modules.pop(module, None)
+            else:
+                _remove_cache()
+            for module in MODULES:
+                sys.modules.pop(module, None)
         return _function(name)(*arguments)
+
+
+def _remove_cache() -> None:
+    """Remove the files of all compiled functions from numba's cache."""
+    for name in MODULES:
+        for function in vars(import_module(name)).values():
+            folder = getattr(getattr(function, "stats", None), "cache_path", None)
+            if folder is not None:
+                for entry in Path(folder).glob(f"{name.rpartition('.')[2]}.*.nb[ic]"):
+                    entry.unlink(missing_ok=True)
 
 
 def _function(name: str) -> Any:

@@ -29,14 +29,20 @@ PRODUCT = 2**17
 VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
+# Most threads for each usable core: all have copies of the WCS, and more are not faster.
+MOST_PER_CORE = 8
+
+
 def thread_count(threads: int | None) -> int:
     """Number of threads: the argument, else the environment's, else that of the usable cores."""
-    if threads is not None:
-        return threads
-    for name in VARIABLES:
-        value = os.environ.get(name, "").split(",")[0].strip()
-        if value.isdecimal() and int(value) > 0:
-            return int(value)
+    cores = _usable_cores()
+    wanted = [str(threads or ""), *(os.environ.get(name, "") for name in VARIABLES)]
+    numbers = (text.split(",")[0].strip() for text in wanted)
+    asked = next((int(n) for n in numbers if n.isdecimal() and int(n) > 0), cores)
+    return min(asked, MOST_PER_CORE * cores)
+
+
+def _usable_cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux

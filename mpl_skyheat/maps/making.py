@@ -21,7 +21,7 @@ from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistics import statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
-from mpl_skyheat.sky.frames import find_frame
+from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
 from mpl_skyheat.sky.grid import UNKNOWN, View
 from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
@@ -113,6 +113,8 @@ def make_map(
     """
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
+    own_frame = catalogue.frame
+    catalogue = catalogue.in_frame(plane.frame)
     team = Team(thread_count(request.threads))
     blocks = None
     if not view.is_known:
@@ -129,11 +131,17 @@ def make_map(
     sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
-    return _map_of(sums, where, request, catalogue, team), where.geometry.grid, region
+    frame = _frame_in_meta(request.frame, own_frame)
+    return _map_of(sums, where, request, catalogue, team, frame), where.geometry.grid, region
 
 
 def _map_of(
-    sums: Sums, where: Where, request: MapRequest, catalogue: Catalogue | Stream, team: Team
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    catalogue: Catalogue | Stream,
+    team: Team,
+    frame: Any,
 ) -> SkyMap:
     """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
@@ -156,7 +164,7 @@ def _map_of(
             "kernel": None if request.kernel is None else repr(request.kernel),
             "boundary": request.boundary,
             "label": request.label,
-            "frame": _frame_in_meta(request.frame, catalogue.frame),
+            "frame": frame,
             **sums.rows,
             "geometry": where.choice.geometry,
             "geometry_reason": where.choice.reason,
@@ -183,6 +191,8 @@ def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tupl
 def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
     """The frame that was asked for; if that is the default, the frame of a SkyCoord."""
     is_default = isinstance(asked, str) and asked == "icrs"
-    if own is None or not is_default or own.is_equivalent_frame(ICRS()):
+    if own is None or not is_default or own.is_equivalent_frame(ICRS()) or own.shape:
         return asked
+    if not isinstance(own, ROTATED_FRAMES):
+        return own
     return own.name if own.is_equivalent_frame(find_frame(own.name)) else own

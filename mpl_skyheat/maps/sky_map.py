@@ -115,16 +115,19 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             If the positions are of no accepted form, or a latitude is beyond ±90 deg.
         """
         frame = self.meta.get("frame", "icrs") if frame is None else frame
-        lon, lat, sky_frame = read_positions(position, frame)
-        if (sky_frame is None) != (self.meta.get("frame") == "flat"):
+        own = self.meta.get("frame")
+        is_flat = isinstance(own, str) and own == "flat"
+        plane = None if is_flat else plane_of_wcs(self.wcs)
+        lon, lat, sky_frame = read_positions(position, frame, plane and plane.frame)
+        if (sky_frame is None) != (plane is None):
             raise TypeError(
                 "position must be x, y on a map of Cartesian x, y, and on the sky elsewhere; got "
                 f"frame={frame!r}"
             )
-        if sky_frame is None:
+        if plane is None:
             x, y = self.wcs.low_level_wcs.world_to_pixel_values(lon, lat)
         else:
-            x, y = project(plane_of_wcs(self.wcs), sky_frame, lon, lat)
+            x, y = project(plane, sky_frame, lon, lat)
         values = np.where(self.mask, np.nan, self.data) if self.mask is not None else self.data
         look_up = _bilinear if interpolate else _nearest
         return look_up(values, np.asarray(x), np.asarray(y)) << (

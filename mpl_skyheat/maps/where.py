@@ -35,6 +35,9 @@ BINS_PER_KERNEL = 2
 # angles of a map on which no polynomial gives them.
 BYTES_PER_PIXEL = 140
 
+# Smallest side (deg) of pixels: positions up to 360 deg are rounded to some 3e-14 deg.
+FINEST_PIXEL = 1e-11
+
 
 class Where(NamedTuple):
     """A map's geometry, the kernel on its pixels, the choice of plane or sphere, and the centre."""
@@ -56,6 +59,7 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     kernels = GridKernels(request.terms, plane, centre, grid)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
+    _check_digits(kernels)
     if choice.geometry == "sphere":
         radial = kernels.angular
         step, reach = min(k.bin_size for k in radial), max(k.reach for k in radial)
@@ -107,6 +111,16 @@ def _default_bins(
         fitting = np.ceil(wanted * min(1, DEFAULT_LIMIT / wanted.max())).astype(int)
         bins = np.maximum(fitting, bins)
     return int(bins[0]), int(bins[1])
+
+
+def _check_digits(kernels: GridKernels) -> None:
+    """Refuse pixels on the sky that are finer than positions are rounded to."""
+    side = float(np.degrees(np.sqrt(np.diag(kernels.metric).max())))
+    if not kernels.is_flat and side < FINEST_PIXEL:
+        raise ValueError(
+            f"the map's pixels are too fine, {side:.2g} deg, for positions in double precision: "
+            f"give a wider region, or a pixel_size or bins of more than {FINEST_PIXEL:g} deg"
+        )
 
 
 def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:

@@ -121,14 +121,14 @@ def _view_of_wcsaxes(ax: Any) -> AxesView:
         raise TypeError(f"{SUPPORTED}; got a WCSAxes that is not made from a WCS")
     wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
     swap = world_to_pixel.invert_xy
-    shape = view_of_shape(wcs, None)
-    if swap:
-        shape = View(*shape[2:], *shape[:2])
-    limits = _limits_of_wcsaxes(ax)
     try:
         plane = celestial_plane(wcs, header=ax.wcs, swap=swap)
     except ValueError as error:
         raise TypeError(f"{SUPPORTED}; got a WCSAxes whose {error}") from error
+    shape = view_of_shape(wcs, None)
+    if swap:
+        shape = View(*shape[2:], *shape[:2])
+    limits = _limits_of_wcsaxes(ax)
     return AxesView(plane, limits.filled(shape), limits)
 
 
@@ -236,6 +236,7 @@ def _mean_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -
 
     180 if they are all around the sky.
     """
+    catalogue = catalogue.in_frame(frame)
     assert catalogue.frame is not None
     for block in (block for chunk in catalogue.chunks() for block in chunk.blocks()):
         if len(block.lon):

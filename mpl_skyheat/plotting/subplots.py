@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
-from mpl_skyheat.sky.frames import find_sky_frame
+from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_sky_frame
 from mpl_skyheat.sky.views import ZENITHAL, find_map_frame
 from mpl_skyheat.smoothing.kernel_base import parse_width
 
@@ -156,6 +156,8 @@ optional
             )
         points = [], []
     catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
+    if not isinstance(catalogue.frame, ROTATED_FRAMES):
+        catalogue = catalogue.in_frame(ICRS())
     shown = find_sky_frame("frame", catalogue.frame if frame is None else frame)
     if map_frame is not None:
         shown = find_map_frame("map_frame", map_frame)

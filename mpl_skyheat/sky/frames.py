@@ -17,6 +17,7 @@ from astropy.coordinates import (
     Galactic,
     Longitude,
     SkyCoord,
+    SphericalRepresentation,
     Supergalactic,
     UnitSphericalRepresentation,
     frame_transform_graph,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
 # Frames of directions: a direction in one of them gives the direction in every other, whatever the
-# distance. Positions in other frames, which may depend on time and place, are transformed to ICRS.
+# distance. Other frames have an origin, such as a place on Earth at a time.
 ROTATED_FRAMES = (
     BarycentricMeanEcliptic, FK4, FK4NoETerms, FK5, Galactic, ICRS, Supergalactic,
 )  # fmt: skip
@@ -73,12 +74,14 @@ def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
     """Check that a frame has all that its positions need, such as AltAz's time and place."""
     if not isinstance(frame, ROTATED_FRAMES):
         try:
-            pole = UnitSphericalRepresentation(0 * u.deg, 90 * u.deg)
+            # Solar frames have no directions of things at infinity.
+            pole = SphericalRepresentation(0 * u.deg, 90 * u.deg, 1 * u.au)
             frame.realize_frame(pole).transform_to(ICRS())
         except Exception as error:
             raise ValueError(
                 f"frame {frame.name!r} must come with all that it needs, as a frame object such as "
-                f"AltAz(obstime=..., location=...); got {frame!r}, for which astropy says: {error}"
+                f"AltAz(obstime=..., location=...); got {frame!r}, for which astropy says: "
+                f"{_reason(error)}"
             ) from error
     return frame
 
@@ -120,5 +123,29 @@ def change_frame(
     if source.is_equivalent_frame(target):
         return np.asarray(wrapped.value), np.asarray(lat)
     sky = UnitSphericalRepresentation(wrapped, np.asarray(lat) << u.deg, copy=False)
-    moved = source.realize_frame(sky).transform_to(target).spherical
+    moved = transformed(source.realize_frame(sky), target).spherical
     return np.asarray(moved.lon.deg), np.asarray(moved.lat.deg)
+
+
+def transformed(coordinates: Any, frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
+    """Positions in another frame, by astropy; a ValueError if it cannot transform them."""
+    try:
+        moved: BaseCoordinateFrame = coordinates.transform_to(frame)
+    except Exception as error:
+        raise ValueError(
+            f"points in the frame {coordinates.name!r} cannot be transformed to the map's frame "
+            f"{frame.name!r}: {_reason(error)}"
+        ) from error
+    return moved
+
+
+def _reason(error: Exception) -> str:
+    """Why astropy cannot transform positions, in one line."""
+    if "IERS" in str(error):
+        return (
+            "for so recent a time astropy needs a table of the Earth's rotation, which it could "
+            "not download: connect to the network once, or do without the latest values (they move "
+            "positions by arcseconds at most) with "
+            "astropy.utils.iers.conf.auto_max_age = None and .auto_download = False"
+        )
+    return " ".join(str(error).split())

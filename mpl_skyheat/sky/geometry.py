@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # A map that holds a pole of the lattice reaches far beyond a gap between these.
 SAMPLES = 33
 
+# Most products of a ring with a kernel's ring, over all columns: half a minute on one core. Only
+# kernels with wings of hundreds of widths take more on a lattice that fits in memory.
+MOST_PRODUCTS = 3e9
+
 
 class SphereLattice:
     """A lattice, turned against the frame of a plane.
@@ -58,12 +62,17 @@ class SphereLattice:
         turn = _rotation_to_origin(float(middle[0][0]), float(middle[1][0]))
         extent = _extent(plane, grid, turn)
         lattice = Lattice.whole(step) if extent is None else Lattice.covering(*extent, reach, step)
+        pairs = lattice.rings * min(reach / lattice.lat_step + 1, lattice.rings)
+        takes = ""
         if lattice.bytes > allowed_bytes():
+            takes = f"{lattice.bytes / 2**30:.3g} GiB, more than half of this machine's memory"
+        elif pairs * lattice.columns > MOST_PRODUCTS:
+            takes = f"{pairs * lattice.columns:.2g} products, as its wings reach far"
+        if takes:
             raise ValueError(
                 f"kernel is too narrow for so much sky: smoothing on the sphere takes "
-                f"{lattice.rings} x {lattice.columns} bins and {lattice.bytes / 2**30:.3g} GiB, "
-                "more than half of this machine's memory; a wider kernel, a smaller region, or "
-                "geometry='plane' would do"
+                f"{lattice.rings} x {lattice.columns} bins and {takes}; a wider kernel, a smaller "
+                "region, or geometry='plane' would do"
             )
         return cls(lattice, turn, orders)
 

@@ -60,6 +60,11 @@ def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
         wcs.wcs.pc = source.wcs.get_pc() * steps / steps[:, np.newaxis]
         wcs.wcs.cdelt = source.wcs.get_cdelt() * steps
     wcs.pixel_shape = grid.shape[::-1]
+    if source.pixel_bounds is not None:
+        wcs.pixel_bounds = [
+            bounds and tuple(axis.number(np.array(bounds)) - 0.5)
+            for axis, bounds in zip((grid.x, grid.y), source.pixel_bounds, strict=True)
+        ]
     wcs.wcs.set()
     return wcs
 

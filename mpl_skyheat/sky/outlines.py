@@ -59,6 +59,8 @@ class Outline:
 def outline_of(wcs: Any) -> Outline | None:
     """The outline of the sky on the pixels of a WCS; None if no closed form is known."""
     code = plain_projection(wcs)
+    if code and wcs.pixel_bounds is not None:
+        return None
     if code not in SHAPES or any(str(unit) != "deg" for unit in wcs.wcs.cunit):
         return None
     matrix = wcs.pixel_scale_matrix / (1 - ROUNDING)

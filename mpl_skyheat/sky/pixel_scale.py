@@ -64,7 +64,7 @@ def pixel_metric(to_sky: Projection, at: tuple[float, float], grid: SkyGrid) -> 
     offset_y = np.array([0, 0, 1, -1]) * h[1]
     right, left, up, down = to_vectors(*to_sky(at[0] + offset_x, at[1] + offset_y))
     # Steps that are refused later on must not underflow when squared here.
-    jacobian = np.stack([right - left, up - down], axis=1) / (2 * h) * np.maximum(steps, 1e-75)
+    jacobian = np.stack([right - left, up - down], axis=1) / (2 * h) * np.maximum(steps, 1e-70)
     return np.asarray(jacobian.T @ jacobian)
 
 

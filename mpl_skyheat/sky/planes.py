@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.wcs import WCS
+from astropy.wcs import WCS, WcsError
 from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from mpl_skyheat.sky.frames import change_frame
@@ -188,8 +188,17 @@ def celestial_plane(wcs: BaseLowLevelWCS, *, header: Any, swap: bool = False) ->
     ``header`` is the WCS with the keywords of frame and projection: ``wcs``, or the one that it is
     a slice of. Axes that are not two celestial ones are a ValueError.
     """
-    frame = true_frame(wcs, header)
+    try:
+        frame = true_frame(wcs, header)
+    except WcsError as error:
+        raise ValueError(f"wcs has keywords that contradict: {_first_reason(error)}") from error
     return WCSPlane(wcs, frame, swap, _is_smooth(header), _is_equal_area(header))
+
+
+def _first_reason(error: WcsError) -> str:
+    """What wcslib says, without the places in its sources."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("ERROR")]
+    return " ".join(lines) or str(error)
 
 
 def plane_of_wcs(wcs: Any) -> WCSPlane:
@@ -205,8 +214,9 @@ def plane_of_wcs(wcs: Any) -> WCSPlane:
 def view_of_shape(wcs: Any, shape: tuple[int, int] | None = None) -> View:
     """View of the pixels of a shape (ny, nx), or else of the WCS's own shape or bounds."""
     wcs = wcs.low_level_wcs if isinstance(wcs, BaseHighLevelWCS) else wcs
-    sides = wcs.pixel_shape if shape is None else shape[::-1]
-    if sides is not None and all(sides):
+    # WCS(header, naxis=2) keeps the NAXISi of further axes.
+    sides = (wcs.pixel_shape or (0, 0))[:2] if shape is None else shape[::-1]
+    if all(sides):
         nx, ny = sides
         return View(-0.5, nx - 0.5, -0.5, ny - 0.5)
     if wcs.pixel_bounds is not None and all(wcs.pixel_bounds):
@@ -240,7 +250,8 @@ def _is_smooth(wcs: Any) -> bool:
     """Whether a WCS is known to have no small features, such as those of a lookup table."""
     if isinstance(wcs, WCS):
         tables = wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2
-        return all(table is None for table in tables)
+        has_tables = any(ctype.endswith("-TAB") for ctype in ctypes(wcs))
+        return not has_tables and all(table is None for table in tables)
     transform = getattr(wcs, "forward_transform", None)  # of a gwcs
     if transform is None:
         return False

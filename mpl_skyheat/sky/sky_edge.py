@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.outlines import Outline
 
 
-# A place counts as sky only if its position comes back to within this many map pixels. Projections
-# that repeat the sky beyond their edge give a position there, too, but no point ever lands on it.
+# Positions that come back to within this many map pixels are not looked at any closer.
 ROUND_TRIP = 0.1
 
 # Distance (pixels) of nodes from the sides of their pixel, so that nodes on a line along which the
@@ -33,7 +32,12 @@ NODES_TOGETHER = 2**17
 
 @dataclass(frozen=True)
 class SkyTest:
-    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips."""
+    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips.
+
+    Projections may repeat the sky beyond its edge: such a place has a position, on which no point
+    ever lands, as the position's own place is elsewhere and comes back to itself. An inexact
+    inverse, fitted or of a table, moves that place on by about as much again.
+    """
 
     grid: SkyGrid
     to_sky: Projection
@@ -45,10 +49,24 @@ class SkyTest:
             return self.outline(x, y)
         lon, lat = self.to_sky(x, y)
         on_sky = np.isfinite(lon) & np.isfinite(lat)
-        x_back, y_back = self.to_plane(lon[on_sky], lat[on_sky])
-        x_off, y_off = x_back - x[on_sky], y_back - y[on_sky]
-        on_sky[on_sky] = np.hypot(x_off / self.grid.x.step, y_off / self.grid.y.step) < ROUND_TRIP
+        back, off = self._round_trip(x[on_sky], y[on_sky], lon[on_sky], lat[on_sky])
+        comes_back = off < ROUND_TRIP
+        left = np.flatnonzero(off >= ROUND_TRIP)
+        if len(left):
+            x_back, y_back = (v[left] for v in back)
+            _, off_again = self._round_trip(x_back, y_back, *self.to_sky(x_back, y_back))
+            # (NaN beyond a bounding box, where an inexact inverse may end, is no repeated sky.)
+            comes_back[left] = ~(off_again < 0.5 * off[left])
+        on_sky[on_sky] = comes_back
         return np.asarray(on_sky)
+
+    def _round_trip(
+        self, x: FloatArray, y: FloatArray, lon: FloatArray, lat: FloatArray
+    ) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
+        """Where the positions of places come back to, and how far (map pixels) from these."""
+        back = self.to_plane(lon, lat)
+        x_off, y_off = ((b - a) / s for b, a, s in zip(back, (x, y), self.grid.steps, strict=True))
+        return back, np.hypot(x_off, y_off)
 
     def vectors(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Unit vectors (last axis) of places that show sky."""

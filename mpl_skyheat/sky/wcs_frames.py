@@ -20,6 +20,9 @@ from astropy.wcs import WCS
 if TYPE_CHECKING:
     from astropy.wcs.wcsapi import BaseLowLevelWCS
 
+# Systems of right ascension and declination in FITS that astropy has frames of.
+RADESYS = ("ICRS", "FK5", "FK4", "FK4-NO-E")
+
 
 def celestial_order(wcs: BaseLowLevelWCS) -> tuple[int, int]:
     """Numbers of the world axes that are longitude and latitude."""
@@ -64,6 +67,13 @@ def true_frame(wcs: BaseLowLevelWCS, header: Any) -> BaseCoordinateFrame:
         return ecliptic_frame(header)
     if any(c.startswith("SLON") for c in ctypes(header)):
         return Supergalactic()
+    if claimed is None and isinstance(header, WCS) and header.wcs.radesys.strip():
+        asked = header.wcs.radesys
+        if all(t.startswith("pos.eq") for t in types) and asked.strip() not in RADESYS:
+            raise ValueError(
+                f"wcs must have a RADESYS of {', '.join(RADESYS)}, in capitals, for axes of right "
+                f"ascension and declination; got {asked!r}: set wcs.wcs.radesys"
+            )
     if claimed is None:
         raise ValueError(
             f"wcs must have two celestial axes that astropy knows the frame of; got "

@@ -157,4 +157,7 @@ class Undistorted:
             for lost in (failure.divergent, failure.slow_conv):
                 if lost is not None:
                     pixel[:, lost] = np.nan
+        for places, bounds in zip(pixel, self._wcs.pixel_bounds or (), strict=False):
+            if bounds is not None:
+                places[(places < bounds[0]) | (places > bounds[1])] = np.nan
         return list(pixel)

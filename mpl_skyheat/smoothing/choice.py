@@ -49,6 +49,13 @@ class GridKernels:
         self.metric = np.eye(2)
         if not self.is_flat:
             self.metric = pixel_metric(plane.to_sky, centre, grid)
+        if self.terms and not np.linalg.det(self.metric) > 0:
+            lon, lat = (float(v[0]) for v in plane.to_sky(*np.array(centre)[:, np.newaxis]))
+            raise ValueError(
+                f"kernel has no size in the map's pixels, which have no area on the sky at the "
+                f"centre, {lon:.5g}, {lat:.5g} deg: the scale of the WCS is 0 there, or its pixels "
+                "are finer than positions have digits"
+            )
         # The side (rad) of a pixel at the centre of the view.
         side = float(np.linalg.det(self.metric) ** 0.25)
         self._sigmas = np.array([kernel.spread_in_pixels(side) for _, kernel in self.terms])

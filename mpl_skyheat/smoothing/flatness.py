@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.sky.pixel_scale import local_areas
-from mpl_skyheat.sky.sky_edge import ROUND_TRIP
-from mpl_skyheat.sky.vectors import separation, to_vectors
+from mpl_skyheat.sky.vectors import circles, separation, to_vectors
 
 if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import SkyGrid
@@ -20,6 +19,9 @@ PLACES = np.linspace(0, 1, 5)
 RADII = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 # Directions from a source.
 DIRECTIONS = 8
+# Neighbours on the sky that are this many times as far away on the plane are beyond a tear in it.
+# (Scales that are off by as much make an error of half a peak.)
+TEAR = 3.0
 
 
 def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) -> float:
@@ -29,6 +31,7 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) 
     k(√(dᵀ G d)) √|G| / Ω(p), d = p − q, in place of k(separation of p and q). The two are compared
     for a Gaussian of the kernel's ``spread`` (rad) around places all over the map. Where the plane
     is torn within the kernel's reach (at ±180 deg, say), all of the peak is lost: the error is 1.
+    Sky that the plane does not show, beyond an image or a horizon, is no tear.
     """
     to_sky = plane.to_sky
     sides = [low + PLACES * (high - low) for low, high in (grid.x.bounds, grid.y.bounds)]
@@ -36,23 +39,42 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) 
     dx, dy = _offsets(spread, metric)
     x_there, y_there = x + dx * grid.x.step, y + dy * grid.y.step
     lon, lat = to_sky(x_there, y_there)
-    farthest = np.s_[:, -DIRECTIONS:]
-    there = x_there[farthest], y_there[farthest]
-    back = plane.to_plane(lon[farthest], lat[farthest])
-    with np.errstate(invalid="ignore"):
-        off = np.hypot(*((b - t) / s for b, t, s in zip(back, there, grid.steps, strict=True)))
-        is_torn = np.isfinite(lon[:, :1]) & ~(off < ROUND_TRIP)
-    if is_torn.any():
+    if _is_torn(lon[:, 0], lat[:, 0], spread, metric, grid, plane):
         return 1.0
     around = to_vectors(lon, lat)
     true = separation(around, around[:, :1])
-    assumed = np.sqrt(metric[0, 0] * dx**2 + 2 * metric[0, 1] * dx * dy + metric[1, 1] * dy**2)
+    assumed = _length(dx, dy, metric)
     area = local_areas(to_sky, x, y, grid.x.step, grid.y.step)
     with np.errstate(divide="ignore", invalid="ignore"):  # of grids too fine for any memory
         scale = np.sqrt(np.linalg.det(metric)) / area
         error = np.abs(_gaussian(assumed / spread) * scale - _gaussian(true / spread))
     on_sky = np.isfinite(error)
     return float(error[on_sky].max()) if on_sky.any() else 0.0
+
+
+def _is_torn(
+    lon: np.ndarray,
+    lat: np.ndarray,
+    spread: float,
+    metric: np.ndarray,
+    grid: SkyGrid,
+    plane: Plane,
+) -> bool:
+    """Whether sky within the kernel's reach of any source (deg) is shown far from it."""
+    on_sky = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = lon[on_sky], lat[on_sky]
+    reach = min(RADII[-1] * spread, 0.5 * np.pi)
+    x, y = plane.to_plane(lon, lat)
+    x_there, y_there = plane.to_plane(*circles(lon, lat, reach, DIRECTIONS))
+    away = _length((x_there - x) / grid.x.step, (y_there - y) / grid.y.step, metric)
+    return bool((away > TEAR * reach).any())
+
+
+def _length(dx: np.ndarray, dy: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """The angle (rad) that offsets (map pixels) subtend by a metric."""
+    # (Not by squares, which overflow on grids too fine for any memory.)
+    ((a, b), (_, d)) = np.linalg.cholesky(metric).T
+    return np.asarray(np.hypot(a * dx + b * dy, d * dy))
 
 
 def _gaussian(r: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ class RadialKernel(PixelKernel):
     resolution_length: float
     spread: float
     in_pixels: bool
-    # A profile with steps is always integrated over the pixels, else its area would be ragged.
+    # Whether the profile has steps, over which splines would overshoot.
     has_steps = False
     _integral: float | None = None
 
@@ -190,7 +190,12 @@ class RadialKernel(PixelKernel):
     def raster(self, metric: FloatArray) -> FloatArray:
         if self.in_pixels:
             metric = np.eye(2)
-        half_x, half_y = self.half_sizes(metric)
+        pixels = self._in_pixels(metric, self.half_sizes(metric))
+        return np.asarray(pixels / pixels.sum())
+
+    def _in_pixels(self, metric: FloatArray, half: tuple[int, int]) -> FloatArray:
+        """The integral of the profile over each pixel, in any unit."""
+        half_x, half_y = half
         pixel = float(np.sqrt(np.diag(metric)).max())
         split = self._subpixels(pixel, max(half_x, half_y))
         x = _subpixel_centres(half_x, split)
@@ -201,23 +206,18 @@ class RadialKernel(PixelKernel):
             + metric[1, 1] * y[:, np.newaxis] ** 2
         )
         r = np.sqrt(np.maximum(squared, 0))
-        # A ring that is thinner than the samples are apart must not fall between them.
-        is_thin = self.has_steps and self.resolution_length < 2 * pixel / split
-        fine = self.smeared_profile(r, pixel / split) if is_thin else self.profile(r)
+        fine = self.profile(r)
         if not self.in_pixels:
             fine = np.where(r <= self.reach, fine, 0.0)
-        pixels = fine.reshape(len(y) // split, split, len(x) // split, split).sum(axis=(1, 3))
-        return np.asarray(pixels / pixels.sum())
+        by_pixel = fine.reshape(len(y) // split, split, len(x) // split, split)
+        return np.asarray(by_pixel.sum(axis=(1, 3)))
 
     def _subpixels(self, pixel: float, half: int) -> int:
         """Samples along a pixel's side (odd, so that one is at its centre)."""
-        wanted = 0.0
-        if self.has_steps:
-            wanted = max(20.0 * pixel / self.resolution_length, 5.0)
-        elif self.resolution_length < NARROW * pixel:
-            wanted = 4.0 * pixel / self.resolution_length
+        if self.resolution_length >= NARROW * pixel:
+            return 1
         most = max(FINEST // (2 * half + 1), 1)
-        return 2 * min(int(wanted) // 2, most // 2) + 1
+        return 2 * min(int(4.0 * pixel / self.resolution_length) // 2, most // 2) + 1
 
 
 class ProductKernel(PixelKernel):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.smoothing.discs import disc_in_pixels
 from mpl_skyheat.smoothing.kernel_base import (
     GAUSSIAN_FWHM,
     KernelAlgebra,
@@ -76,7 +77,35 @@ class Gaussian(RadialKernel):
         return np.exp(-0.5 * (r / self.resolution_length) ** 2)
 
 
-class TopHat(RadialKernel):
+# Rings thinner than this fraction of their radius are taken for as thick, in which digits are left.
+THINNEST = 1e-7
+
+
+class UniformKernel(RadialKernel):
+    """A disc, or a ring around an inner radius, on which the profile is 1."""
+
+    has_steps = True
+    _inner = 0.0
+
+    def profile(self, r: FloatArray) -> FloatArray:
+        return ((r >= self._inner) & (r <= self.reach)).astype(float)
+
+    @property
+    def integral(self) -> float:
+        outer = min(self.reach, math.pi)
+        return (
+            4 * math.pi * math.sin((outer - self._inner) / 2) * math.sin((outer + self._inner) / 2)
+        )
+
+    def _in_pixels(self, metric: FloatArray, half: tuple[int, int]) -> FloatArray:
+        disc = disc_in_pixels(self.reach, metric, half)
+        if not self._inner:
+            return disc
+        inner = min(self._inner, (1 - THINNEST) * self.reach)
+        return np.maximum(disc - disc_in_pixels(inner, metric, half), 0)
+
+
+class TopHat(UniformKernel):
     """Uniform disc, k(θ) = 1 for θ <= radius.
 
     Parameters
@@ -90,16 +119,11 @@ class TopHat(RadialKernel):
         If the radius is not a positive, finite angle.
     """
 
-    has_steps = True
-
     def __init__(self, radius: u.Quantity | str) -> None:
         self.radius = parse_width(radius, "radius")
         self.resolution_length, self.in_pixels = in_base_unit(self.radius)
         self.reach = self.resolution_length
         self.spread = self.reach / 2
-
-    def profile(self, r: FloatArray) -> FloatArray:
-        return (r <= self.reach).astype(float)
 
 
 class Epanechnikov(RadialKernel):
@@ -178,7 +202,7 @@ class Moffat(RadialKernel):
         return f"Moffat(fwhm={text_of(self.fwhm)}, beta={self.beta:g})"
 
 
-class Annulus(RadialKernel):
+class Annulus(UniformKernel):
     """Uniform ring, k(θ) = 1 for inner <= θ <= outer.
 
     Parameters
@@ -189,10 +213,9 @@ class Annulus(RadialKernel):
     Raises
     ------
     ValueError
-        If a radius is not a positive, finite angle, or ``inner`` is not below ``outer``.
+        If a radius is not a positive, finite angle, or ``inner`` is not below ``outer`` and below
+        180 deg.
     """
-
-    has_steps = True
 
     def __init__(self, inner: u.Quantity | str, outer: u.Quantity | str) -> None:
         self.inner = parse_width(inner, "inner")
@@ -204,11 +227,12 @@ class Annulus(RadialKernel):
                 f"inner must be smaller than outer, in the same kind of unit; got "
                 f"inner={text_of(self.inner)}, outer={text_of(self.outer)}"
             )
+        if not self.in_pixels and self._inner >= math.pi:
+            raise ValueError(
+                f"inner must be less than 180 deg, where the sky ends; got {text_of(self.inner)}"
+            )
         self.resolution_length = self.reach - self._inner
         self.spread = math.hypot(self._inner, self.reach) / 2
-
-    def profile(self, r: FloatArray) -> FloatArray:
-        return ((r >= self._inner) & (r <= self.reach)).astype(float)
 
 
 class ArrayKernel(PixelKernel):

@@ -51,7 +51,7 @@ class ImageTransforms:
         self._fft = _fft_for(rows * columns)
         self._padded = fast_length(rows), fast_length(columns)
         self._transforms: dict[str, Any] = {}
-        self._squares: dict[str, float] = {}
+        self._norms: dict[str, float] = {}
 
     def convolved(self, name: str, pixels: FloatArray) -> FloatArray:
         """An image, convolved with the pixels of a kernel, without the margin.
@@ -61,7 +61,7 @@ class ImageTransforms:
         """
         if name not in self._transforms:
             self._transforms[name] = self._fft.rfft2(self._images[name], self._padded)
-            self._squares[name] = float(np.square(self._images[name]).sum())
+            self._norms[name] = _norm(self._images[name])
         half_y, half_x = pixels.shape[0] // 2, pixels.shape[1] // 2
         (rows, columns), (margin_x, margin_y) = self._shape, self._margin
         transfer = self._fft.rfft2(pixels, self._padded)
@@ -72,8 +72,14 @@ class ImageTransforms:
         ]
         # |error| < ε log₂(N) ‖image‖ ‖kernel‖ (Schatzman 1996, SIAM J. Sci. Comput. 17, 1150).
         noise = np.finfo(float).eps * np.log2(result.size + 2.0)
-        noise *= np.sqrt(self._squares[name] * np.square(pixels).sum())
+        noise *= self._norms[name] * _norm(pixels)
         return np.where(np.abs(result) > noise, result, 0.0)
+
+
+def _norm(image: FloatArray) -> float:
+    """The root of the sum of squares, which may be too large or too small for a number."""
+    largest = float(np.abs(image).max(initial=0.0))
+    return largest * float(np.sqrt(np.square(image / (largest or 1.0)).sum()))
 
 
 def _fft_for(pixels: int) -> Any:
