@@ -526,3 +526,8 @@ def test_one_given_limit_of_the_colours_draws_over_an_empty_map(norm, limits):
     heat = ax.sky_heatmap([], [], norm=norm, **limits)
     ax.figure.savefig(io.BytesIO())
     assert limits.items() <= {"vmin": heat.norm.vmin, "vmax": heat.norm.vmax}.items()
+
+
+def test_a_sky_coord_on_a_flat_map_is_refused():
+    with pytest.raises(TypeError, match="frame='flat' takes plain x, y; got positions on the sky"):
+        sky_map(SkyCoord(RA, DEC, unit="deg"), wcs=make_wcs(), frame="flat")

@@ -111,7 +111,7 @@ def make_map(
 
     Sides of the view that are NaN follow the points.
     """
-    if (catalogue.frame is None) != (plane.frame is None):
+    if not request.is_flat == (catalogue.frame is None) == (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
     own_frame = catalogue.frame
     catalogue = catalogue.in_frame(plane.frame)
