@@ -134,17 +134,24 @@ def make_map(
     sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
-    return MadeMap(_map_of(sums, where, request, catalogue, team), where.geometry.grid, region)
+    made = _map_of(sums, where, request, catalogue, region, team)
+    return MadeMap(made, where.geometry.grid, region)
 
 
 def _map_of(
-    sums: Sums, where: Where, request: MapRequest, catalogue: Catalogue | Stream, team: Team
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    catalogue: Catalogue | Stream,
+    view: View,
+    team: Team,
 ) -> SkyMap:
     """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
     (channel,) = sums.channels
     values = statistic_of(sums, channel, where, request, team)
-    unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles)
+    across = max(view.across(geometry.grid.steps))
+    unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles, across)
     off_sky = geometry.solid_angles <= 0
     values *= factor
     values[off_sky] = np.nan

@@ -47,6 +47,7 @@ class MapRequest:
         return {
             "statistic": self.statistic,
             "kernel": None if self.kernel is None else repr(self.kernel),
+            "signed": self.kernel is not None and self.kernel.is_signed,
             "boundary": self.boundary,
             "label": self.label,
             "frame": self.frame,
@@ -59,6 +60,7 @@ class MapRequest:
             if given[name] not in choices:
                 listed = ", ".join(map(repr, choices))
                 raise ValueError(f"{name} must be one of {listed}; got {given[name]!r}")
+        check_label(given["label"])
         pixel_size, bins = given["pixel_size"], given["bins"]
         if pixel_size is not None and bins is not None:
             raise ValueError(
@@ -73,6 +75,12 @@ class MapRequest:
             "threads": _parse_threads(given.get("threads")),
         }
         return cls(**given | parsed)
+
+
+def check_label(label: Any) -> None:
+    """Raise a TypeError if a label is no text."""
+    if label is not None and not isinstance(label, str):
+        raise TypeError(f"label must be text, such as 'stars', or None; got {label!r:.60}")
 
 
 def _parse_threads(threads: Any) -> int | None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakSet
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar, make_axes, make_axes_gridspec
-from matplotlib.colors import AsinhNorm, LogNorm
+from matplotlib.colors import AsinhNorm, LogNorm, PowerNorm, TwoSlopeNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import (
     AsinhLocator,
     AutoLocator,
     FormatStrFormatter,
+    Locator,
     LogLocator,
     NullFormatter,
     SymmetricalLogLocator,
 )
 from matplotlib.transforms import Bbox
 
+from mpl_skyheat.maps.request import check_label
 from mpl_skyheat.plotting.axes_planes import is_of
 
 if TYPE_CHECKING:
@@ -31,6 +36,10 @@ Side = Literal["left", "right", "top", "bottom"]
 # Axes whose tight bbox is being computed. Guards against recursion: get_tightbbox() calls the
 # locators of the colorbars.
 _MEASURED_NOW: WeakSet[Axes] = WeakSet()
+
+# Arguments of Figure.colorbar that follow from the side of the Axes and cannot be given.
+PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
+PLACED |= {"anchor", "panchor", "ticklocation"}
 
 # Thickness of a colorbar, as a fraction of the shorter side of the Axes.
 THICKNESS = 0.05
@@ -54,7 +63,7 @@ class SideAxesLocator(Artist):
         # Colorbars that are on this side of the Axes already.
         self._earlier = [
             other
-            for other in (*ax.figure.axes, *ax.child_axes)
+            for other in ax.figure.axes
             if isinstance(locator := other.get_axes_locator(), FullLength)
             and locator.beside == (ax, location)
         ]
@@ -105,9 +114,7 @@ class SideAxesLocator(Artist):
                 nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
                 if is_of(ax, "skyproj.skyaxes", "SkyAxes"):
                     ax.draw(nowhere)  # A SkyAxes places its labels only then.
-                lines = (a for a in ax.artists if is_of(a, "cartopy.mpl.gridliner", "Gridliner"))
-                labels = [artist for artist in lines if artist.get_in_layout()]
-                box = ax.get_tightbbox(nowhere, bbox_extra_artists=labels)
+                box = ax.get_tightbbox(nowhere)
             finally:
                 _MEASURED_NOW.discard(ax)
             self._measured[place] = extent if box is None else box
@@ -130,10 +137,32 @@ class FullLength:
         return box
 
 
-def check_location(location: Any) -> None:
+def check_location(location: Any, name: str = "location") -> None:
     """Raise a ValueError if a location is no side of an Axes."""
-    if location not in get_args(Side):
-        raise ValueError(f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}")
+    if not isinstance(location, str) or location not in get_args(Side):
+        raise ValueError(f"{name} must be 'right', 'left', 'top' or 'bottom'; got {location!r:.60}")
+
+
+def check_arguments(location: Any, label: Any, arguments: dict[str, Any]) -> None:
+    """Raise an error for arguments of `SkyHeatmap.add_colorbar` that it does not take."""
+    check_location(location)
+    check_label(label)
+    for name, value in arguments.items():
+        if name in PLACED:
+            raise TypeError(
+                f"{name} must be left out, as the colorbar follows the Axes; got {value!r}"
+            )
+
+
+def rehearse_colorbar(
+    heat: Any, location: Any = "right", *, label: Any = None, **arguments: Any
+) -> None:
+    """Raise the error that a colorbar's arguments would raise, before anything is changed."""
+    check_arguments(location, label, arguments)
+    if arguments:
+        elsewhere = Figure().add_axes((0, 0, 1, 1))
+        mappable = ScalarMappable(deepcopy(heat.norm), heat.cmap)
+        Colorbar(elsewhere, mappable, location=location, **arguments)
 
 
 def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
@@ -149,7 +178,8 @@ def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
         share = THICKNESS + PAD if engine is not None else _share(ax, location)
         cax, arguments = make_axes_gridspec(ax, location=location, fraction=share, pad=0)
     else:
-        cax, arguments = ax.inset_axes((1, 0, THICKNESS, 1)), {"location": location}
+        # No child of the Axes, whose title would be pushed up by it.
+        cax, arguments = ax.figure.add_axes((0, 0, 1, 1)), {"location": location}
     locator = SideAxesLocator(ax, location)
     cax.set_axes_locator(locator)
     cax.add_artist(locator)
@@ -180,7 +210,7 @@ FEWEST_LABELS = 3
 MOST_LABELS = 9
 
 
-def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
+def set_ticks(colorbar: Colorbar, norm: Any) -> None:
     """Label 1, 2 and 5 as plain numbers on an asinh scale, or a log scale of few decades.
 
     Matplotlib would label powers of ten, of which there may be only one, or 2 × 10⁰.
@@ -190,6 +220,8 @@ def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
         colorbar.set_ticks(AsinhTicks(norm.linear_width, symthresh=0))
     elif isinstance(norm, LogNorm) and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
         colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
+    elif isinstance(norm, PowerNorm | TwoSlopeNorm):
+        colorbar.set_ticks(EvenTicks(norm))
     else:
         return
     colorbar.formatter = FormatStrFormatter("%g")
@@ -211,3 +243,28 @@ class AsinhTicks(AsinhLocator):
             if inside <= MOST_LABELS:
                 return ticks
         return super().tick_values(vmin, vmax)
+
+
+class EvenTicks(Locator):
+    """Round numbers, about evenly along a colorbar whose scale is not linear.
+
+    Matplotlib's own are even in value: on a square root's, none is in the lower half.
+    """
+
+    def __init__(self, norm: Any) -> None:
+        self._norm = norm
+
+    def __call__(self) -> Any:
+        return self.tick_values(self._norm.vmin, self._norm.vmax)
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """The ticks of the scale, between its limits."""
+        even = np.asarray(self._norm.inverse(np.linspace(0, 1, MOST_LABELS - 2)), float)
+        gaps = np.diff(even)
+        if not (gaps > 0).all():
+            return np.array([vmin])
+        # The nearer neighbour says how far a tick may be moved to a round number.
+        nearer = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))
+        unit = 10 ** np.floor(np.log10(nearer))
+        ticks = np.unique(np.round(even / unit) * unit)
+        return ticks[(ticks >= vmin - 1e-9 * unit[0]) & (ticks <= vmax + 1e-9 * unit[-1])]
