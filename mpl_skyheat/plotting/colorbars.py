@@ -22,7 +22,7 @@ from matplotlib.ticker import (
     NullFormatter,
     SymmetricalLogLocator,
 )
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Affine2D, Bbox
 
 from mpl_skyheat.maps.request import check_label
 from mpl_skyheat.plotting.axes_planes import is_of
@@ -49,6 +49,25 @@ PAD = 0.03
 
 # Room for the tick labels and the label of a colorbar, in font sizes: numbers are wider than tall.
 LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
+
+
+class TextRecorder(RendererAgg):
+    """A renderer that is thrown away, but for the bboxes (device pixels) of the text drawn."""
+
+    def __init__(self, width: float, height: float, dpi: float) -> None:
+        super().__init__(width, height, dpi)  # type: ignore[no-untyped-call]
+        self.boxes: list[Bbox] = []
+
+    def draw_text(  # type: ignore[no-untyped-def]
+        self, gc, x, y, s, prop, angle, ismath=False, mtext=None
+    ) -> None:
+        del gc, mtext
+        width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
+        turn = Affine2D().rotate_deg(angle).translate(x, self.height - y)
+        corners = [(0, -descent), (width, -descent), (width, height - descent), (0, height)]
+        points = turn.transform(corners)
+        if s.strip():
+            self.boxes.append(Bbox([points.min(axis=0), points.max(axis=0)]))
 
 
 class SideAxesLocator(Artist):
@@ -79,7 +98,7 @@ class SideAxesLocator(Artist):
     get_tightbbox = draw
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
-        del cax, renderer
+        del renderer
         figure = self._ax.figure
         # The Axes with its labels and the colorbars that are there already, in device pixels.
         labelled = Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
@@ -97,7 +116,42 @@ class SideAxesLocator(Artist):
             "bottom": (box.x0, bottom, box.width, thick_y),
             "top": (box.x0, top, box.width, thick_y),
         }
-        return Bbox.from_bounds(*places[self._location])
+        place = Bbox.from_bounds(*places[self._location])
+        cell = self._ax.get_subplotspec()
+        if cell is not None and figure.get_layout_engine() is None:
+            place = place.translated(*self._shift_into_figure(cax, place))
+        return place
+
+    def _shift_into_figure(self, cax: Any, place: Bbox) -> Any:
+        """Move the Axes where its cell is blank, so that the bar's labels are in the figure.
+
+        The share of the cell is that of usual labels: a second grid may have some on this side.
+        Returns the shift (in fractions of the figure).
+        """
+        figure, ax = self._ax.figure, self._ax
+        nowhere = TextRecorder(1, 1, figure.dpi)  # type: ignore[no-untyped-call]
+        labelled = cax.get_tightbbox(nowhere, call_axes_locator=False, bbox_extra_artists=[])
+        slot, box, shift = ax.get_position(original=True), ax.get_position(), np.zeros(2)
+        if labelled is None:
+            return shift
+        bare, size = cax.get_window_extent(), figure.bbox.size
+        k = 0 if self._location in ("left", "right") else 1
+        if self._location in ("right", "top"):
+            beyond = place.max[k] + (labelled.max - bare.max)[k] / size[k] - 1
+            blank, sign = (box.min - slot.min)[k], -1
+        else:
+            beyond = -(place.min[k] - (bare.min - labelled.min)[k] / size[k])
+            blank, sign = (slot.max - box.max)[k], 1
+        shift[k] = sign * min(max(beyond, 0.0), max(blank, 0.0))
+        if abs(shift[k]) * size[k] > 0.01:  # (px)
+            free = slot.size - box.size
+            anchor = [0.5, 0.5]
+            for i in range(2):
+                if free[i] > 0:
+                    anchor[i] = float(np.clip((box.min + shift - slot.min)[i] / free[i], 0, 1))
+            ax.set_anchor((anchor[0], anchor[1]))
+            ax.apply_aspect()
+        return shift
 
     def _labelled(self, ax: Axes) -> Bbox:
         """Bbox (device pixels) of an Axes with its labels."""
@@ -111,10 +165,14 @@ class SideAxesLocator(Artist):
             try:
                 # WCSAxes draws its labels to measure them. On a renderer that is thrown away they
                 # do not appear twice.
-                nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
-                if is_of(ax, "skyproj.skyaxes", "SkyAxes"):
+                nowhere = TextRecorder(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
+                is_sky_axes = is_of(ax, "skyproj.skyaxes", "SkyAxes")
+                if is_sky_axes:
                     ax.draw(nowhere)  # A SkyAxes places its labels only then.
                 box = ax.get_tightbbox(nowhere)
+                # Labels of a SkyAxes are in no bounding box.
+                if is_sky_axes:
+                    box = Bbox.union([extent if box is None else box, *nowhere.boxes])
             finally:
                 _MEASURED_NOW.discard(ax)
             self._measured[place] = extent if box is None else box
