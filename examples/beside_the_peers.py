@@ -35,7 +35,7 @@ def draw_gammapy(stars):
     """Count on gammapy's map, smooth and draw it."""
     from gammapy.maps import Map
 
-    sky = Map.create(proj="MOL", binsz=1, frame="icrs", skydir=(180, 0))
+    sky = Map.create(proj="AIT", binsz=1, frame="icrs")
     sky.fill_by_coord({"skycoord": stars})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""What a figure looks like without being asked: scales, labels, shared panels, room for colorbars."""
+"""What a figure looks like without being asked: scales, labels, shared panels, colorbars."""
 
 import pickle
 

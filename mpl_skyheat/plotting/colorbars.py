@@ -62,7 +62,7 @@ class TextRecorder(RendererAgg):
         self, gc, x, y, s, prop, angle, ismath=False, mtext=None
     ) -> None:
         del gc, mtext
-        width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
+        width, height, descent = self.get_text_width_height_descent(s, prop, ismath)  # type: ignore[no-untyped-call]
         turn = Affine2D().rotate_deg(angle).translate(x, self.height - y)
         corners = [(0, -descent), (width, -descent), (width, height - descent), (0, height)]
         points = turn.transform(corners)
@@ -129,7 +129,7 @@ class SideAxesLocator(Artist):
         Returns the shift (in fractions of the figure).
         """
         figure, ax = self._ax.figure, self._ax
-        nowhere = TextRecorder(1, 1, figure.dpi)  # type: ignore[no-untyped-call]
+        nowhere = TextRecorder(1, 1, figure.dpi)
         labelled = cax.get_tightbbox(nowhere, call_axes_locator=False, bbox_extra_artists=[])
         slot, box, shift = ax.get_position(original=True), ax.get_position(), np.zeros(2)
         if labelled is None:
@@ -165,7 +165,7 @@ class SideAxesLocator(Artist):
             try:
                 # WCSAxes draws its labels to measure them. On a renderer that is thrown away they
                 # do not appear twice.
-                nowhere = TextRecorder(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
+                nowhere = TextRecorder(1, 1, self._ax.figure.dpi)
                 is_sky_axes = is_of(ax, "skyproj.skyaxes", "SkyAxes")
                 if is_sky_axes:
                     ax.draw(nowhere)  # A SkyAxes places its labels only then.

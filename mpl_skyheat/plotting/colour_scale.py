@@ -39,10 +39,6 @@ LOOKS = {
     "count": Look("from zero", None, "per pixel"),
 }
 
-# Limits and colormap of what has values on both sides of zero, whatever the statistic. (RdBu's
-# white would look like sky that was not observed.)
-SIGNED: dict[str, Any] = {"limits": "symmetric", "cmap": "coolwarm"}
-
 # Norms by name. Matplotlib knows "sqrt" and "centered" by no name, and makes Normalizes of "linear"
 # and "asinh" that are of no class of its own.
 NORMS: dict[str, Any] = {
@@ -63,7 +59,8 @@ LOWEST_OF_SMOOTHED = 1e-3
 def look_of(sky_map: SkyMap) -> Look:
     """How a map is drawn: as its statistic, or signed if a kernel has made it so."""
     look = LOOKS[sky_map.meta["statistic"]]
-    return look._replace(**SIGNED) if sky_map.meta.get("signed") else look
+    # (RdBu's white would look like sky that was not observed.)
+    return Look("symmetric", "coolwarm", look.per) if sky_map.meta.get("signed") else look
 
 
 def find_norm(norm: Any, *, is_smoothed: bool) -> Any:
@@ -76,7 +73,7 @@ def find_norm(norm: Any, *, is_smoothed: bool) -> Any:
     return NORMS[norm]() if norm in NORMS else norm
 
 
-def set_open_limits(norm: Normalize, values: FloatArray, look: Look, *, is_smoothed: bool) -> None:
+def set_open_limits(norm: Any, values: FloatArray, look: Look, *, is_smoothed: bool) -> None:
     """Set the limits of a norm that are still open, from the values (at least one) of a map."""
     low, high = norm.vmin, norm.vmax
     if isinstance(norm, LogNorm) and is_smoothed:
