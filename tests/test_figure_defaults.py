@@ -128,9 +128,7 @@ def test_plain_axes_have_the_numbers_that_the_points_have(low, high):
 def test_plain_axes_do_not_cut_a_field_across_0h():
     ax = add_axes()
     ax.sky_heatmap([358.0, 359, 1, 2], [0.0, 1, 2, 3])
-    assert np.ptp(ax.get_xlim()) == pytest.approx(-4, abs=0.01) or abs(
-        np.diff(ax.get_xlim())[0]
-    ) == pytest.approx(4, abs=0.01)
+    assert np.ptp(ax.get_xlim()) == pytest.approx(4)
 
 
 def test_offsets_are_labelled_on_both_sides_of_zero():
@@ -252,7 +250,7 @@ def test_a_bar_that_is_not_linear_has_labels_in_its_lower_half(field, norm):
     heat = add_axes(field).sky_heatmap(*POINTS, kernel="20 arcmin", norm=norm)
     bar = heat.add_colorbar()
     heat.set_clim(0, 741)
-    assert list(bar.get_ticks()) == [0, 20, 80, 200, 300, 500, 700]
+    assert list(bar.get_ticks()) == [0, 20, 100, 200, 300, 500, 700]
 
 
 def test_longitudes_on_the_map_have_a_halo():

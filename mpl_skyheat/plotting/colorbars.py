@@ -324,5 +324,6 @@ class EvenTicks(Locator):
         # The nearer neighbour says how far a tick may be moved to a round number.
         nearer = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))
         unit = 10 ** np.floor(np.log10(nearer))
+        unit = np.where(nearer >= 5 * unit, 5 * unit, unit)
         ticks = np.unique(np.round(even / unit) * unit)
         return ticks[(ticks >= vmin - 1e-9 * unit[0]) & (ticks <= vmax + 1e-9 * unit[-1])]
