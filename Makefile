@@ -46,6 +46,7 @@ docs-figures: $(VENV)/installed-test
 	$(BIN)/python -m mpl_skyheat -o docs/figures/skyheat.png
 	$(BIN)/python examples/field_survey.py docs/figures/field_survey.png
 	$(BIN)/python examples/every_axes.py docs/figures/every_axes.png
+	$(BIN)/python examples/beside_the_peers.py docs/figures/beside_the_peers.png
 
 # The numbers of the README; CATALOGUE is a table of stars for the figure beside STILTS.
 benchmark: $(VENV)/installed-test

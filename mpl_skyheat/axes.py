@@ -6,9 +6,9 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.path import Path
-from matplotlib.ticker import Formatter
 
 if TYPE_CHECKING:
     from mpl_skyheat.plotting.axes_planes import AxesView
@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import View
 
 METHOD = "sky_heatmap"
-
-
-class LeftFormatter(Formatter):
-    """Labels the longitudes (rad from the middle) of an Axes as they grow to the left."""
-
-    def __init__(self, center: float) -> None:
-        self._center = center
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        del pos
-        return f"{(self._center - math.degrees(x)) % 360:.0f}°"
 
 
 def sky_heatmap(
@@ -105,7 +94,8 @@ def sky_heatmap(
         The longitude (deg) in the middle of matplotlib's geographic axes; by default that of the
         map that they show already, or 0.
     unit : `~astropy.units.Unit` or str, optional
-        Unit of a density; by default deg⁻², arcmin⁻² or arcsec⁻², by the size of the pixels.
+        Unit of a density; by default deg⁻² where the longer side of the view is at least 1°,
+        arcmin⁻² where it is at least 1′, and arcsec⁻² below.
     label : str, optional
         What is counted ("stars"), for the colorbar.
     colorbar : bool, str or dict, optional
@@ -118,7 +108,8 @@ def sky_heatmap(
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
         ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities, and ``norm`` may be
-        "sqrt", too.
+        "sqrt" or "centered", too. By default the scale starts at 0; with a difference of kernels
+        it is symmetric about 0, with the colormap "coolwarm".
 
     Returns
     -------
@@ -163,6 +154,7 @@ def sky_heatmap(
     from mpl_skyheat.maps.making import make_map
     from mpl_skyheat.maps.request import MapRequest, parse_center
     from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.colorbars import rehearse_colorbar
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
     from mpl_skyheat.sky.frames import find_frame
     from mpl_skyheat.sky.grid import View
@@ -187,17 +179,15 @@ def sky_heatmap(
     on_axes = view_of_axes(ax, catalogue, shown, asked)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
+    if bar is not None:
+        rehearse_colorbar(heat, **bar)
     if on_axes.transform is not None:
         _show_projected(ax, heat, on_axes)
     else:
         _show(ax, heat, on_axes, view if on_axes.view.is_known else View(*grid.extent))
     _make_current(ax, heat)
     if bar is not None:
-        try:
-            heat.add_colorbar(**bar)
-        except Exception:
-            heat.remove()
-            raise
+        heat.add_colorbar(**bar)
     return heat
 
 
@@ -230,25 +220,38 @@ def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
     from mpl_skyheat.plotting.colorbars import check_location
 
     if isinstance(colorbar, str):
-        colorbar = {"location": colorbar}
+        check_location(colorbar, "colorbar")
+        return {"location": colorbar}
     if isinstance(colorbar, dict):
-        check_location(colorbar.get("location", "right"))
         return colorbar
-    return {} if colorbar else None
+    if colorbar is None or isinstance(colorbar, bool | np.bool_):
+        return {} if colorbar else None
+    raise TypeError(
+        "colorbar must be True, a side such as 'left', or a dict of arguments of "
+        f"SkyHeatmap.add_colorbar; got {colorbar!r:.60}"
+    )
 
 
 def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
     """Add the image and keep the Axes' limits, but set limits that are fresh to the map's."""
+    from mpl_skyheat.plotting.labels import name_wcsaxes, set_up_degrees
+
     limits = ax.get_xlim(), ax.get_ylim()
     left, right, bottom, top = view
-    if on_axes.plane.has_pixels and not ax.images and ax.get_aspect() == "auto":
+    frame, has_pixels = on_axes.plane.frame, on_axes.plane.has_pixels
+    if has_pixels and not ax.images and ax.get_aspect() == "auto":
         ax.set_aspect("equal")  # as imshow does
+    fresh_x, fresh_y = map(math.isnan, on_axes.limits[::2])
+    is_in_degrees = frame is not None and not has_pixels
+    if has_pixels and not ax.has_data() and frame is not None:
+        name_wcsaxes(ax, frame)
+    if is_in_degrees and on_axes.is_empty:
+        set_up_degrees(ax, frame, view)
     ax.add_image(heat)
     # Without these limits, an artist that is added later would make the Axes shrink to itself.
     ax.update_datalim([(left, bottom), (right, top)])
     heat.sticky_edges.x[:] = [left, right]
     heat.sticky_edges.y[:] = [bottom, top]
-    fresh_x, fresh_y = map(math.isnan, on_axes.limits[::2])
     for setter, old, new, is_fresh in (
         (ax.set_xlim, limits[0], (left, right), fresh_x),
         (ax.set_ylim, limits[1], (bottom, top), fresh_y),
@@ -256,16 +259,17 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         if is_fresh:
             old = new[::-1] if old[0] > old[1] else new
         setter(old, auto=None)
-    is_in_degrees = on_axes.plane.frame is not None and not on_axes.plane.has_pixels
-    if is_in_degrees and fresh_x and fresh_y:
-        _set_up_degrees(ax, view)
+    if is_in_degrees and on_axes.is_empty and fresh_x and not ax.xaxis_inverted():
+        ax.invert_xaxis()  # East is left.
 
 
 def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
+    from mpl_skyheat.plotting.labels import label_longitudes
+
     if on_axes.center is not None:
         heat.sky_in_middle = on_axes.center, on_axes.plane.frame
-        _label_longitudes(ax, on_axes.center)
+        label_longitudes(ax, on_axes.center)
     heat.set_transform(on_axes.transform)
     ax.add_image(heat)
     if on_axes.outline is not None:
@@ -275,27 +279,6 @@ def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
         # As in _show().
         to_data = on_axes.transform - ax.transData
         ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
-
-
-def _label_longitudes(ax: Axes, center: float) -> None:
-    """Label longitudes that grow to the left, unless the user has set a formatter."""
-    from matplotlib.projections.geo import GeoAxes
-
-    formatter = ax.xaxis.get_major_formatter()
-    if type(formatter) is GeoAxes.ThetaFormatter or isinstance(formatter, LeftFormatter):
-        ax.xaxis.set_major_formatter(LeftFormatter(center))
-
-
-def _set_up_degrees(ax: Axes, view: View) -> None:
-    """Set up an empty plain Axes: east left, equal scales at its middle, labels in degrees."""
-    if not ax.xaxis_inverted():
-        ax.invert_xaxis()
-    cosine = max(math.cos(math.radians(view.centre[1])), 0.01)
-    ax.set_aspect(1 / cosine)
-    ax.xaxis.set_major_formatter(lambda x, _: f"{x % 360:.6g}°")
-    ax.yaxis.set_major_formatter(lambda y, _: f"{y:.6g}°")
-    if not ax.get_xlabel() and not ax.get_ylabel():
-        ax.set(xlabel="RA", ylabel="Dec")
 
 
 def _make_current(ax: Axes, heat: SkyHeatmap) -> None:

@@ -516,17 +516,19 @@ def test_a_view_of_whole_pixels_does_not_overhang():
     ("size", "unit"),
     [
         (1 * u.deg, "deg-2"),
-        (6 * u.arcmin, "deg-2"),
-        (5.9 * u.arcmin, "arcmin-2"),
-        (1 * u.arcmin, "arcmin-2"),
+        (5 * u.arcmin, "deg-2"),
+        (4.9 * u.arcmin, "arcmin-2"),
         (6 * u.arcsec, "arcmin-2"),
-        (5.9 * u.arcsec, "arcsec-2"),
+        (5 * u.arcsec, "arcmin-2"),
+        (4.9 * u.arcsec, "arcsec-2"),
         (0.01 * u.arcsec, "arcsec-2"),
     ],
 )
-def test_the_unit_of_a_density_suits_the_pixels(size, unit):
+def test_the_unit_of_a_density_suits_the_width_of_the_view(size, unit):
+    """Of 12 pixels; their own size changes nothing."""
     wcs = make_wcs(crpix=(6.5, 6.5), cdelt=size.to_value(u.deg))
     assert empty_map(wcs, (12, 12)).unit == u.Unit(unit)
+    assert empty_map(wcs, (12, 12), bins=5).unit == u.Unit(unit)
     # Not the data: a hundred points change nothing.
     assert sky_map([150.1] * 100, [42.2] * 100, wcs=wcs, shape=(12, 12)).unit == u.Unit(unit)
 

@@ -355,6 +355,6 @@ def test_the_private_names_of_the_artist_are_not_matplotlibs():
         if isinstance(node, ast.Attribute) and is_private(node.attr)
     } | {name for name in vars(SkyHeatmap) if is_private(name)}
     image = AxesImage(Figure().add_subplot())
-    assert "_scale_to_map" in own
+    assert "_values_to_scale" in own
     assert "_A" in vars(image)
     assert not own & {*dir(image)}

@@ -287,7 +287,7 @@ def test_a_colorbar_is_named_by_its_side(field, stars):
     ax.sky_heatmap(*stars, colorbar="left")
     ax.figure.draw_without_rendering()
     assert ax.figure.axes[1].get_position().x1 < ax.get_position().x0
-    with pytest.raises(ValueError, match="location must be 'right', "):
+    with pytest.raises(ValueError, match="colorbar must be 'right', "):
         ax.sky_heatmap(*stars, colorbar="middle")
 
 

@@ -42,7 +42,7 @@ MUTANTS = {
         "test_axes_kinds.py::test_the_frame_and_the_centre_of_geographic_axes_can_be_chosen",
     ),
     "cos δ": Mutant(
-        "axes.py",
+        "plotting/labels.py",
         "ax.set_aspect(1 / cosine)",
         "ax.set_aspect(cosine)",
         "test_axes_kinds.py::test_plain_axes_show_the_sky_in_degrees",

@@ -132,7 +132,8 @@ def make_map(
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
-    return _map_of(sums, where, request, catalogue, team, frame), where.geometry.grid, region
+    made = _map_of(sums, where, request, catalogue, team, view=region, frame=frame)
+    return made, where.geometry.grid, region
 
 
 def _map_of(
@@ -141,13 +142,16 @@ def _map_of(
     request: MapRequest,
     catalogue: Catalogue | Stream,
     team: Team,
+    *,
+    view: View,
     frame: Any,
 ) -> SkyMap:
     """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
     (channel,) = sums.channels
     values = statistic_of(sums, channel, where, request, team)
-    unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles)
+    across = max(view.across(geometry.grid.steps))
+    unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles, across)
     off_sky = geometry.solid_angles <= 0
     values *= factor
     values[off_sky] = np.nan
@@ -162,6 +166,7 @@ def _map_of(
         meta={
             "statistic": request.statistic,
             "kernel": None if request.kernel is None else repr(request.kernel),
+            "signed": request.kernel is not None and request.kernel.is_signed,
             "boundary": request.boundary,
             "label": request.label,
             "frame": frame,

@@ -57,6 +57,7 @@ class MapRequest:
             if given[name] not in choices:
                 listed = ", ".join(map(repr, choices))
                 raise ValueError(f"{name} must be one of {listed}; got {given[name]!r}")
+        check_label(given["label"])
         pixel_size, bins = given["pixel_size"], given["bins"]
         if pixel_size is not None and bins is not None:
             raise ValueError(
@@ -73,6 +74,12 @@ class MapRequest:
         for name, parse in parsers.items():
             given[name] = None if given.get(name) is None else parse(given[name])
         return cls(**given)
+
+
+def check_label(label: Any) -> None:
+    """Raise a TypeError if a label is no text."""
+    if label is not None and not isinstance(label, str):
+        raise TypeError(f"label must be text, such as 'stars', or None; got {label!r:.60}")
 
 
 def _parse_threads(threads: Any) -> int:

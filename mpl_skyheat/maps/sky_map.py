@@ -54,6 +54,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         Each pixel's area.
     meta : dict
         ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
+        ``signed`` (whether the kernel, such as a difference, may make values negative),
         ``plane_error`` (the error of smoothing with one pixel scale, as a fraction of a source's
         peak), and the rows ``read``, ``dropped`` (not finite or masked), ``inside`` and
         ``outside`` the map; dropped + inside + outside = read.

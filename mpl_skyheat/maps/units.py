@@ -1,4 +1,4 @@
-"""Units of maps: by default by the size of their pixels, so that maps on one grid compare."""
+"""Units of maps: by default by the width of the view, so that maps of one view compare."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ SOME = 4096
 
 
 def map_unit(
-    request: MapRequest, of_weights: u.UnitBase, solid_angles: FloatArray
+    request: MapRequest, of_weights: u.UnitBase, solid_angles: FloatArray, across: float
 ) -> tuple[u.UnitBase, float]:
-    """The map's unit, and the factor from per sr (or per square data unit) to it."""
+    """The map's unit, and the factor from per sr (or per square data unit) to it.
+
+    ``across`` is the number of pixels along the longer side of the view.
+    """
     if request.statistic == "count" or request.is_flat:
         if request.unit is not None:
             raise ValueError(f"unit must be left out with frame='flat'; got {request.unit}")
         return of_weights, 1.0
-    unit = _per(of_weights, _unit_of_area(solid_angles)) if request.unit is None else request.unit
+    unit = request.unit
+    if unit is None:
+        unit = _per(of_weights, _unit_of_view(solid_angles, across))
     try:
         return unit, _factor(of_weights, unit)
     except u.UnitConversionError as error:
@@ -46,12 +51,12 @@ def _factor(of_weights: u.UnitBase, unit: u.UnitBase) -> float:
     return float((of_weights / u.sr).to(unit))
 
 
-def _unit_of_area(area: FloatArray) -> u.UnitBase:
-    """The unit that suits the side of most pixels."""
+def _unit_of_view(area: FloatArray, across: float) -> u.UnitBase:
+    """The unit that suits the width of a view, by the size of most pixels."""
     some = area.ravel()[:: max(area.size // SOME, 1)]
     some = some[some > 0] if (some > 0).any() else area[area > 0]
-    side = float(np.degrees(np.sqrt(np.median(some)))) if len(some) else 1.0
-    for limit, unit in ((0.1, u.deg), (0.1 / 60, u.arcmin)):
-        if side >= 0.999 * limit:
+    side = float(np.degrees(np.sqrt(np.median(some)))) if len(some) else np.inf
+    for limit, unit in ((1.0, u.deg), (1 / 60, u.arcmin)):
+        if across * side >= 0.999 * limit:
             return unit**2
     return u.arcsec**2

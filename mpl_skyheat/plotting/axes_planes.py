@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.coordinates import SkyOffsetFrame
 from astropy.wcs.wcsapi import BaseHighLevelWCS
 from matplotlib.transforms import Affine2D
 
@@ -66,6 +67,8 @@ class AxesView:
     outline: FloatArray | None = None
     # Longitude (deg) in the middle, where matplotlib would label it 0°.
     center: float | None = None
+    # Whether nothing is drawn on a plain Axes, and no limits are set: it is to be set up.
+    is_empty: bool = False
 
 
 def view_of_axes(
@@ -102,9 +105,10 @@ def view_of_axes(
         return replace(shown, outline=_outline(shown.plane.to_sky, shown.view))
     if name == "rectilinear":
         limits = _limits_of_plain_axes(ax)
+        is_empty = not ax.has_data() and _is_open(ax, "x") and _is_open(ax, "y")
         if frame is None:
             return AxesView(FlatPlane(), limits, limits)
-        return _view_in_degrees(catalogue, frame, limits)
+        return _view_in_degrees(catalogue, frame, limits, is_empty=is_empty)
     raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}")
 
 
@@ -141,7 +145,10 @@ def _limits_of_wcsaxes(ax: Any) -> View:
 
 
 def _limits_of_plain_axes(ax: Any) -> View:
-    """The limits of a plain Axes, NaN where nobody has set them and nothing is drawn in them."""
+    """The limits of a plain Axes, NaN where nobody has set them and nothing is drawn in them.
+
+    Something may be drawn on an Axes that shares them.
+    """
     limits: list[float] = []
     for name in "xy":
         scale = getattr(ax, f"get_{name}scale")()
@@ -151,10 +158,14 @@ def _limits_of_plain_axes(ax: Any) -> View:
                 f"{name} with frame='flat' instead"
             )
         siblings = getattr(ax, f"get_shared_{name}_axes")().get_siblings(ax)
-        is_auto = getattr(ax, f"get_autoscale{name}_on")()
-        is_known = not is_auto or any(sibling.has_data() for sibling in siblings)
+        is_known = not _is_open(ax, name) or any(sibling.has_data() for sibling in siblings)
         limits += sorted(getattr(ax, f"get_{name}lim")()) if is_known else (np.nan, np.nan)
     return View(*limits)
+
+
+def _is_open(ax: Any, name: str) -> bool:
+    """Whether nobody has set the limits of one axis: those that a map has set stay open, too."""
+    return bool(getattr(ax, f"get_autoscale{name}_on")())
 
 
 def _view_of_geo_axes(ax: Any, frame: BaseCoordinateFrame, center: float) -> AxesView:
@@ -221,28 +232,43 @@ def _outline(to_sky: Any, view: View) -> FloatArray:
 
 
 def _view_in_degrees(
-    catalogue: Catalogue | Stream, frame: BaseCoordinateFrame, limits: View
+    catalogue: Catalogue | Stream, frame: BaseCoordinateFrame, limits: View, *, is_empty: bool
 ) -> AxesView:
     """The plane of a plain Axes in degrees; that of an empty one is centred on the points."""
     center = 0.5 * (limits.x_min + limits.x_max)
     if np.isnan(center):
-        center = _mean_longitude(catalogue, frame)
+        center = _middle_longitude(catalogue, frame)
     plane = ProjectedPlane(DegreeProjection(center), frame, has_pixels=False)
-    return AxesView(plane, limits, limits)
+    return AxesView(plane, limits, limits, is_empty=is_empty)
 
 
-def _mean_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> float:
-    """Circular mean (deg, 0 … 360) of the longitudes of a catalogue's first block with points.
+def _middle_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> float:
+    """The middle (deg) of the longitudes of a catalogue, among the numbers that it gives them.
 
-    180 if they are all around the sky.
+    That of the sky, 180 or 0, if they are all around it.
     """
     catalogue = catalogue.in_frame(frame)
     assert catalogue.frame is not None
+    is_occupied, low, high = np.zeros(360, bool), np.inf, -np.inf
     for block in (block for chunk in catalogue.chunks() for block in chunk.blocks()):
-        if len(block.lon):
-            lon, _ = change_frame(block.lon, block.lat, catalogue.frame, frame)
-            ordered = np.sort(lon)
-            if np.diff(ordered, append=ordered[0] + 360).max() < WIDE_GAP:
-                return 180.0
-            return float(np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean())) % 360)
-    return 0.0
+        lon = block.lon
+        if not catalogue.frame.is_equivalent_frame(frame):
+            lon, _ = change_frame(lon, block.lat, catalogue.frame, frame)
+        if isinstance(frame, SkyOffsetFrame):
+            lon = (lon + 180) % 360 - 180
+        if len(lon):
+            is_occupied[np.floor(lon % 360).astype(int) % 360] = True
+            low, high = min(low, lon.min()), max(high, lon.max())
+    if not is_occupied.any():
+        return 0.0
+    # Longitudes (whole degrees) on both sides of each gap; the last gap goes on to the first.
+    occupied = np.flatnonzero(is_occupied)
+    gaps = np.diff(occupied, append=occupied[0] + 360)
+    widest = int(gaps.argmax())
+    if gaps[widest] - 1 < WIDE_GAP:
+        return 0.0 if low < 0 else 180.0
+    if high - low <= 360 - (gaps[widest] - 1):
+        return float(0.5 * (low + high))
+    # Numbers on both sides of 0h: those from the far end of the gap on grow without a jump.
+    middle = float(occupied[widest] + gaps[widest] + 0.5 * (361 - gaps[widest]))
+    return middle % 360

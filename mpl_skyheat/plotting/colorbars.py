@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakSet
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar, make_axes, make_axes_gridspec
-from matplotlib.colors import AsinhNorm, LogNorm
+from matplotlib.colors import AsinhNorm, LogNorm, PowerNorm, TwoSlopeNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import (
     AsinhLocator,
     AutoLocator,
     FormatStrFormatter,
+    Locator,
     LogLocator,
     NullFormatter,
     SymmetricalLogLocator,
 )
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Affine2D, Bbox
 
+from mpl_skyheat.maps.request import check_label
 from mpl_skyheat.plotting.axes_planes import is_of
 
 if TYPE_CHECKING:
@@ -32,6 +37,10 @@ Side = Literal["left", "right", "top", "bottom"]
 # locators of the colorbars.
 _MEASURED_NOW: WeakSet[Axes] = WeakSet()
 
+# Arguments of Figure.colorbar that follow from the side of the Axes and cannot be given.
+PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
+PLACED |= {"anchor", "panchor", "ticklocation"}
+
 # Thickness of a colorbar, as a fraction of the shorter side of the Axes.
 THICKNESS = 0.05
 
@@ -40,6 +49,25 @@ PAD = 0.03
 
 # Room for the tick labels and the label of a colorbar, in font sizes: numbers are wider than tall.
 LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
+
+
+class TextRecorder(RendererAgg):
+    """A renderer that is thrown away, but for the bboxes (device pixels) of the text drawn."""
+
+    def __init__(self, width: float, height: float, dpi: float) -> None:
+        super().__init__(width, height, dpi)  # type: ignore[no-untyped-call]
+        self.boxes: list[Bbox] = []
+
+    def draw_text(  # type: ignore[no-untyped-def]
+        self, gc, x, y, s, prop, angle, ismath=False, mtext=None
+    ) -> None:
+        del gc, mtext
+        width, height, descent = self.get_text_width_height_descent(s, prop, ismath)  # type: ignore[no-untyped-call]
+        turn = Affine2D().rotate_deg(angle).translate(x, self.height - y)
+        corners = [(0, -descent), (width, -descent), (width, height - descent), (0, height)]
+        points = turn.transform(corners)
+        if s.strip():
+            self.boxes.append(Bbox([points.min(axis=0), points.max(axis=0)]))
 
 
 class SideAxesLocator(Artist):
@@ -54,7 +82,7 @@ class SideAxesLocator(Artist):
         # Colorbars that are on this side of the Axes already.
         self._earlier = [
             other
-            for other in (*ax.figure.axes, *ax.child_axes)
+            for other in ax.figure.axes
             if isinstance(locator := other.get_axes_locator(), FullLength)
             and locator.beside == (ax, location)
         ]
@@ -70,7 +98,7 @@ class SideAxesLocator(Artist):
     get_tightbbox = draw
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
-        del cax, renderer
+        del renderer
         figure = self._ax.figure
         # The Axes with its labels and the colorbars that are there already, in device pixels.
         labelled = Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
@@ -88,7 +116,42 @@ class SideAxesLocator(Artist):
             "bottom": (box.x0, bottom, box.width, thick_y),
             "top": (box.x0, top, box.width, thick_y),
         }
-        return Bbox.from_bounds(*places[self._location])
+        place = Bbox.from_bounds(*places[self._location])
+        cell = self._ax.get_subplotspec()
+        if cell is not None and figure.get_layout_engine() is None:
+            place = place.translated(*self._shift_into_figure(cax, place))
+        return place
+
+    def _shift_into_figure(self, cax: Any, place: Bbox) -> Any:
+        """Move the Axes where its cell is blank, so that the bar's labels are in the figure.
+
+        The share of the cell is that of usual labels: a second grid may have some on this side.
+        Returns the shift (in fractions of the figure).
+        """
+        figure, ax = self._ax.figure, self._ax
+        nowhere = TextRecorder(1, 1, figure.dpi)
+        labelled = cax.get_tightbbox(nowhere, call_axes_locator=False, bbox_extra_artists=[])
+        slot, box, shift = ax.get_position(original=True), ax.get_position(), np.zeros(2)
+        if labelled is None:
+            return shift
+        bare, size = cax.get_window_extent(), figure.bbox.size
+        k = 0 if self._location in ("left", "right") else 1
+        if self._location in ("right", "top"):
+            beyond = place.max[k] + (labelled.max - bare.max)[k] / size[k] - 1
+            blank, sign = (box.min - slot.min)[k], -1
+        else:
+            beyond = -(place.min[k] - (bare.min - labelled.min)[k] / size[k])
+            blank, sign = (slot.max - box.max)[k], 1
+        shift[k] = sign * min(max(beyond, 0.0), max(blank, 0.0))
+        if abs(shift[k]) * size[k] > 0.01:  # (px)
+            free = slot.size - box.size
+            anchor = [0.5, 0.5]
+            for i in range(2):
+                if free[i] > 0:
+                    anchor[i] = float(np.clip((box.min + shift - slot.min)[i] / free[i], 0, 1))
+            ax.set_anchor((anchor[0], anchor[1]))
+            ax.apply_aspect()
+        return shift
 
     def _labelled(self, ax: Axes) -> Bbox:
         """Bbox (device pixels) of an Axes with its labels."""
@@ -102,12 +165,14 @@ class SideAxesLocator(Artist):
             try:
                 # WCSAxes draws its labels to measure them. On a renderer that is thrown away they
                 # do not appear twice.
-                nowhere = RendererAgg(1, 1, self._ax.figure.dpi)  # type: ignore[no-untyped-call]
-                if is_of(ax, "skyproj.skyaxes", "SkyAxes"):
+                nowhere = TextRecorder(1, 1, self._ax.figure.dpi)
+                is_sky_axes = is_of(ax, "skyproj.skyaxes", "SkyAxes")
+                if is_sky_axes:
                     ax.draw(nowhere)  # A SkyAxes places its labels only then.
-                lines = (a for a in ax.artists if is_of(a, "cartopy.mpl.gridliner", "Gridliner"))
-                labels = [artist for artist in lines if artist.get_in_layout()]
-                box = ax.get_tightbbox(nowhere, bbox_extra_artists=labels)
+                box = ax.get_tightbbox(nowhere)
+                # Labels of a SkyAxes are in no bounding box.
+                if is_sky_axes:
+                    box = Bbox.union([extent if box is None else box, *nowhere.boxes])
             finally:
                 _MEASURED_NOW.discard(ax)
             self._measured[place] = extent if box is None else box
@@ -130,10 +195,32 @@ class FullLength:
         return box
 
 
-def check_location(location: Any) -> None:
+def check_location(location: Any, name: str = "location") -> None:
     """Raise a ValueError if a location is no side of an Axes."""
-    if location not in get_args(Side):
-        raise ValueError(f"location must be 'right', 'left', 'top' or 'bottom'; got {location!r}")
+    if not isinstance(location, str) or location not in get_args(Side):
+        raise ValueError(f"{name} must be 'right', 'left', 'top' or 'bottom'; got {location!r:.60}")
+
+
+def check_arguments(location: Any, label: Any, arguments: dict[str, Any]) -> None:
+    """Raise an error for arguments of `SkyHeatmap.add_colorbar` that it does not take."""
+    check_location(location)
+    check_label(label)
+    for name, value in arguments.items():
+        if name in PLACED:
+            raise TypeError(
+                f"{name} must be left out, as the colorbar follows the Axes; got {value!r}"
+            )
+
+
+def rehearse_colorbar(
+    heat: Any, location: Any = "right", *, label: Any = None, **arguments: Any
+) -> None:
+    """Raise the error that a colorbar's arguments would raise, before anything is changed."""
+    check_arguments(location, label, arguments)
+    if arguments:
+        elsewhere = Figure().add_axes((0, 0, 1, 1))
+        mappable = ScalarMappable(deepcopy(heat.norm), heat.cmap)
+        Colorbar(elsewhere, mappable, location=location, **arguments)
 
 
 def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
@@ -149,7 +236,8 @@ def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
         share = THICKNESS + PAD if engine is not None else _share(ax, location)
         cax, arguments = make_axes_gridspec(ax, location=location, fraction=share, pad=0)
     else:
-        cax, arguments = ax.inset_axes((1, 0, THICKNESS, 1)), {"location": location}
+        # No child of the Axes, whose title would be pushed up by it.
+        cax, arguments = ax.figure.add_axes((0, 0, 1, 1)), {"location": location}
     locator = SideAxesLocator(ax, location)
     cax.set_axes_locator(locator)
     cax.add_artist(locator)
@@ -180,7 +268,7 @@ FEWEST_LABELS = 3
 MOST_LABELS = 9
 
 
-def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
+def set_ticks(colorbar: Colorbar, norm: Any) -> None:
     """Label 1, 2 and 5 as plain numbers on an asinh scale, or a log scale of few decades.
 
     Matplotlib would label powers of ten, of which there may be only one, or 2 × 10⁰.
@@ -190,6 +278,8 @@ def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
         colorbar.set_ticks(AsinhTicks(norm.linear_width, symthresh=0))
     elif isinstance(norm, LogNorm) and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
         colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
+    elif isinstance(norm, PowerNorm | TwoSlopeNorm):
+        colorbar.set_ticks(EvenTicks(norm))
     else:
         return
     colorbar.formatter = FormatStrFormatter("%g")
@@ -211,3 +301,29 @@ class AsinhTicks(AsinhLocator):
             if inside <= MOST_LABELS:
                 return ticks
         return super().tick_values(vmin, vmax)
+
+
+class EvenTicks(Locator):
+    """Round numbers, about evenly along a colorbar whose scale is not linear.
+
+    Matplotlib's own are even in value: on a square root's, none is in the lower half.
+    """
+
+    def __init__(self, norm: Any) -> None:
+        self._norm = norm
+
+    def __call__(self) -> Any:
+        return self.tick_values(self._norm.vmin, self._norm.vmax)
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """The ticks of the scale, between its limits."""
+        even = np.asarray(self._norm.inverse(np.linspace(0, 1, MOST_LABELS - 2)), float)
+        gaps = np.diff(even)
+        if not (gaps > 0).all():
+            return np.array([vmin])
+        # The nearer neighbour says how far a tick may be moved to a round number.
+        nearer = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))
+        unit = 10 ** np.floor(np.log10(nearer))
+        unit = np.where(nearer >= 5 * unit, 5 * unit, unit)
+        ticks = np.unique(np.round(even / unit) * unit)
+        return ticks[(ticks >= vmin - 1e-9 * unit[0]) & (ticks <= vmax + 1e-9 * unit[-1])]

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
-from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
-from matplotlib.image import AxesImage
+from matplotlib.colors import AsinhNorm, LogNorm, Normalize
+from matplotlib.image import AxesImage, interpolations_names
 from matplotlib.ticker import MaxNLocator
 
 from mpl_skyheat.maps.making import sky_map
 from mpl_skyheat.plotting.colorbars import (
     FullLength,
     Side,
-    _set_ticks,
-    check_location,
+    check_arguments,
     make_side_axes,
+    set_ticks,
 )
+from mpl_skyheat.plotting.colour_scale import LINEAR_PART, find_norm, look_of, set_open_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
-
-# Arguments of Figure.colorbar that follow from the side of the Axes and cannot be given.
-PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
-PLACED |= {"anchor", "panchor", "ticklocation"}
-
-# The log scale of a smoothed map spans at most this fraction to 1 of its largest value: the wings
-# of a kernel fall for many decades more.
-LOWEST_OF_SMOOTHED = 1e-3
 
 
 class SkyHeatmap(AxesImage):
@@ -82,44 +75,35 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
-        if norm == "sqrt":  # No scale of an axis has this name, so that matplotlib knows none.
-            norm = PowerNorm(0.5)
-        if norm == "asinh":  # Matplotlib would make a Normalize that is no AsinhNorm.
-            norm = AsinhNorm()
-        if norm == "log" and sky_map.meta["kernel"] is not None:
-            # Sky that the kernel does not reach has the lowest colour, not none.
-            norm = LogNorm(clip=True)
+        look, is_smoothed = look_of(sky_map), sky_map.meta["kernel"] is not None
+        found: Any = find_norm(norm, is_smoothed=is_smoothed)
+        if look.cmap is not None and kwargs.get("cmap") is None:
+            kwargs["cmap"] = look.cmap
         # "antialiased" is "auto" by the name that every supported matplotlib knows. Without
         # resample, map pixels between two device pixels would be lost.
         drawing: Any = {"interpolation": "antialiased", "interpolation_stage": "data"}
         drawing |= {"resample": True} | kwargs
-        super().__init__(ax, norm=norm, origin="lower", extent=extent, **drawing)
+        super().__init__(ax, norm=found, origin="lower", extent=extent, **drawing)
         self.sky_map = sky_map
         # Longitude (deg) in the middle of a geographic Axes of matplotlib, and the map's frame.
         self.sky_in_middle: tuple[float, Any] | None = None
         self.set_data(np.ma.masked_invalid(_drawn_values(sky_map, ax)))
         self.set_clim(vmin, vmax)
-        self._scale_to_map()
+        values = self._values_to_scale()
+        set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
+        if norm == "asinh":
+            low, high = self.get_clim()
+            self.set_norm(AsinhNorm(LINEAR_PART * max(abs(low), abs(high)) or 1.0, low, high))
         self.set_transform(ax.transData)
         if kwargs.get("clip_path") is None:
             self.set_clip_path(ax.patch)
 
-    def _scale_to_map(self) -> None:
-        """Set the limits of the colour scale that are still open, from the map."""
+    def _values_to_scale(self) -> NDArray[np.float64]:
+        """The values that limits of the colour scale follow, at least one."""
         values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
         if isinstance(self.norm, LogNorm) and not (values > 0).any():
-            values = self._log_limits_of_nothing()
-        given, is_open = self.get_clim()[0], self.norm.vmax is None
-        if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
-            values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
-        self.norm.autoscale_None(values if len(values) else np.zeros(1))
-        low, high = self.get_clim()
-        if is_open and low == high == 0:
-            self.set_clim(0.0, 1.0)  # The map is empty; matplotlib would go below zero.
-        if low > high:
-            # The limit that was given is beyond all values of the map.
-            limit = high if given is None else low
-            self.set_clim(limit, limit)
+            return self._log_limits_of_nothing()
+        return values if len(values) else np.zeros(1)
 
     def _log_limits_of_nothing(self) -> NDArray[np.float64]:
         vmin, vmax = self.get_clim()
@@ -218,12 +202,7 @@ class SkyHeatmap(AxesImage):
         ValueError
             If there is no such side.
         """
-        check_location(location)
-        for name, value in kwargs.items():
-            if name in PLACED:
-                raise TypeError(
-                    f"{name} must be left out, as the colorbar follows the Axes; got {value!r}"
-                )
+        check_arguments(location, label, kwargs)
         figure: Any = self.axes.figure
         current = figure.gca()
         cax, arguments = make_side_axes(self.axes, location)
@@ -238,7 +217,7 @@ class SkyHeatmap(AxesImage):
         cax.set_axes_locator(FullLength(cax, self.axes, location))
         colorbar.set_label(self.quantity if label is None else label)
         if not {"ticks", "format"} & set(kwargs):
-            _set_ticks(colorbar, self.norm)
+            set_ticks(colorbar, self.norm)
             is_count = meta["statistic"] == "count" and meta["kernel"] is None
             if is_count and not self._is_weighted and type(self.norm) is Normalize:
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
@@ -249,15 +228,16 @@ class SkyHeatmap(AxesImage):
         """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
         counted = meta["label"] or ("weight" if self._is_weighted else "sources")
-        per_area = meta["statistic"] == "density"
-        if per_area and not (isinstance(meta["frame"], str) and meta["frame"] == "flat"):
-            per = unit**-1
-            if per.is_equivalent(u.sr):
-                return f"{counted} / {per.to_string('latex_inline')}"
+        per = look_of(self.sky_map).per
+        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
+        if meta["statistic"] == "density" and not is_flat:
+            area = unit**-1
+            if area.is_equivalent(u.sr):
+                return f"{counted} / {area.to_string('latex_inline')}"
             return f"{counted} [{unit.to_string('latex_inline')}]"
         if unit != u.dimensionless_unscaled:
             counted += f" [{unit.to_string('latex_inline')}]"
-        return f"{counted} per unit area" if per_area else f"{counted} per pixel"
+        return f"{counted} {per}"
 
     @property
     def _is_weighted(self) -> bool:
@@ -271,6 +251,8 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
     for name, value in keywords.items():
         if name in ("extent", "origin", "transform", "aspect"):
             raise TypeError(f"{name} must be left out, as it follows from the map; got {value!r}")
+        if name == "interpolation" and value is not None:
+            _check_interpolation(value)
         if name in known or hasattr(AxesImage, f"set_{name}"):
             continue
         if name in ("fwhm", "sigma"):
@@ -282,13 +264,28 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
         raise TypeError(f"sky_heatmap has no argument {name!r}: {hint}")
 
 
+def _check_interpolation(interpolation: Any) -> None:
+    if not isinstance(interpolation, str) or interpolation.lower() not in interpolations_names:
+        listed = ", ".join(map(repr, sorted(interpolations_names)))
+        raise ValueError(f"interpolation must be one of {listed}; got {interpolation!r:.60}")
+
+
 def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
     """A limit of the colour scale as a number in the map's unit."""
-    if not isinstance(limit, u.Quantity):
-        return None if limit is None else float(limit)
-    if not limit.unit.is_equivalent(unit):
+    if limit is None:
+        return None
+    if isinstance(limit, u.Quantity) and not limit.unit.is_equivalent(unit):
         raise ValueError(f"{name} must be in the map's unit, {unit}; got {limit}")
-    return float(limit.to_value(unit))
+    try:
+        plain = float(limit.to_value(unit) if isinstance(limit, u.Quantity) else limit)
+    except (TypeError, ValueError):
+        plain = np.nan
+    if isinstance(limit, str) or not np.isfinite(plain):
+        raise ValueError(
+            f"{name} must be a finite number or Quantity, or None for that of the map; got "
+            f"{limit!r:.60}"
+        )
+    return plain
 
 
 def _is_whole(sky_map: SkyMap) -> BoolArray:

@@ -38,6 +38,10 @@ class View(NamedTuple):
     def is_known(self) -> bool:
         return not np.isnan(self).any()
 
+    def across(self, steps: tuple[float, float]) -> tuple[float, float]:
+        """Pixels of given sides across the view, along x and along y."""
+        return (self.x_max - self.x_min) / steps[0], (self.y_max - self.y_min) / steps[1]
+
     def filled(self, other: View) -> View:
         """The view with its unknown (NaN) sides taken from another."""
         return View(*(b if np.isnan(a) else a for a, b in zip(self, other, strict=True)))

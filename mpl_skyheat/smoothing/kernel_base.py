@@ -38,6 +38,11 @@ class KernelAlgebra(ABC):
     def terms(self) -> Terms:
         """The kernel as a linear combination of unit-sum kernels."""
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether smoothed values may be negative, as those of a difference of kernels."""
+        return any(factor < 0 or kernel.has_negatives for factor, kernel in self.terms)
+
     def __add__(self, other: object) -> KernelSum:
         if not isinstance(other, KernelAlgebra):
             return NotImplemented
@@ -75,6 +80,8 @@ class KernelSum(KernelAlgebra):
 
 class PixelKernel(KernelAlgebra):
     """A kernel that can be laid out on a pixel grid."""
+
+    has_negatives = False
 
     @property
     def terms(self) -> Terms:

@@ -260,6 +260,10 @@ class ArrayKernel(PixelKernel):
         self._pixels: FloatArray = pixels / total
 
     @property
+    def has_negatives(self) -> bool:  # type: ignore[override]
+        return bool((self._pixels < 0).any())
+
+    @property
     def key(self) -> tuple[Any, ...]:
         return "array", self._pixels.shape, self._pixels.tobytes()
 
