@@ -39,7 +39,7 @@ def plane_error(spread: float, metric: np.ndarray, grid: SkyGrid, plane: Plane) 
     dx, dy = _offsets(spread, metric)
     x_there, y_there = x + dx * grid.x.step, y + dy * grid.y.step
     lon, lat = to_sky(x_there, y_there)
-    if _is_torn(lon[:, 0], lat[:, 0], spread, metric, grid, plane):
+    if _is_torn(lon, lat, spread, metric, grid, plane):
         return 1.0
     around = to_vectors(lon, lat)
     true = separation(around, around[:, :1])
@@ -60,14 +60,20 @@ def _is_torn(
     grid: SkyGrid,
     plane: Plane,
 ) -> bool:
-    """Whether sky within the kernel's reach of any source (deg) is shown far from it."""
-    on_sky = np.isfinite(lon) & np.isfinite(lat)
-    lon, lat = lon[on_sky], lat[on_sky]
-    reach = min(RADII[-1] * spread, 0.5 * np.pi)
+    """Whether sky within the kernel's reach of any source is shown far from it, or past a gap.
+
+    Positions (deg; NaN off the sky) are those of sources and, beside them, of places on the plane.
+    """
+    on_sky = np.isfinite(lon[:, 0]) & np.isfinite(lat[:, 0])
+    has_gap = np.isnan(lon[on_sky, -DIRECTIONS:]).any(axis=1)
+    lon, lat = lon[on_sky, 0], lat[on_sky, 0]
+    # A polygon around the places on the plane.
+    reach = min(1.1 * RADII[-1] * spread, 0.5 * np.pi)
     x, y = plane.to_plane(lon, lat)
     x_there, y_there = plane.to_plane(*circles(lon, lat, reach, DIRECTIONS))
     away = _length((x_there - x) / grid.x.step, (y_there - y) / grid.y.step, metric)
-    return bool((away > TEAR * reach).any())
+    # In a gap, as of HPX, is no sky, and all around it is shown; beyond an image, it is not.
+    return bool((away > TEAR * reach).any() or (has_gap & np.isfinite(away).all(axis=0)).any())
 
 
 def _length(dx: np.ndarray, dy: np.ndarray, metric: np.ndarray) -> np.ndarray:
