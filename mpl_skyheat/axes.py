@@ -57,9 +57,10 @@ def sky_heatmap(
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
         a SkyCoord each, for catalogues larger than memory.
     data : table-like, str or path-like, optional
-        An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict; or the
-        name of a FITS, ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns
-        that are needed are read; or an iterator of such tables or names.
+        An astropy, pandas, polars, pyarrow, xarray or FITS table, a zarr or HDF5 group, a
+        structured array or a dict, which may be the first argument, too; or the name of a FITS,
+        ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns that are needed
+        are read; or an iterator of such tables or names.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
         astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes. On matplotlib's

@@ -1,8 +1,10 @@
 """Columns as archives, databases and other packages have them: names, units, nulls, objects."""
 
 import decimal
+import re
 import warnings
 from io import BytesIO
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import polars as pl
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
@@ -291,3 +293,89 @@ def test_colatitudes_are_named_where_they_are_refused():
 def test_an_empty_chunk_is_refused_by_name():
     with pytest.raises(TypeError, match=r"points must come in chunks of .* got 0 items"):
         sky_map(iter([()]), wcs=FIELD)
+
+
+@pytest.mark.parametrize("name", ["variables", "colnames", "column_names", "keys", "columns"])
+def test_names_of_columns_may_be_those_of_attributes(name):
+    table = pd.DataFrame({"ra": RA, "dec": DEC, name: 1.0})
+    assert (sky_map(data=table, wcs=FIELD).counts == right_counts()).all()
+
+
+def test_names_of_columns_may_be_any_value():
+    table = pd.DataFrame({0.5: RA, pd.Timestamp("2020"): DEC})
+    counts = sky_map(0.5, pd.Timestamp("2020"), data=table, wcs=FIELD).counts
+    assert (counts == right_counts()).all()
+
+
+def test_a_column_that_is_there_twice_is_named_where_names_are_not_given():
+    table = pd.concat([pd.DataFrame({"ra": RA, "dec": DEC})] * 2, axis=1)
+    with pytest.raises(ValueError, match="the column 'ra' is there twice in data"):
+        sky_map(data=table, wcs=FIELD)
+
+
+TABLE = Table({"ra": RA, "dec": DEC})
+
+
+@pytest.mark.parametrize(
+    "table",
+    [TABLE, TABLE.to_pandas(), TABLE.as_array(), dict(TABLE.columns), fits.table_to_hdu(TABLE),
+     iter([TABLE.to_pandas()])],
+    ids=lambda table: type(table).__name__,
+)  # fmt: skip
+def test_a_table_may_be_the_first_argument(table):
+    assert (sky_map(table, wcs=FIELD).counts == right_counts()).all()
+
+
+@pytest.mark.parametrize("missing", [pd.NA, None, np.ma.masked])
+def test_missing_objects_are_dropped(missing):
+    ra = np.ma.array([*RA, 0], object)
+    ra[-1] = missing
+    sky = sky_map(ra if missing is np.ma.masked else ra.data, [*DEC, 1.0], wcs=FIELD)
+    assert (sky.counts == right_counts()).all()
+    assert sky.meta["dropped"] == 1
+
+
+class Stored(np.ndarray):
+    """Numbers with attributes in a mapping that is no dict, as those of zarr and h5py."""
+
+
+@pytest.mark.parametrize("unit", ["rad", b"radians"])
+def test_units_of_stored_arrays_are_read(unit):
+    ra, dec = (np.radians(v).view(Stored) for v in (RA, DEC))
+    ra.attrs = dec.attrs = MappingProxyType({"units": unit})
+    assert sky_map(ra, dec, wcs=FIELD).counts.sum() == 200
+
+
+@pytest.mark.parametrize("unit", ["[deg]", "furlongs"])
+@pytest.mark.parametrize("kind", ["FITS", "Table", "QTable"])
+def test_a_unit_that_is_no_angle_names_the_column_of_the_table(kind, unit):
+    hdu = fits.BinTableHDU.from_columns(
+        [fits.Column(n, "D", unit=unit, array=v) for n, v in (("RAJ2000", RA), ("DEJ2000", DEC))]
+    )
+    table = hdu.data
+    if kind != "FITS":
+        table = {"Table": Table, "QTable": QTable}[kind]({"RAJ2000": RA, "DEJ2000": DEC})
+        table["RAJ2000"].unit = u.Unit(unit, parse_strict="silent")
+    with pytest.raises(ValueError, match=rf"got unit '{re.escape(unit)}' of column 'RAJ2000'"):
+        sky_map(data=table, wcs=FIELD)
+
+
+def test_declinations_are_not_in_hours():
+    with pytest.raises(ValueError, match="dec must be an angle"):
+        sky_map(RA / 15 * u.hour, DEC / 15 * u.hour, wcs=FIELD)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("e-/sec", u.electron / u.s),
+        ("'electron'.s**-1", u.electron / u.s),  # of the Gaia archive
+        ("1e-17 erg/(s cm2 Ang)", u.Unit("1e-17 erg / (s cm2 Angstrom)")),
+        ("[Msun]", None),  # a logarithm in tables of CDS
+    ],
+)
+def test_spellings_within_units_of_weights_are_read(text, unit):
+    weights = np.ones(200).view(Measured)
+    weights.units = text
+    sky = sky_map(RA, DEC, weights=weights, wcs=FIELD)
+    assert sky.unit.is_equivalent((unit or u.solMass) / u.sr) is (unit is not None)

@@ -21,6 +21,7 @@ class Column:
     """A flattened column that is converted to float64 a block of rows at a time.
 
     ``shape`` is the one it was given in; ``factor`` converts its values, such as angles to deg.
+    ``label`` is its name in the table that it is from.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     shape: tuple[int, ...]
     unit: u.UnitBase | None = None
     factor: float = 1.0
+    label: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -58,11 +60,14 @@ def _column(values: Any, name: str) -> Column:
     if isinstance(unit, u.FunctionUnitBase):
         raise TypeError(f"{name} must have a linear unit; got '{unit}' (take its physical value)")
     array = _array(values, name)
+    if array.dtype.kind == "O":
+        array = _of_objects(array)
+    label = getattr(values, "name", None) or getattr(getattr(values, "info", None), "name", None)
     if array.dtype.kind not in "fiu":
         hint = " (make it numbers, or read sexagesimal text with SkyCoord)"
         hint = hint if array.dtype.kind in "SUO" else ""
         raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
-    return Column(name, array.reshape(-1), array.shape, unit)
+    return Column(name, array.reshape(-1), array.shape, unit, label=str(label or ""))
 
 
 def _array(values: Any, name: str) -> Any:
@@ -83,16 +88,16 @@ def _array(values: Any, name: str) -> Any:
         array = np.asarray(values)
     except ValueError as error:
         raise TypeError(f"{name} must be a flat sequence of numbers; got {values!r}") from error
-    if array.dtype.kind == "O":
-        array = _of_objects(array)
     return array.astype(float) if array.size == 0 else array
 
 
 def _of_objects(array: Any) -> Any:
     """Floats of an array of numbers, decimals and None; the array itself if it has others."""
-    missing = array == None  # noqa: E711
+    array, missing = np.ma.getdata(array), np.ma.getmaskarray(array).copy()
+    none = [v is None or type(v).__name__ == "NAType" for v in array.flat]  # NAType is pandas'
+    missing |= np.array(none, bool).reshape(array.shape)
     numbers = array[~missing]
-    if any(isinstance(number, str | bytes) for number in numbers):
+    if any(isinstance(number, str | bytes | bool) for number in numbers):
         return array
     floats = np.full(array.shape, np.nan)
     try:
@@ -107,14 +112,11 @@ def _in_degrees(column: Column, frame: BaseCoordinateFrame | None) -> Column:
     unit = column.unit
     if unit is None or (unit == u.dimensionless_unscaled and frame is None):
         return column
-    if unit == u.hour:
+    if unit == u.hour and column.name == "ra":
         unit = u.hourangle
+    got = f"got unit '{str(unit)[:60]}'" + (f" of column {column.label!r}" if column.label else "")
     if frame is None:
-        raise ValueError(
-            f"{column.name} must be plain numbers with frame='flat'; got unit '{unit}'"
-        )
+        raise ValueError(f"{column.name} must be plain numbers with frame='flat'; {got}")
     if not unit.is_equivalent(u.deg):
-        raise ValueError(
-            f"{column.name} must be an angle (plain numbers are degrees); got unit '{unit}'"
-        )
+        raise ValueError(f"{column.name} must be an angle (plain numbers are degrees); {got}")
     return replace(column, factor=float(unit.to(u.deg)))

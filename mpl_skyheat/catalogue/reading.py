@@ -16,7 +16,7 @@ from mpl_skyheat.catalogue.columns import _column, _in_degrees
 from mpl_skyheat.catalogue.files import FileColumns, read_file
 from mpl_skyheat.catalogue.names import _axis_names
 from mpl_skyheat.catalogue.streams import Stream
-from mpl_skyheat.catalogue.tables import Table, is_name
+from mpl_skyheat.catalogue.tables import Table, is_name, is_table
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def read_data(
     def choose(in_file: FileTable) -> list[str]:
         table = Table(in_file)
         needed = [*table.find(points, sky_frame), weights, values]
-        names = list(dict.fromkeys(name for name in needed if is_name(name)))
+        names = list(dict.fromkeys(name for name in needed if table.is_name(name)))
         table.check(*names)
         return names
 
@@ -113,10 +113,12 @@ def _read_catalogue(
 ) -> Catalogue:
     sky_frame = find_frame(frame)
     given = points
+    if data is None and len(points) == 1 and is_table(points[0]):
+        data, points = points[0], ()
     if data is not None:
         table = Table(data)
         points = table.select(points, sky_frame)
-        weights, values = (table[c] if is_name(c) else c for c in (weights, values))
+        weights, values = (table[c] if table.is_name(c) else c for c in (weights, values))
     more: Any = {
         name: _column(column, name)
         for name, column in (("weights", weights), ("values", values))

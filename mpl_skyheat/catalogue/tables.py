@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,6 @@ from mpl_skyheat.catalogue.names import (
 from mpl_skyheat.catalogue.readers import FileTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from astropy.coordinates import BaseCoordinateFrame
 
 # Most characters of the names of columns in a message.
@@ -37,6 +36,14 @@ class Table:
             data = data.data  # of a table HDU
         self._data = data
         self.names = _column_names(data)
+        self._labels = set(self.names)
+
+    def is_name(self, given: Any) -> bool:
+        """Whether an argument is the name of a column: as `is_name`, or any name that is there."""
+        try:
+            return is_name(given) or given in self._labels
+        except TypeError:  # arrays have no hash
+            return False
 
     def __getitem__(self, name: Any) -> Any:
         self.check(name)
@@ -62,7 +69,7 @@ class Table:
 
     def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """Replace names among the points by columns; without points, find the usual columns."""
-        return tuple(self[p] if is_name(p) else p for p in self.find(points, frame))
+        return tuple(self[p] if self.is_name(p) else p for p in self.find(points, frame))
 
     def find(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """The points that are given; if there are none, the names of the usual columns."""
@@ -80,7 +87,8 @@ class Table:
     def _pairs(self, usual: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
         """The pairs of columns that are of ``usual`` names, in lower case."""
         words = {word for pair in usual for word in pair}
-        known = [name for name in self.names if str(name).lower() in words]
+        texts = (name for name in dict.fromkeys(self.names) if isinstance(name, str))
+        known = [name for name in texts if name.lower() in words]
         pairs = product(known, repeat=2)
         return [(lon, lat) for lon, lat in pairs if (lon.lower(), lat.lower()) in usual]
 
@@ -111,6 +119,16 @@ class Table:
             f"data must have one recognisable pair of columns such as {'/'.join(usual[0])}; found "
             f"{listed} among {_listed(self.names)}: {remedy}"
         )
+
+
+def is_table(data: Any) -> bool:
+    """Whether this is a table of an accepted kind, or one that must be read first."""
+    if type(data).__name__ in READING:
+        return True
+    try:
+        return bool(Table(data).names)
+    except TypeError:
+        return False
 
 
 def is_name(given: Any) -> bool:
@@ -146,11 +164,13 @@ def _fits_column(column: Any, definition: Any) -> Any:
     if not definition.unit:
         return column
     unit = u.Unit(definition.unit, parse_strict="silent")
-    return Masked(column, mask=np.ma.getmaskarray(column)) << unit
+    column = Masked(column, mask=np.ma.getmaskarray(column)) << unit
+    column.info.name = definition.name
+    return column
 
 
 # Methods of tables that are not read yet, by the name of their class.
-READING = {"LazyFrame": "collect", "DuckDBPyRelation": "df"}
+READING = {"LazyFrame": "collect", "DuckDBPyRelation": "df", "FileSystemDataset": "to_table"}
 
 
 def _column_names(data: Any) -> list[Any]:
@@ -164,10 +184,10 @@ def _column_names(data: Any) -> list[Any]:
         getattr(data, "column_names", None),  # pyarrow
         getattr(getattr(data, "dtype", None), "names", None),  # FITS_rec, structured arrays
         getattr(data, "variables", None),  # xarray, with its coordinates
-        data.keys() if callable(getattr(data, "keys", None)) else None,  # dicts, zarr, HDF5
-        getattr(data, "columns", None),  # pandas, polars
+        list(data.keys()) if callable(getattr(data, "keys", None)) else None,  # dicts, zarr, pandas
+        getattr(data, "columns", None),  # polars
     ):
-        if names is not None:
+        if isinstance(names, Sequence | Mapping):  # not pandas' columns of those names
             return list(names)
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
