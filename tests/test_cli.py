@@ -642,7 +642,7 @@ def test_pictures_that_cannot_be_are_refused(command, name, text):
     [
         ({"x": [1.0], "y": [2.0]}, "data must have one recognisable pair of columns"),
         ({"ra": [], "dec": []}, "catalogue.ecsv has no rows"),
-        ({"ra": [np.nan] * 2, "dec": [1.0, 2.0]}, "the catalogue has no row with a position"),
+        ({"ra": [np.nan] * 2, "dec": [1.0, 2.0]}, "points must have a position that is finite and not masked"),
         ({"ra": [1.0, 2.0], "dec": [0.0, 91.0]}, "dec must lie within ±90 deg; row 1 has 91"),
         ({"ra": ["5h"], "dec": ["3d"]}, "ra must be numbers or angles"),
         ({"ra": [1, 2] * u.m, "dec": [1.0, 2.0]}, "ra must be an angle"),

@@ -223,7 +223,7 @@ def test_no_points_are_needed_with_a_centre_and_a_radius():
     assert tuple(ax.wcs.wcs.crval) == (10, 20)
     ax = subplot([], [], center=(10, 20), radius="1 deg")
     assert tuple(ax.wcs.wcs.crval) == (10, 20)
-    with pytest.raises(ValueError, match="the catalogue has no row with a position"):
+    with pytest.raises(ValueError, match="points must have a position that is finite and not masked"):
         subplot([], [])
 
 

@@ -40,6 +40,11 @@ MOST_PIXELS = 10_000
 # An all-sky view is cut open in the widest gap of the points in longitude, if it has this many deg.
 WIDE_GAP = 30
 
+NO_POSITION = (
+    "points must have a position that is finite and not masked, as the view is made to hold them; "
+    "none of the rows has one: give center and radius, or radius=180*u.deg for the whole sky"
+)
+
 
 @dataclass(frozen=True)
 class Region:
@@ -131,7 +136,7 @@ def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
     for vectors in _vectors(catalogue):
         total, count = total + vectors.sum(axis=0), count + len(vectors)
     if not count:
-        raise ValueError("the catalogue has no row with a position")
+        raise ValueError(NO_POSITION)
     frame = catalogue.frame
     mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
     center = SkyCoord(mean.lon, mean.lat, frame=frame)
@@ -147,7 +152,7 @@ def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCo
     middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
     farthest = [separation(vectors, middle).max() for vectors in _vectors(catalogue)]
     if not farthest:
-        raise ValueError("the catalogue has no row with a position")
+        raise ValueError(NO_POSITION)
     return center, max(1.02 * float(np.degrees(max(farthest))), 1e-4) * u.deg
 
 
