@@ -1,4 +1,4 @@
-"""Random calls of `sky_map`, `sky_heatmap` and `subplot`: `make fuzz` makes as many as asked for."""
+"""Random calls of `sky_map`, `sky_heatmap` and `subplot`; `make fuzz` makes more of them."""
 
 import faulthandler
 import os
