@@ -67,7 +67,7 @@ BAD = {
     "shape": [(0, 3), (3,), 3, (2.5, 3), "ab"],
     "wcs": [3, "wcs", WCS(naxis=2), WCS(naxis=3)],
     "colorbar": ["middle", {"location": 3}],
-    "center": ["a", np.nan, [1, 2]],
+    "center": ["a", np.nan, [1, 2, 3]],
     "norm": ["nonsense"],
     "cmap": ["nonsense"],
     "vmin": [3 * u.kg],
@@ -207,7 +207,7 @@ def draw_points(draw: Draw, call: Call) -> float:
     call.frame = None if call.axes == "flat" else draw.choice(FRAMES)
     width, middle = draw.log(1e-6, 180), (rng.uniform(0, 360), rng.uniform(-90, 90))
     width = width if wcs is None else float(np.abs(wcs.wcs.cdelt).mean() * max(nx, ny))
-    n = draw.choice([0, 1, 2, int(draw.log(3, 3000)), int(draw.log(3, 3000))])
+    n = 2 if call.planted else draw.choice([0, 1, 2, *(int(draw.log(3, 3000)) for _ in "ab")])
 
     def around(x: Any, y: Any) -> Any:
         if wcs is None:
@@ -235,7 +235,7 @@ def draw_points(draw: Draw, call: Call) -> float:
     call.is_within = call.has_size and min(nx, ny) > 20 and draw.chance(0.3)
     if call.is_within:
         call.lon, call.lat = around(nx * rng.uniform(0.4, 0.6, n), ny * rng.uniform(0.4, 0.6, n))
-    elif draw.chance(0.2):
+    elif draw.chance(0.2) and not call.planted:
         for values in (call.lon, call.lat):
             bad = rng.random(values.size) < 0.1
             values[bad] = rng.choice([np.nan, np.inf, -np.inf], bad.sum())
