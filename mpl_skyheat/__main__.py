@@ -1,51 +1,52 @@
-"""The ``skyheat`` command: a catalogue's heatmap as a picture."""
+"""The ``skyheat`` command: a catalogue's heatmap as a picture, or its map as a FITS file."""
 
 from __future__ import annotations
 
 import argparse
-import io
+import logging
+import os
+import re
 import sys
 import warnings
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
+from matplotlib.colors import AsinhNorm, LogNorm
 from matplotlib.figure import Figure
 
 import mpl_skyheat
-from mpl_skyheat.catalogue.reading import read_catalogue
-from mpl_skyheat.plotting.regions import PROJECTIONS, find_region
-from mpl_skyheat.plotting.subplots import (
-    ALL_SKY_SIZE,
-    FIELD_SIZE,
-    add_sky_axes,
-    has_outline,
-    position_of_text,
-)
+from mpl_skyheat.catalogue.reading import read_catalogue, read_data
+from mpl_skyheat.compute.writing import replacing
+from mpl_skyheat.plotting.regions import PROJECTIONS
+from mpl_skyheat.plotting.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_sky_axes
 from mpl_skyheat.sky.frames import find_frame, find_sky_frame
-from mpl_skyheat.sky.views import all_sky_wcs, field_wcs, find_map_frame
+from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 from mpl_skyheat.smoothing.kernel_base import parse_width
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from astropy.coordinates import BaseCoordinateFrame
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
 
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
-FORMATS = (".png", ".pdf", ".svg")
-DPI = 200
+# Endings of what can be written: pictures, and the map itself.
+PICTURES = (".png", ".pdf", ".svg")
+MAPS = (".fits", ".fits.gz")
 
-# Place (left, bottom, width, height) in which a 2 : 1 ellipse has room for labels and a colorbar.
-ELLIPSE: Any = (0.04, 0.2, 0.92, 0.736)
+# Largest width and height (inches) and largest dots per inch of a picture.
+MOST_INCHES = 100
+MOST_DPI = 2400
 
-# Formats of astropy's reader by the ending of the catalogue's name, which ".gz" may follow.
-READERS = {".fits": "fits", ".fit": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
-READERS |= {".vot": "votable", ".votable": "votable", ".xml": "votable"}
-READERS |= {".parquet": "parquet", ".pq": "parquet"}
+# Maps that are wider than this many times their height have the colorbar below.
+WIDE = 1.5
+
+# Most characters of a line about an error, and how many of these are for the end of a longer one.
+LONGEST = 400
+END = 100
 
 EXAMPLES = """
 examples:
@@ -54,6 +55,7 @@ examples:
   skyheat gaia.parquet -o m31.pdf --center "00h42m44s +41d16m09s" --radius 1.5deg \\
           --pixel-size 1arcmin --kernel 3arcmin --label stars --norm log
   skyheat sources.csv -o sky.svg --ra RAJ2000 --dec DEJ2000 --projection MOL
+  skyheat sources.csv -o map.fits --kernel 3arcmin --unit arcmin-2
 """
 
 
@@ -61,7 +63,111 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors take one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {_one_line(message)}\n")
+
+
+def _parsed_as(parse: Callable[[str], Any], accepted: str) -> Callable[[str], Any]:
+    """A function for argparse that parses a text, or says what would be accepted."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except (TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"must be {accepted}; got {text!r}") from error
+
+    return parsed
+
+
+def _parse_limit(text: str) -> Any:
+    limit = u.Quantity(text)
+    if not np.isfinite(limit):
+        raise ValueError(text)
+    return float(limit.value) if limit.unit == u.dimensionless_unscaled else limit
+
+
+def _parse_size(text: str) -> tuple[float, float]:
+    width, height = map(float, re.split("[x,]", text))
+    if not (0 < width <= MOST_INCHES and 0 < height <= MOST_INCHES):
+        raise ValueError(text)
+    return width, height
+
+
+def _parse_dpi(text: str) -> float:
+    dpi = float(text)
+    if not 1 <= dpi <= MOST_DPI:
+        raise ValueError(text)
+    return dpi
+
+
+_angle = _parsed_as(
+    lambda text: parse_width(text, "angle", in_pixels=False).to(u.deg),
+    "a positive angle such as 2arcmin",
+)
+_kernel = _parsed_as(
+    lambda text: parse_width(text, "kernel"), "a positive angle such as 2arcmin, or 2pix"
+)
+_limit = _parsed_as(_parse_limit, "a number, or one with a unit such as '3 arcmin-2'")
+_size = _parsed_as(_parse_size, f"width x height in inches, such as 8x5, up to {MOST_INCHES}")
+_dpi = _parsed_as(_parse_dpi, f"a number of dots per inch up to {MOST_DPI}")
+
+
+def _output(text: str) -> Path:
+    path = Path(text)
+    if not path.name.lower().endswith((*PICTURES, *MAPS)):
+        raise argparse.ArgumentTypeError(
+            f"must end in {', '.join(PICTURES)}, or in .fits for the map; got {text!r}"
+        )
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file; got the folder {text!r}")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"its folder must exist; got {text!r}")
+    return path
+
+
+class Option(NamedTuple):
+    """An option. ``to`` names the functions that take its value, as an argument of its name."""
+
+    flag: str
+    metavar: str
+    help: str
+    parse: Any = str
+    to: tuple[str, ...] = ()
+    default: Any = None
+    choices: Sequence[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.flag.strip("-").replace("-", "_")
+
+
+AXES, MAP, BOTH = ("subplot",), ("sky_heatmap",), ("subplot", "sky_heatmap")
+
+OPTIONS = (
+    Option("--ra", "COLUMN", "longitude column (default: found by its usual name)"),
+    Option("--dec", "COLUMN", "latitude column"),
+    Option("--frame", "FRAME", "frame of the columns (default: %(default)s)", to=BOTH,
+           default="icrs"),
+    Option("--map-frame", "FRAME", "frame of the map (default: that of the columns)", to=AXES),
+    Option("--center", "POSITION", '"RA DEC", degrees or sexagesimal (default: the middle of the '
+           'catalogue)', to=AXES),
+    Option("--radius", "ANGLE", "from the centre to the map's edge (default: all of the catalogue)",
+           _angle, AXES),
+    Option("--projection", "CODE", f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for "
+           "the sky)", str.upper, AXES, choices=PROJECTIONS),
+    Option("--pixel-size", "ANGLE", 'such as 1arcmin or "0.2 deg"', _angle, BOTH),
+    Option("--kernel", "ANGLE", "sigma of a Gaussian to smooth with (default: none)", _kernel, MAP),
+    Option("--weights", "COLUMN", "weights to add up (default: each row counts as one)", to=MAP),
+    Option("--unit", "UNIT", "unit of the density, such as arcmin-2", to=MAP),
+    Option("--label", "TEXT", "what is counted, for the colorbar", to=MAP),
+    Option("--title", "TEXT", "title of the picture"),
+    Option("--cmap", "NAME", "matplotlib colormap", to=MAP),
+    Option("--norm", "SCALE", "colour scale: linear (the default), log, asinh or sqrt",
+           choices=("linear", "log", "asinh", "sqrt")),
+    Option("--vmin", "NUMBER", "value of the first colour", _limit, MAP),
+    Option("--vmax", "NUMBER", "value of the last colour", _limit, MAP),
+    Option("--size", "WxH", "size of the picture in inches, such as 8x5", _size),
+    Option("--dpi", "NUMBER", "dots per inch (default: 200)", _dpi, default=200),
+)  # fmt: skip
 
 
 def parser() -> Parser:
@@ -73,48 +179,14 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("catalogue", nargs="?", type=Path, help="FITS, ECSV, CSV, VOTable or Parquet file")
+    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file")
     add("-o", "--output", type=_output, default="skyheat.png", metavar="FILE",
-        help="PNG, PDF or SVG to write (default: %(default)s)")  # fmt: skip
-    add("--ra", metavar="COLUMN", help="longitude column (default: found by its usual name)")
-    add("--dec", metavar="COLUMN", help="latitude column")
-    add("--frame", default="icrs", help="frame of the columns (default: %(default)s)")
-    add("--map-frame", metavar="FRAME", help="frame of the map (default: that of the columns)")
-    add("--center", metavar="POSITION",
-        help='"RA DEC", degrees or sexagesimal (default: the middle of the catalogue)')  # fmt: skip
-    add("--radius", type=_angle, metavar="ANGLE",
-        help="from the centre to the map's edge (default: all of the catalogue)")  # fmt: skip
-    add("--projection", choices=PROJECTIONS, metavar="CODE", type=str.upper,
-        help=f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for the sky)")  # fmt: skip
-    add("--pixel-size", type=_angle, metavar="ANGLE", help='such as 1arcmin or "0.2 deg"')
-    add("--kernel", type=_kernel, metavar="ANGLE",
-        help="sigma of the Gaussian (default: 2 pixels for a field, none for the sky)")  # fmt: skip
-    add("--label", default="sources", help="what is counted (default: %(default)s)")
-    add("--cmap", default="magma", help="matplotlib colormap (default: %(default)s)")
-    add("--norm", choices=("linear", "log", "asinh", "sqrt"), default="linear",
-        help="colour scale (default: %(default)s)")  # fmt: skip
+        help="PNG, PDF or SVG picture, or FITS file of the map (default: %(default)s)")  # fmt: skip
+    for option in OPTIONS:
+        add(option.flag, metavar=option.metavar, help=option.help, type=option.parse,
+            default=option.default, choices=option.choices)  # fmt: skip
     add("--version", action="version", version=f"%(prog)s {mpl_skyheat.__version__}")
     return parser
-
-
-def _output(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in FORMATS:
-        raise argparse.ArgumentTypeError(
-            f"must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; got {text!r}"
-        )
-    if not path.absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"its folder must exist; got {text!r}")
-    return path
-
-
-def _angle(text: str) -> u.Quantity:
-    try:
-        return parse_width(text, "angle", in_pixels=False).to(u.deg)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a positive angle such as 2arcmin; got {text!r}"
-        ) from error
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -122,137 +194,156 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = the_parser.parse_args(arguments)
     if options.catalogue is None:
         for name, value in vars(options).items():
-            if name != "output" and value != the_parser.get_default(name):
+            if name not in ("output", "dpi") and value != the_parser.get_default(name):
                 the_parser.error(f"--{name.replace('_', '-')} needs a CATALOGUE to go with")
+        if _is_map(options.output):
+            the_parser.error(f"-o {options.output} needs a CATALOGUE to go with")
+    elif (options.ra is None) != (options.dec is None):
+        the_parser.error("--ra and --dec must be given together")
     return options
 
 
-def _kernel(text: str) -> u.Quantity:
-    try:
-        return parse_width(text, "kernel")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a positive angle such as 2arcmin, or 2pix; got {text!r}"
-        ) from error
+def _is_map(path: Path) -> bool:
+    return path.name.lower().endswith(MAPS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    options = _parsed(arguments)
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        try:
-            figure = _demonstration() if options.catalogue is None else _picture(options)
-            _save(figure, options.output)
-        except Exception as error:  # A broken file makes a reader raise errors of any class.
-            message = " ".join(str(error).split()) or type(error).__name__
-            print(f"skyheat: error: {message}", file=sys.stderr)
-            return 2
-    print(f"wrote {options.output.absolute()}")
+    try:
+        return _run(_parsed(arguments))
+    except KeyboardInterrupt:
+        _print("skyheat: interrupted", sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    warned: list[str] = []
+    try:
+        with warnings.catch_warnings(), _log_on_terminal():
+            warnings.showwarning = lambda message, *_, **__: warned.append(_one_line(str(message)))
+            if options.catalogue is None:
+                _save(_demonstration(), options)
+            elif _is_map(options.output):
+                _heatmap(options).sky_map.write(options.output, overwrite=True)
+            else:
+                _save(_heatmap(options).figure, options)
+    except Exception as error:  # A broken file makes a reader raise errors of any class.
+        text = _as_options(str(error)) or type(error).__name__
+        if text.startswith("the catalogue"):
+            text = text.replace("the catalogue", options.catalogue, 1)
+        _print(f"skyheat: error: {_one_line(text)}", sys.stderr)
+        return 2
+    for text in dict.fromkeys(warned):
+        _print(f"skyheat: warning: {text}", sys.stderr)
+    _print(f"wrote {options.output.absolute()}", sys.stdout)
     return 0
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"skyheat: warning: {' '.join(str(message).split())}", file=sys.stderr)
+def _one_line(text: str) -> str:
+    """A text of any length, which may come from a file, as one line that is safe to print."""
+    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - END]} … {text[-END:]}"
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write the picture; an error while it is drawn leaves no file behind."""
-    picture = io.BytesIO()
+def _as_options(text: str) -> str:
+    """The message of an error with the options of the command for the arguments of functions."""
+    text = re.sub("name the two, as in .*", "name the two with --ra and --dec (and --frame)", text)
+    text = re.sub(r"\bframe='(\w+)'", r"--frame \1", text)
+    text = re.sub("^data must be (a table, or )?", "CATALOGUE must be ", text)
+    for option in OPTIONS:
+        if option.to:
+            text = re.sub(rf"^{option.name} (?=must|is)", f"{option.flag} ", text)
+    return text
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    """Print a line, in any encoding, to a stream that may be closed, full or gone."""
+    if stream is None:
+        return
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            # Python will flush, and fail, again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def _log_on_terminal() -> Iterator[None]:
+    """Show what the package logs to somebody who waits for it."""
+    logger, level = logging.getLogger("mpl_skyheat"), logging.getLogger("mpl_skyheat").level
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("skyheat: %(message)s"))
+    if sys.stderr is not None and sys.stderr.isatty():
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _save(figure: Any, options: argparse.Namespace) -> None:
+    """Write the picture; if it cannot be drawn or written, what was there stays."""
     engine = figure.get_layout_engine()
     if engine is not None:
-        figure.set_dpi(DPI)
+        figure.set_dpi(options.dpi)
         # Twice, as the labels' places depend on that of the Axes. savefig() would do it once.
         for _ in range(2):
             engine.execute(figure)
         figure.set_layout_engine("none")
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=DPI)
-    path.write_bytes(picture.getvalue())
+    with replacing(options.output) as new, new.open("wb") as file:
+        figure.savefig(file, format=options.output.suffix[1:].lower(), dpi=options.dpi)
 
 
-def _read_table(path: Path) -> Any:
-    from astropy.table import Table
-
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    name = path.name.lower().removesuffix(".gz")
-    reader = next((READERS[ending] for ending in READERS if name.endswith(ending)), None)
-    if reader is None:
-        raise ValueError(f"the catalogue must end in {', '.join(READERS)}; got {path}")
-    # The IDs of a VOTable's columns may be made up by a server; users know the names.
-    options = {"use_names_over_ids": True} if reader == "votable" else {}
-    table = Table.read(path, format=reader, **options)
-    if not len(table):
-        raise ValueError(f"{path} has no rows")
-    return table
-
-
-def _picture(options: argparse.Namespace) -> Figure:
-    """The figure of a catalogue file."""
-    frame = map_frame = find_sky_frame("--frame", options.frame)
-    if options.map_frame is not None:
-        map_frame = find_map_frame("--map-frame", options.map_frame)
-    if (options.ra is None) != (options.dec is None):
-        raise ValueError("--ra and --dec must be given together")
+def _heatmap(options: argparse.Namespace) -> SkyHeatmap:
+    """The heatmap of a catalogue file, as `subplot` and `sky_heatmap` make it."""
+    frame = find_sky_frame("--frame", options.frame)
     names = () if options.ra is None else (options.ra, options.dec)
-    table = _read_table(options.catalogue)
-    try:
-        catalogue = read_catalogue(names, table, frame)
-    except ValueError as error:
-        what, separator, _ = str(error).partition(": name the two")
-        if not separator:
-            raise
-        raise ValueError(f"{what}: name the two with --ra and --dec (and --frame)") from error
-    region = find_region(
-        catalogue,
-        map_frame,
-        center=None if options.center is None else _center(options.center, frame),
-        radius=options.radius,
-        pixel_size=options.pixel_size,
-        projection=options.projection,
-    )
-    wcs = region.wcs(map_frame)
-    is_bent = not region.is_field and has_outline(wcs) and not wcs.wcs.ctype[0].endswith("HPX")
-    if is_bent:
-        # A layout engine takes long with labels along an ellipse.
-        figure, place = Figure(ALL_SKY_SIZE), ELLIPSE
-    else:
-        size = FIELD_SIZE if region.is_field else ALL_SKY_SIZE
-        figure, place = Figure(size, layout="constrained"), 111
-    kernel = options.kernel
-    if kernel is None and region.is_field:
-        kernel = 2 * region.pixel_size
-    heat = add_sky_axes(figure, wcs, place).sky_heatmap(
-        *names, data=table, frame=frame, pixel_size=region.pixel_size, kernel=kernel,
-        label=options.label, cmap=options.cmap,
-    )  # fmt: skip
-    _set_norm(heat, options.norm)
-    heat.add_colorbar("right" if region.is_field else "bottom")
-    return figure
+    data = read_data(names, options.catalogue, frame, options.weights)
+    if options.output.exists() and options.output.samefile(options.catalogue):
+        raise ValueError(f"--output must not be the catalogue; got {options.output}")
+    if not len(read_catalogue(names, data, frame)):
+        raise ValueError(f"{options.catalogue} has no rows")
+    figure = Figure(layout="constrained")
+    ax = mpl_skyheat.subplot(*names, data=data, figure=figure, **_given(options, "subplot"))
+    nx, ny = ax.wcs.pixel_shape
+    is_wide = nx > WIDE * ny
+    figure.set_size_inches(options.size or (ALL_SKY_SIZE if is_wide else FIELD_SIZE))
+    given = _given(options, "sky_heatmap")
+    if options.norm not in ("log", "asinh"):
+        given = {"vmin": 0.0, "norm": "sqrt" if options.norm == "sqrt" else None} | given
+    heat = mpl_skyheat.sky_heatmap(ax, *names, data=data, **given)
+    if options.norm in ("log", "asinh"):
+        _set_norm(heat, options.norm, low=None if options.vmin is None else heat.get_clim()[0])
+    heat.add_colorbar("bottom" if is_wide else "right")
+    if options.title is not None:
+        ax.set_title(options.title)
+    return heat
 
 
-def _center(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
-    try:
-        return position_of_text(text, frame)
-    except (TypeError, ValueError, u.UnitsError) as error:
-        raise ValueError(
-            f"--center must be a position such as '56.75 24.12' or '3h47m +24d07m'; got {text!r}"
-        ) from error
+def _given(options: argparse.Namespace, function: str) -> dict[str, Any]:
+    """The arguments of a function that were given as options."""
+    given = {o.name: getattr(options, o.name) for o in OPTIONS if function in o.to}
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _set_norm(heat: SkyHeatmap, name: str) -> None:
-    """Set the colour scale; on a logarithmic one, empty sky has the lowest colour."""
-    # The upper limit of the linear scale, to which slivers at the sky's edge do not count.
+def _set_norm(heat: SkyHeatmap, name: str, *, low: float | None = None) -> None:
+    """Set a colour scale for values of all sizes; on it, empty sky has the lowest colour."""
     largest = float(heat.get_clim()[1] or 0) or 1.0
+    if name == "asinh":
+        heat.set_norm(AsinhNorm(0.1 * largest, low or 0, largest))
+        return
     positive = heat.sky_map.data[np.nan_to_num(heat.sky_map.data) > 0]
-    smallest = np.percentile(positive, 1) if len(positive) else largest
-    norms = {
-        "linear": Normalize(0, largest),
-        "log": LogNorm(max(smallest, 1e-3 * largest), largest),
-        "asinh": AsinhNorm(0.1 * largest, 0, largest),
-        "sqrt": PowerNorm(0.5, 0, largest),
-    }
-    heat.set_norm(norms[name])
+    smallest = float(np.percentile(positive, 1)) if len(positive) else largest
+    if low is None:
+        low = max(smallest if smallest < largest else 0, 1e-3 * largest)
+    if low <= 0:
+        raise ValueError(f"vmin must be positive with --norm log; got {low:g}")
+    heat.set_norm(LogNorm(low, largest))
     heat.axes.set_facecolor(heat.cmap(0.0))
 
 
@@ -262,7 +353,7 @@ def _demonstration() -> Figure:
     figure = Figure(figsize=(10, 4))
     # Placed by hand, as no layout engine gives a 2 : 1 ellipse and a square one height.
     galactic = all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL")
-    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65))
+    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65), is_whole=True)
     heat = sky.sky_heatmap(
         data=stars, pixel_size=0.5 * u.deg, kernel=1 * u.deg, label="stars", cmap="magma"
     )
@@ -272,7 +363,7 @@ def _demonstration() -> Figure:
 
     pleiades = SkyCoord("3h47m +24d07m", frame="icrs")
     wcs = field_wcs(pleiades, 2.5 * u.deg, 1.5 * u.arcmin, "TAN")
-    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65))
+    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65), is_whole=False)
     field.sky_heatmap(data=stars, kernel=10 * u.arcmin, unit="deg-2", label="stars", cmap="magma",
                       colorbar=True)  # fmt: skip
     field.set_title("Pleiades, Gaussian σ = 10′")

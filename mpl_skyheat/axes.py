@@ -67,9 +67,10 @@ def sky_heatmap(
         shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
         a SkyCoord each, for catalogues larger than memory.
-    data : table-like, optional
-        An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict; or an
-        iterator of such tables.
+    data : table-like, str or path-like, optional
+        An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict; or the
+        name of a FITS, ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns
+        that are needed are read; or an iterator of such tables or names.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
         astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes. On matplotlib's
@@ -186,8 +187,6 @@ def sky_heatmap(
     on_axes = view_of_axes(ax, catalogue, shown, asked)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
-    if on_axes.center is not None:
-        heat.sky_in_middle = on_axes.center, on_axes.plane.frame
     if on_axes.transform is not None:
         _show_projected(ax, heat, on_axes)
     else:
@@ -249,7 +248,7 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
     ax.update_datalim([(left, bottom), (right, top)])
     heat.sticky_edges.x[:] = [left, right]
     heat.sticky_edges.y[:] = [bottom, top]
-    fresh_x, fresh_y = on_axes.is_fresh
+    fresh_x, fresh_y = map(math.isnan, on_axes.limits[::2])
     for setter, old, new, is_fresh in (
         (ax.set_xlim, limits[0], (left, right), fresh_x),
         (ax.set_ylim, limits[1], (bottom, top), fresh_y),
@@ -257,13 +256,15 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         if is_fresh:
             old = new[::-1] if old[0] > old[1] else new
         setter(old, auto=None)
-    if on_axes.plane.frame is not None and not on_axes.plane.has_pixels and all(on_axes.is_fresh):
+    is_in_degrees = on_axes.plane.frame is not None and not on_axes.plane.has_pixels
+    if is_in_degrees and fresh_x and fresh_y:
         _set_up_degrees(ax, view)
 
 
 def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
     """Add the image in the units of its plane; the Axes' limits are those of the view."""
     if on_axes.center is not None:
+        heat.sky_in_middle = on_axes.center, on_axes.plane.frame
         _label_longitudes(ax, on_axes.center)
     heat.set_transform(on_axes.transform)
     ax.add_image(heat)

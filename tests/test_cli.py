@@ -1,6 +1,8 @@
 """The ``skyheat`` command: what it reads, what it draws, and how it refuses."""
 
 import gzip
+import io
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from astropy.io import fits
 from astropy.io.votable.exceptions import VOWarning
 from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
+from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from helpers import number_of_colours
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
@@ -83,8 +86,6 @@ def command(tmp_path, monkeypatch, capsys):
     to ``draw``, and the first only if that is "laid out".
     """
     monkeypatch.chdir(tmp_path)
-    # Coarse pictures, where it is not what they look like that matters.
-    monkeypatch.setattr(sys.modules[main.__module__], "DPI", 50)
     write("stars.csv", stars())
     save = Figure.savefig
 
@@ -108,7 +109,8 @@ def command(tmp_path, monkeypatch, capsys):
             for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
                 warnings.simplefilter("ignore", category)
             try:
-                status = main(arguments)
+                # Coarse pictures, where it is not what they look like that matters.
+                status = main(["--dpi", "50", *arguments])
             except SystemExit as leave:
                 status = leave.code
         out, err = capsys.readouterr()
@@ -215,9 +217,8 @@ def test_of_two_tables_the_first_is_taken_with_a_warning(command):
     result = command("catalogue.fits")
     assert result.status == 0
     assert is_clump(result.figure.axes[0].images[0])
-    (line,) = result.err
-    assert line.startswith("skyheat: warning: ")
-    assert "multiple tables are present" in line
+    text = "catalogue.fits has these columns in HDU 2 and in HDU 3: the first is read"
+    assert result.err == [f"skyheat: warning: {text}"]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +358,7 @@ def test_the_pixel_size_is_exact(heat_of):
         ("0.1 deg", 0.1 * u.deg),
         ("1.5pix", 1.5 * u.pix),
         ("3 pix", 3 * u.pix),
-        (None, 4 * u.arcmin),  # two pixels
+        (None, None),
     ],
 )
 def test_the_kernel_is_that_of_the_call(heat_of, text, kernel):
@@ -390,7 +391,7 @@ def test_every_norm_spans_the_map(heat_of, name, kind):
     assert heat.norm.vmax == np.nanmax(heat.sky_map.data)
     assert heat.norm.vmin == 0 or (name == "log" and heat.norm.vmin > 0)
     # Empty sky has the lowest colour, also where a logarithm shows nothing.
-    assert heat.axes.get_facecolor() == heat.cmap(0.0)
+    assert name != "log" or heat.axes.get_facecolor() == heat.cmap(0.0)
 
 
 @pytest.mark.parametrize("name", ["linear", "log", "asinh", "sqrt"])
@@ -409,6 +410,43 @@ def test_stars_at_one_place_make_a_map(heat_of, count):
     assert is_clump(heat)
 
 
+def test_python_draws_the_same(heat_of):
+    heat = heat_of("stars.csv", "--kernel", "6arcmin", "--label", "stars")
+    table = Table.read("stars.csv")
+    ax = mpl_skyheat.subplot(data=table, figure=Figure())
+    drawn = ax.sky_heatmap(data=table, kernel="6 arcmin", label="stars", vmin=0)
+    np.testing.assert_array_equal(heat.sky_map.data, drawn.sky_map.data)
+    assert heat.get_clim() == drawn.get_clim()
+    assert heat.cmap == drawn.cmap
+    assert heat.axes.wcs.wcs.compare(ax.wcs.wcs)
+
+
+def test_weights_are_summed(heat_of):
+    heat = heat_of("stars.csv", "--weights", "mag")
+    assert heat.sky_map.counts.sum() == pytest.approx(stars()["mag"].sum())
+
+
+def test_the_unit_is_that_asked_for(heat_of):
+    heat = heat_of("stars.csv", "--unit", "1/arcsec2", "--vmax", "2 arcmin-2", "--vmin", "1e-5")
+    assert heat.sky_map.unit == u.arcsec**-2
+    assert heat.get_clim() == pytest.approx((1e-5, 2 / 3600))
+
+
+@pytest.mark.parametrize("name", ["linear", "log", "asinh", "sqrt"])
+def test_the_limits_of_the_colours_are_those_asked_for(heat_of, name):
+    heat = heat_of("stars.csv", "--norm", name, "--vmin", "0.01", "--vmax", "0.5")
+    assert heat.get_clim() == (0.01, 0.5)
+    assert heat_of("stars.csv", "--norm", name, "--vmax", "0.5").get_clim()[1] == 0.5
+
+
+@pytest.mark.parametrize("size", ["6x5", "6,5", "6.0x5"])
+def test_the_size_resolution_and_title_are_those_asked_for(heat_of, size):
+    options = ("--size", size, "--dpi", "30", "--title", "A title")
+    heat = heat_of("stars.csv", *options, "-o", "map.png", draw=True)
+    assert plt.imread("map.png").shape[:2] == (150, 180)
+    assert heat.axes.get_title() == "A title"
+
+
 # What it writes
 
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-", "svg": b"<?xml"}
@@ -424,6 +462,86 @@ def test_the_picture_has_the_format_of_its_name(command, ending):
     assert content.startswith(MAGIC[ending.lower()])
     assert (b"<svg" in content) == (ending == "svg")
     assert {*os.listdir()} == before | {f"map.{ending}"}
+
+
+@pytest.mark.parametrize("name", ["map.fits", "map.fits.gz"])
+def test_the_map_is_written_as_fits(command, name):
+    Path(name).write_text("older")
+    result = command("stars.csv", "-o", name, "--kernel", "6arcmin", "--unit", "deg-2")
+    assert (result.status, result.err, result.figure) == (0, [], None)
+    with fits.open(name) as file:
+        assert file[0].header["BUNIT"] == "deg-2"
+        assert file["COUNTS"].data.sum() == LON.size
+        x, y = WCS(file[0].header).world_to_pixel(CLUMP)
+        assert file[0].data[round(float(y)), round(float(x))] == np.nanmax(file[0].data)
+    assert {*os.listdir()} == {"stars.csv", name}
+
+
+def test_the_demonstration_is_no_map(command):
+    result = command("-o", "map.fits")
+    assert (result.status, result.out) == (2, [])
+    assert result.err == ["skyheat: error: -o map.fits needs a CATALOGUE to go with"]
+
+
+def test_the_catalogue_is_not_replaced(command):
+    content = Path(write("stars.fits", stars())).read_bytes()
+    result = command("stars.fits", "-o", "./stars.fits")
+    assert result.err == ["skyheat: error: --output must not be the catalogue; got stars.fits"]
+    assert Path("stars.fits").read_bytes() == content
+
+
+def test_a_disk_that_is_full_leaves_the_picture_that_was_there(refuses):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        assert refuses("stars.csv", draw=True) == "cannot write map.png: File too large"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_an_interruption_takes_one_line(command, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    Path("map.png").write_text("an older picture")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[main.__module__], "read_data", interrupt)
+        result = command("stars.csv", "-o", "map.png")
+    assert (result.status, result.out) == (130, [])
+    assert result.err == ["skyheat: interrupted"]
+    assert Path("map.png").read_text() == "an older picture"
+
+
+class Gone(io.TextIOWrapper):
+    """A stream whose reader has gone."""
+
+    def flush(self):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("stream", [None, Gone(io.BytesIO())])
+def test_nobody_who_reads_is_no_error(command, monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert command("stars.csv").status == 0
+
+
+def test_a_terminal_may_have_any_encoding(command, monkeypatch):
+    terminal = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(terminal, encoding="ascii"))
+    assert command("stars.csv", "-o", "häß.png").status == 0
+    assert terminal.getvalue().endswith(rb"/h\xe4\xdf.png" + os.linesep.encode())
+
+
+def test_somebody_at_a_terminal_sees_what_takes_long(command, monkeypatch):
+    def log_and_fail(*_, **__):
+        logging.getLogger("mpl_skyheat").info("compiling")
+        raise ValueError("enough")
+
+    monkeypatch.setattr(sys.modules[main.__module__], "read_data", log_and_fail)
+    assert command("stars.csv").err == ["skyheat: error: enough"]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert command("stars.csv").err == ["skyheat: compiling", "skyheat: error: enough"]
 
 
 @pytest.mark.parametrize("name", ["map.png", "a folder/map.png", "a folder/../map.png"])
@@ -499,7 +617,8 @@ def test_help_has_examples_of_commands_that_parse(command):
     examples = result.out[result.out.index("examples:") :]
     assert sum(line.split()[:1] == ["skyheat"] for line in examples) >= 3
     for option in ("--ra", "--dec", "--frame", "--center", "--radius", "--projection", "--norm",
-                   "--pixel-size", "--kernel", "--label", "--cmap", "--output"):  # fmt: skip
+                   "--pixel-size", "--kernel", "--label", "--cmap", "--output", "--weights",
+                   "--unit", "--title", "--vmin", "--vmax", "--size", "--dpi"):  # fmt: skip
         assert option in "\n".join(result.out)
 
 
@@ -512,14 +631,15 @@ def test_the_version_is_the_packages(command):
 
 
 def test_warnings_take_one_line_each(command, monkeypatch):
-    read = Table.read
+    module = sys.modules[main.__module__]
+    read = module.read_data
 
     def read_with_warnings(*args, **kwargs):
         warnings.warn("on the first line\n    and the second", AstropyUserWarning, stacklevel=2)
         warnings.warn("another", UserWarning, stacklevel=2)
         return read(*args, **kwargs)
 
-    monkeypatch.setattr(Table, "read", read_with_warnings)
+    monkeypatch.setattr(module, "read_data", read_with_warnings)
     result = command("stars.csv")
     assert result.status == 0
     assert result.err == [
@@ -529,14 +649,11 @@ def test_warnings_take_one_line_each(command, monkeypatch):
     assert [line[:6] for line in result.out] == ["wrote "]
 
 
-def test_a_unit_that_is_none_is_warned_of(command):
+def test_the_unit_of_a_column_that_is_not_needed_does_not_matter(heat_of):
     tables = hdus(stars())
     tables[-1].header["TUNIT3"] = "nonsense"
     tables.writeto("catalogue.fits")
-    result = command("catalogue.fits")
-    assert result.status == 0
-    (line,) = result.err
-    assert line.startswith("skyheat: warning: 'nonsense' did not parse as fits unit")
+    assert is_clump(heat_of("catalogue.fits"))
 
 
 def test_a_wide_field_is_smoothed_on_the_sphere(heat_of):
@@ -554,7 +671,7 @@ def test_a_map_in_another_frame_than_the_columns(heat_of):
 def refuses(command):
     """Return a function that expects one line on stderr, status 2 and files as they were."""
 
-    def run(*arguments, draw=False, warns=False):
+    def run(*arguments, draw=False):
         before = {*os.listdir()}
         first = command(*arguments, "-o", "map.png", draw=draw)
         assert {*os.listdir()} == before
@@ -564,9 +681,7 @@ def refuses(command):
         assert Path("map.png").read_text() == "an older picture"
         assert first.status == result.status == 2
         assert first.out == result.out == []
-        *more, error = result.err
-        assert [line[:18] for line in more] == ["skyheat: warning: "] * len(more)
-        assert warns or not more
+        (error,) = result.err
         assert error.startswith("skyheat: error: ")
         return error.removeprefix("skyheat: error: ")
 
@@ -577,12 +692,25 @@ def refuses(command):
     ("arguments", "text"),
     [
         ("nowhere.fits", "no such file: nowhere.fits"),
-        (".", "no such file: ."),
-        ("notes.txt", "the catalogue must end in .fits, "),
+        (".", ". is a folder, not a file"),
+        ("notes.txt", "CATALOGUE must be a file whose name ends in .fits, "),
+        ("https://a.org/a.fits", "CATALOGUE must be a file on this machine; got 'https://a.org/"),
         ("stars.csv --ra ra", "--ra and --dec must be given together"),
         ("stars.csv --dec dec", "--ra and --dec must be given together"),
-        ("stars.csv --ra ra --dec b", "no column 'b' in data; it has ra, dec, mag"),
-        ("stars.csv --ra a --dec dec", "no column 'a' in data; it has ra, dec, mag"),
+        ("stars.csv --ra ra --dec b", "stars.csv: no column 'b' in data; it has ra, dec, mag"),
+        ("stars.csv --ra a --dec dec", "stars.csv: no column 'a' in data; it has ra, dec, mag"),
+        ("stars.csv --weights w", "stars.csv: no column 'w' in data; it has ra, dec, mag"),
+        ("stars.csv --unit nonsense", "--unit must be per solid angle"),
+        ("stars.csv --unit m", "--unit must be per solid angle"),
+        ("stars.csv --vmin a", "argument --vmin: must be a number, or one with a unit such as "),
+        ("stars.csv --vmax nan", "argument --vmax: must be a number, or one with a unit such as "),
+        ("stars.csv --vmin 0 --norm log", "--vmin must be positive with --norm log; got 0"),
+        ("stars.csv --size 8", "argument --size: must be width x height in inches, such as 8x5"),
+        ("stars.csv --size 8xa", "argument --size: must be width x height in inches, such as 8x5"),
+        ("stars.csv --size 0x5", "argument --size: must be width x height in inches, such as 8x5"),
+        ("stars.csv --size infxinf", "argument --size: must be width x height in inches"),
+        ("stars.csv --dpi nan", "argument --dpi: must be a number of dots per inch up to "),
+        ("stars.csv --dpi 1e9", "argument --dpi: must be a number of dots per inch up to "),
         ("stars.csv --frame icrss", "--frame must be one of "),
         ("stars.csv --frame flat", "--frame must be a frame of the sky; got 'flat'"),
         (
@@ -590,10 +718,10 @@ def refuses(command):
             "--map-frame must be a frame that a FITS WCS",
         ),
         ("stars.csv --frame altaz", "frame 'altaz' must come with all that it needs"),
-        ("stars.csv --frame galactic", "data must have one recognisable pair of columns"),
-        ("stars.csv --center nonsense", "--center must be a position such as "),
-        ("stars.csv --center 83.0", "--center must be a position such as "),
-        ("stars.csv --center 83,-95", "--center must be a position such as "),
+        ("stars.csv --frame galactic", "stars.csv: data must have one recognisable pair of col"),
+        ("stars.csv --center nonsense", "--center must be one position, such as "),
+        ("stars.csv --center 83.0", "--center must be one position, such as "),
+        ("stars.csv --center 83,-95", "--center must be one position, such as "),
         ("stars.csv --kernel nonsense", "argument --kernel: must be a positive angle such as "),
         ("stars.csv --kernel 2", "argument --kernel: must be a positive angle such as "),
         ("stars.csv --kernel 0deg", "argument --kernel: must be a positive angle such as "),
@@ -606,8 +734,8 @@ def refuses(command):
         ("stars.csv --radius inf", "argument --radius: must be a positive angle such as "),
         ("stars.csv --pixel-size 2pix", "argument --pixel-size: must be a positive angle "),
         ("stars.csv --pixel-size 0deg", "argument --pixel-size: must be a positive angle "),
-        ("stars.csv --pixel-size 0.001arcsec", "pixel_size is too small: "),
-        ("stars.csv --pixel-size 1e-9arcsec", "pixel_size is too small: "),
+        ("stars.csv --pixel-size 0.001arcsec", "--pixel-size is too small: "),
+        ("stars.csv --pixel-size 1e-9arcsec", "--pixel-size is too small: "),
         ("stars.csv --norm nonsense", "argument --norm: invalid choice: 'nonsense'"),
         ("stars.csv --projection XYZ", "argument --projection: invalid choice: 'XYZ'"),
         ("stars.csv --nonsense", "unrecognized arguments: --nonsense"),
@@ -623,13 +751,15 @@ def test_arguments_without_meaning_are_refused(refuses, arguments, text):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("map.gif", "must end in .png, .pdf or .svg; got 'map.gif'"),
-        ("map", "must end in .png, .pdf or .svg; got 'map'"),
+        ("map.gif", "must end in .png, .pdf, .svg, or in .fits for the map; got 'map.gif'"),
+        ("map", "must end in .png, .pdf, .svg, or in .fits for the map; got 'map'"),
+        ("folder.png", "must be a file; got the folder 'folder.png'"),
         ("nowhere/map.png", "its folder must exist; got 'nowhere/map.png'"),
         ("stars.csv/map.png", "its folder must exist; got 'stars.csv/map.png'"),
     ],
 )
 def test_pictures_that_cannot_be_are_refused(command, name, text):
+    Path("folder.png").mkdir()
     before = {*os.listdir()}
     result = command("stars.csv", "-o", name)
     assert (result.status, result.out) == (2, [])
@@ -640,12 +770,12 @@ def test_pictures_that_cannot_be_are_refused(command, name, text):
 @pytest.mark.parametrize(
     ("table", "text"),
     [
-        ({"x": [1.0], "y": [2.0]}, "data must have one recognisable pair of columns"),
+        ({"x": [1.0], "y": [2.0]}, "catalogue.ecsv: data must have one recognisable pair of"),
         ({"ra": [], "dec": []}, "catalogue.ecsv has no rows"),
-        ({"ra": [np.nan] * 2, "dec": [1.0, 2.0]}, "points must have a position that is finite and not masked"),
-        ({"ra": [1.0, 2.0], "dec": [0.0, 91.0]}, "dec must lie within ±90 deg; row 1 has 91"),
-        ({"ra": ["5h"], "dec": ["3d"]}, "ra must be numbers or angles"),
-        ({"ra": [1, 2] * u.m, "dec": [1.0, 2.0]}, "ra must be an angle"),
+        ({"ra": [np.nan] * 2, "dec": [1.0, 2.0]}, "catalogue.ecsv has no row with a position"),
+        ({"ra": [1.0, 2.0], "dec": [0.0, 91.0]}, "dec must lie within ±90 deg; row 1 of cat"),
+        ({"ra": ["5h"], "dec": ["3d"]}, "catalogue.ecsv cannot be read as ECSV: ra must be numb"),
+        ({"ra": [1, 2] * u.m, "dec": [1.0, 2.0]}, "catalogue.ecsv: ra must be an angle"),
     ],
 )
 def test_tables_that_are_no_catalogue_are_refused(refuses, table, text):
@@ -662,7 +792,7 @@ def test_columns_that_are_not_recognised_are_answered_with_the_options(refuses):
 def test_a_latitude_beyond_the_poles_is_refused_also_outside_the_view(refuses, latitude):
     name = write("catalogue.csv", Table({"ra": [1.0, 2.0], "dec": [0.0, latitude]}))
     error = refuses(name, "--center", "1 0", "--radius", "1deg")
-    assert error == f"dec must lie within ±90 deg; row 1 has {latitude:g}"
+    assert error == f"dec must lie within ±90 deg; row 1 of catalogue.csv has {latitude:g}"
 
 
 DAMAGES = {
@@ -687,12 +817,12 @@ DAMAGES = {
 def test_broken_files_are_refused(refuses, damage, ending):
     path = Path(write(f"catalogue.{ending}", stars()))
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    assert refuses(str(path), warns=True)
+    assert path.name in refuses(str(path))
 
 
 def test_a_fits_file_without_a_table_is_refused(refuses):
     hdus().writeto("catalogue.fits")
-    assert refuses("catalogue.fits") == "No table found"
+    assert refuses("catalogue.fits") == "catalogue.fits has no table that can be read"
 
 
 def test_a_failure_while_drawing_leaves_nothing_behind(refuses):
@@ -727,7 +857,7 @@ def test_a_folder_that_is_not_writable_is_refused(command):
 def test_a_radius_beyond_the_projection_is_refused(refuses, code, radius):
     options = ("--projection", code, "--radius", f"{radius}deg", "--pixel-size", "6deg")
     error = refuses("stars.csv", *options)
-    assert error.startswith("radius must be ")
+    assert error.startswith("--radius must be ")
     assert (code if radius <= 180 else "at most 180 deg; got 200 deg") in error
 
 

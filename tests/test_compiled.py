@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from test_counts import FIELD, FIELD_SHAPE, FIELDS, NATIVE_LATITUDE, PROJECTIONS
 
 from mpl_skyheat import sky_heatmap, sky_map
 from mpl_skyheat.catalogue.reading import read_catalogue
-from mpl_skyheat.compute import threads, tile_layout
+from mpl_skyheat.compute import loader, threads, tile_layout
 from mpl_skyheat.counting import compiled_route, sums, tiles
 from mpl_skyheat.sky.frames import change_frame
 from mpl_skyheat.sky.geometry import MapGeometry
@@ -396,7 +397,7 @@ def test_a_tile_with_an_unknown_value_or_a_leap_has_no_polynomial(call, axis, va
         done.append(len(lon))
         return xy
 
-    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, threads.Team(1))
+    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT)
     middle = np.hypot(made.boxes[:, 0] - 90, made.boxes[:, 1] - 20).argmin()
     assert made._fitted(made.boxes[[middle]])[0] == (
         tile_layout.LEAF if call is None else tile_layout.TORN
@@ -660,7 +661,7 @@ def test_a_projection_that_no_polynomial_fits_is_left_to_the_exact_route():
     def noise(lon, lat):
         return rng.uniform(0, 10, lon.shape), rng.uniform(0, 10, lat.shape)
 
-    made = tiles.SkyTiles(noise, (10, 10), FLAT, threads.Team(1))
+    made = tiles.SkyTiles(noise, (10, 10), FLAT)
     made.make(np.full(len(made.child), 10**6))
     assert not (made.child == tile_layout.LEAF).any()
     # It gives up soon.
@@ -851,7 +852,7 @@ def test_a_team_whose_threads_cannot_start_does_nothing_behind_ones_back(monkeyp
 def test_more_threads_than_there_are_tiles_for():
     team = threads.Team(24)
     to_pixels = threads.shared([lambda lon, lat: (lon, lat)] * 24, team)
-    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT, team)
+    made = tiles.SkyTiles(to_pixels, (90, 180), FLAT)
     for count in (1, 19, 22, 60, 200):
         kind, coefficients = made._fitted(made.boxes[:count])
         assert len(kind) == len(coefficients) == count
@@ -901,3 +902,16 @@ def test_maps_do_not_depend_on_the_number_of_threads(projection, kernel):
         # (numpy 1.26 rounds arctan2 by where arrays lie in memory, on processors with AVX-512.)
         np.testing.assert_allclose(other.data, one.data, rtol=1e-12)
     assert one.meta["geometry"] == ("plane" if kernel is None else "sphere")
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_what_takes_long_is_logged_before_it_does(monkeypatch, caplog, tmp_path, is_cached):
+    if is_cached:
+        (tmp_path / "numba_tiles.locate-1.py311.nbi").touch()
+    stats = SimpleNamespace(cache_path=str(tmp_path))
+    module = SimpleNamespace(locate=SimpleNamespace(stats=stats))
+    monkeypatch.setattr(loader, "is_loaded", lambda: False)
+    monkeypatch.setattr(loader, "import_module", lambda _: module)
+    caplog.set_level("INFO", "mpl_skyheat")
+    assert loader.should_compile(10**7)
+    assert [record.message[:9] for record in caplog.records] == ["compiling"] * (not is_cached)

@@ -133,7 +133,8 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
             "frame …; got 'fk5' for elon and elat, …: give frame='barycentricmeanecliptic' (…",
         ),
         ((), {"data": [RA, DEC]}, TypeError, "data must be a table (…; got list"),
-        ((), {"data": "stars.fits"}, TypeError, "data must be a table (…; got str"),
+        ((), {"data": 3}, TypeError, "data must be a table (…; got int"),
+        ((), {"data": "stars"}, ValueError, "data must be a table, or a file …; got 'stars'"),
     ],
 )
 def test_columns_that_are_not_in_the_table_are_refused(points, kwargs, error, text):

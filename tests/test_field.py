@@ -211,7 +211,7 @@ def test_exposures_are_kept_for_the_next_map_of_the_same_pixels_and_kernel(monke
         return smoothed(self, channel, kernel)
 
     monkeypatch.setattr(PlaneField, "smoothed", counting)
-    monkeypatch.setattr(field_module, "_exposures", type(field_module._exposures)(maxlen=4))
+    monkeypatch.setattr(field_module, "_exposures", {})
     wcs = make_wcs(center=(83.0, -4.321))
 
     def density(kernel, **options):

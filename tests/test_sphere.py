@@ -21,7 +21,7 @@ from mpl_skyheat import (
 from mpl_skyheat.compute import loader
 from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.counting.spreading import PointSpread
-from mpl_skyheat.sky.lattice import Lattice
+from mpl_skyheat.sky.lattice import PAD, Lattice
 from mpl_skyheat.sky.vectors import separation, to_vectors
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 from mpl_skyheat.smoothing import rings
@@ -258,7 +258,8 @@ def test_points_beyond_a_lattice_are_left_out_of_it_by_compiled_code_too(order, 
 
 def smoothed(lattice, bins, kernel):
     """Return the coefficients of the splines that bins, smoothed with a kernel, are the sum of."""
-    return rings.RingWaves(lattice, bins, kernel.spline_order).smoothed(kernel).coefficients
+    framed = rings.RingWaves(lattice, bins, kernel.spline_order).smoothed(kernel).coefficients
+    return framed[PAD:-PAD, PAD:-PAD]
 
 
 def sample_bins(lattice):

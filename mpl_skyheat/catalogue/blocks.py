@@ -83,14 +83,15 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights, self.values):
-            if column is not None and column.shape != self.lon.shape:
-                kind, got = "shape", [self.lon.shape, column.shape]  # type: str, list[Any]
-                if len(column.shape) == len(self.lon.shape) == 1:
-                    kind, got = "length", [len(self.lon), len(column)]
-                raise ValueError(
-                    f"{self.lon.name} and {column.name} must have the same {kind}; got {got[0]} "
-                    f"and {got[1]}"
-                )
+            if column is None:
+                continue
+            shapes = [c.shape or (1,) for c in (self.lon, column)]  # a number is one row
+            kind, got = "shape", shapes  # type: str, list[Any]
+            if len(shapes[0]) == len(shapes[1]) == 1:
+                kind, got = "length", np.ravel(shapes).tolist()
+            if shapes[0] != shapes[1]:
+                names = f"{self.lon.name} and {column.name}"
+                raise ValueError(f"{names} must have the same {kind}; got {got[0]} and {got[1]}")
 
     def __len__(self) -> int:
         return len(self.lon)

@@ -11,7 +11,7 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.utils.masked import Masked
 
 if TYPE_CHECKING:
-    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.compute.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,21 @@ class Column:
     values: Any
     shape: tuple[int, ...]
     unit: u.UnitBase | None = None
-    mask: BoolArray | None = None
     factor: float = 1.0
 
     def __len__(self) -> int:
         return len(self.values)
 
     def array(self, rows: slice) -> FloatArray:
-        """Return rows as `block` does, a view where possible. Callers must not modify it."""
-        is_masked = self.mask is not None or isinstance(self.values, np.ma.MaskedArray)
-        if is_masked or self.factor != 1.0:
+        """Rows as from `block`, a view where possible. Callers must not modify it."""
+        if isinstance(self.values, np.ma.MaskedArray) or self.factor != 1.0:
             return self.block(rows)
         return np.ascontiguousarray(self.values[rows], dtype=float)
 
     def block(self, rows: slice | IntArray) -> FloatArray:
-        """Return a copy of rows, times the factor, with NaN where they are masked."""
-        values = np.ma.filled(np.ma.asarray(self.values[rows]).astype(float), np.nan)
-        if self.mask is not None:
-            values = np.where(self.mask[rows], np.nan, values)
-        return values * self.factor
+        """A copy of rows, times the factor, with NaN where they are masked."""
+        values: Any = np.ma.asarray(self.values[rows]).astype(float)
+        return np.asarray(values.filled(np.nan) * self.factor)
 
 
 def _column(values: Any, name: str) -> Column:
@@ -61,21 +57,19 @@ def _column(values: Any, name: str) -> Column:
         raise TypeError(f"{name} must have a linear unit; got '{unit}' (take its physical value)")
     if not isinstance(unit, u.UnitBase):  # the columns of another package may have units of its own
         unit = None
-    mask = values.mask if isinstance(values, Masked) else None
-    mask = None if mask is None else np.reshape(mask, -1)
     array = _array(values, name)
     if array.dtype.kind not in "fiu":
         hint = " (make it numbers, or read sexagesimal text with SkyCoord)"
         hint = hint if array.dtype.kind in "SUO" else ""
         raise TypeError(f"{name} must be numbers or angles; got an array of {array.dtype}{hint}")
-    return Column(name, array.reshape(-1), np.atleast_1d(array).shape, unit, mask)
+    return Column(name, array.reshape(-1), array.shape, unit)
 
 
 def _array(values: Any, name: str) -> Any:
-    if isinstance(values, Masked):
-        values = values.unmasked
     if isinstance(values, u.Quantity):
-        return np.asarray(values.value)
+        values = values.value
+    if isinstance(values, Masked):
+        return np.ma.array(values.unmasked, mask=values.mask)
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.asarray(values)
     if type(values).__module__.startswith("pandas"):

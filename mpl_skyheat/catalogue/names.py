@@ -56,12 +56,6 @@ def _kind(frame: BaseCoordinateFrame) -> str | None:
     return "equatorial" if "ra" in frame.get_representation_component_names() else None
 
 
-def _usual_names(frame: BaseCoordinateFrame | None) -> tuple[tuple[str, str], ...]:
-    if frame is None:
-        return (("x", "y"),)
-    return NAMES[_kind(frame) or "equatorial"]
-
-
 def _axis_names(frame: BaseCoordinateFrame | None) -> tuple[str, str]:
     if frame is None:
         return "x", "y"

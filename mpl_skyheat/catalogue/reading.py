@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
 from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord, UnitSphericalRepresentation
-from astropy.utils.masked import Masked
 
 from mpl_skyheat.catalogue.blocks import Catalogue
 from mpl_skyheat.catalogue.columns import _column, _in_degrees
+from mpl_skyheat.catalogue.files import FileColumns, read_file
 from mpl_skyheat.catalogue.names import _axis_names
 from mpl_skyheat.catalogue.streams import Stream
-from mpl_skyheat.catalogue.tables import Table, _no_points
+from mpl_skyheat.catalogue.tables import Table
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
 
 if TYPE_CHECKING:
+    from mpl_skyheat.catalogue.columns import Column
+    from mpl_skyheat.catalogue.readers import FileTable
     from mpl_skyheat.compute.arrays import FloatArray
 
 
@@ -71,32 +74,76 @@ def read_catalogue(
     values: Any = None,
 ) -> Catalogue:
     """Make a catalogue, which is in one piece, of the arguments of `mpl_skyheat.sky_map`."""
+    data = read_data(points, data, frame, weights, values)
+    if not isinstance(data, FileColumns):
+        return _read_catalogue(points, data, frame, weights, values)
+    try:
+        catalogue = _read_catalogue(points, data.table, frame, weights, values)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{data.path}: {error}") from error
+    return replace(catalogue, parts=((0, f" of {data.path}"),))
+
+
+def read_data(
+    points: tuple[Any, ...],
+    data: Any,
+    frame: Any = "icrs",
+    weights: Any = None,
+    values: Any = None,
+) -> Any:
+    """Replace the name of a file by the columns of it that are needed; anything else stays."""
+    if not isinstance(data, str | os.PathLike):
+        return data
     sky_frame = find_frame(frame)
+
+    def choose(in_file: FileTable) -> list[str]:
+        table = Table(in_file)
+        needed = [*table.find(points, sky_frame), weights, values]
+        names = list(dict.fromkeys(name for name in needed if isinstance(name, str)))
+        table.check(*names)
+        return names
+
+    return read_file(data, choose)
+
+
+def _read_catalogue(
+    points: tuple[Any, ...], data: Any, frame: Any, weights: Any, values: Any
+) -> Catalogue:
+    sky_frame = find_frame(frame)
+    given = points
     if data is not None:
         table = Table(data)
         points = table.select(points, sky_frame)
-        weights = table[weights] if isinstance(weights, str) else weights
-        values = table[values] if isinstance(values, str) else values
+        weights, values = (table[c] if isinstance(c, str) else c for c in (weights, values))
     more: Any = {
         name: _column(column, name)
         for name, column in (("weights", weights), ("values", values))
         if column is not None
     }
     if len(points) == 1 and isinstance(points[0], SkyCoord | BaseCoordinateFrame):
-        return _from_coordinates(points[0], more)
-    if len(points) != 2:
-        raise TypeError(_no_points(points))
-    names = _axis_names(sky_frame)
-    lon, lat = (_column(p, name) for p, name in zip(points, names, strict=True))
-    return Catalogue(sky_frame, _in_degrees(lon, sky_frame), _in_degrees(lat, sky_frame), **more)
+        sky_frame, points = _of_coordinates(points[0])
+    elif len(points) == 1 and isinstance(given[0], str):
+        raise TypeError(
+            f"points must be named in pairs with data=table; got the single name {given[0]!r}"
+        )
+    elif len(points) != 2:
+        got = ", ".join(type(p).__name__ for p in given) or "nothing"
+        raise TypeError(
+            "points must be two arrays (ra, dec), one SkyCoord, two column names with data=table, "
+            f"or data=table alone; got {got}"
+        )
+    lon, lat = _axes(points, sky_frame)
+    return Catalogue(sky_frame, lon, lat, **more)
 
 
 def read_positions(
     position: tuple[Any, ...], frame: Any
 ) -> tuple[FloatArray, FloatArray, BaseCoordinateFrame | None]:
-    """Return positions (deg, or plain x and y), of any shape, and their frame."""
+    """Positions (deg, or plain x and y), of any shape, and their frame."""
     if len(position) == 2:
-        position = np.broadcast_arrays(*map(_of_any_shape, position), subok=True)
+        axes = _axes(position, find_frame(frame))
+        position = np.broadcast_arrays(*(a.block(slice(None)).reshape(a.shape) for a in axes))
     elif len(position) != 1 or not isinstance(position[0], SkyCoord | BaseCoordinateFrame):
         got = ", ".join(repr(p) for p in position) or "nothing"
         raise TypeError(f"position must be one SkyCoord, or two numbers or arrays; got {got}")
@@ -108,24 +155,19 @@ def read_positions(
     return lon.reshape(shape), lat.reshape(shape), catalogue.frame
 
 
-def _of_any_shape(values: Any) -> Any:
-    """Make an array or Quantity, with NaN where it was masked."""
-    if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
-        values = u.Quantity(values)
-    if isinstance(values, Masked | np.ma.MaskedArray):
-        floats: Any = values.astype(float)
-        values = floats.filled(np.nan)
-    return values if isinstance(values, u.Quantity) else np.asarray(values)
+def _axes(points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> list[Column]:
+    """The columns of longitude and latitude (deg), or of plain x and y."""
+    names = _axis_names(frame)
+    columns = [_column(p, name) for p, name in zip(points, names, strict=True)]
+    return [_in_degrees(column, frame) for column in columns]
 
 
-def _from_coordinates(coordinates: SkyCoord | BaseCoordinateFrame, more: Any) -> Catalogue:
+def _of_coordinates(coordinates: Any) -> tuple[BaseCoordinateFrame, tuple[Any, ...]]:
+    """The frame of a SkyCoord, and its longitudes and latitudes."""
     frame = getattr(coordinates, "frame", coordinates)
     if not frame.has_data:
         raise ValueError(f"points must have positions; got the frame {frame!r} without data")
     if not isinstance(frame, ROTATED_FRAMES):
         frame = frame.transform_to(ICRS())
     sky = frame.represent_as(UnitSphericalRepresentation)
-    names = _axis_names(frame)
-    frame = frame.replicate_without_data()
-    lon, lat = _column(sky.lon, names[0]), _column(sky.lat, names[1])
-    return Catalogue(frame, _in_degrees(lon, frame), _in_degrees(lat, frame), **more)
+    return frame.replicate_without_data(), (sky.lon, sky.lat)

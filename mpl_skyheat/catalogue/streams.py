@@ -41,7 +41,9 @@ class Stream:
         chunk, self._first = self._first, None
         yield chunk
         for number, item in enumerate(self._rest, 1):
-            chunk = replace(self._read(item), parts=((0, f" of chunk {number}"),))
+            chunk = self._read(item)
+            if chunk.parts == ((0, ""),):  # a file has its name there
+                chunk = replace(chunk, parts=((0, f" of chunk {number}"),))
             self._check(chunk, number)
             yield chunk
 
@@ -51,14 +53,12 @@ class Stream:
         In small batches compiled code takes three times as long for a row. Copies, as the iterator
         may use a chunk's arrays again for the next one.
         """
-        held: list[Catalogue] = []
-        for chunk in self.chunks():
-            held.append(_copied(chunk))
-            if sum(map(len, held)) >= rows:
-                yield _joined(held)
-                held = []
-        if held:
-            yield _joined(held)
+        copies = (_joined([chunk]) for chunk in self.chunks())
+        for copy in copies:
+            held = [copy]
+            while sum(map(len, held)) < rows and (more := next(copies, None)) is not None:
+                held.append(more)
+            yield _joined(held) if len(held) > 1 else copy
 
     def _check(self, chunk: Catalogue, number: int) -> None:
         is_same_frame = self.frame is chunk.frame  # None for both
@@ -69,29 +69,15 @@ class Stream:
                 f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
                 f"{self.frame!r}"
             )
-        has_same = (self.weights is None) == (chunk.weights is None)
-        has_same &= (self.values is None) == (chunk.values is None)
-        if not has_same or self.weights_unit != chunk.weights_unit:
+        first, own = ((c.weights is None, c.values is None, c.weights_unit) for c in (self, chunk))
+        if first != own:
             raise ValueError(
                 f"weights must be alike in all chunks; got another unit, or none, in chunk {number}"
             )
 
 
-def _copied(chunk: Catalogue) -> Catalogue:
-    """Copy the columns of a catalogue."""
-    columns: Any = {}
-    for name in COLUMNS:
-        column = getattr(chunk, name)
-        if column is not None:
-            rows = np.array(column.array(slice(None)))
-            columns[name] = Column(column.name, rows, column.shape, column.unit)
-    return Catalogue(chunk.frame, parts=chunk.parts, **columns)
-
-
 def _joined(chunks: list[Catalogue]) -> Catalogue:
-    """Join the rows of catalogues with the same columns."""
-    if len(chunks) == 1:
-        return chunks[0]
+    """A copy of the rows of one or more catalogues with the same columns."""
     starts = np.cumsum([0, *map(len, chunks)]).tolist()
     parts = tuple(
         (start + row, name)
@@ -102,6 +88,6 @@ def _joined(chunks: list[Catalogue]) -> Catalogue:
     for name in COLUMNS:
         column = getattr(first, name)
         if column is not None:
-            rows = [getattr(chunk, name).values for chunk in chunks]
+            rows = [getattr(chunk, name).array(slice(None)) for chunk in chunks]
             columns[name] = Column(column.name, np.concatenate(rows), (starts[-1],), column.unit)
     return Catalogue(first.frame, parts=parts, **columns)

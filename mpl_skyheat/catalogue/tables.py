@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import SkyCoord
 from astropy.utils.masked import Masked
 
-from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _usual_names
+from mpl_skyheat.catalogue.names import FRAMES, NAMES, _check_names, _kind
+from mpl_skyheat.catalogue.readers import FileTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.coordinates import BaseCoordinateFrame
+
+# Most characters of the names of columns in a message.
+MOST_LISTED = 200
 
 
 class Table:
@@ -24,33 +33,46 @@ class Table:
         self.names = _column_names(data)
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self.names:
-            raise ValueError(f"no column {name!r} in data; it has {', '.join(self.names)}")
+        self.check(name)
         column = self._data[name]
         definitions = getattr(self._data, "columns", None)
         if definitions is not None and hasattr(definitions, "units"):  # FITS_rec
             return _fits_column(column, definitions[name])
         return column
 
+    def check(self, *names: str) -> None:
+        """Raise a ValueError if there is no column of one of the names."""
+        for name in names:
+            if name not in self.names:
+                raise ValueError(f"no column {name[:60]!r} in data; it has {_listed(self.names)}")
+
     def select(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
         """Replace names among the points by columns; without points, find the usual columns."""
+        return tuple(self[p] if isinstance(p, str) else p for p in self.find(points, frame))
+
+    def find(self, points: tuple[Any, ...], frame: BaseCoordinateFrame | None) -> tuple[Any, ...]:
+        """The points that are given; if there are none, the names of the usual columns."""
         if not points:
-            points = self._recognise(frame)
-        elif len(points) == 2 and all(isinstance(p, str) for p in points):
+            return self._recognise(frame)
+        if len(points) == 2 and all(isinstance(p, str) for p in points):
             _check_names(points, frame)
-        columns = tuple(self[p] if isinstance(p, str) else p for p in points)
-        if len(columns) == 1 and not isinstance(columns[0], SkyCoord | BaseCoordinateFrame):
-            raise TypeError(_no_points(points))
-        return columns
+        return points
+
+    def _is_sky_coord(self, name: str) -> bool:
+        if isinstance(self._data, FileTable):
+            return name in self._data.coordinates
+        return isinstance(self._data[name], SkyCoord)
 
     def _recognise(self, frame: BaseCoordinateFrame | None) -> tuple[str, ...]:
-        usual = _usual_names(frame)
+        usual = (("x", "y"),) if frame is None else NAMES[_kind(frame) or "equatorial"]
+        words = {word for pair in usual for word in pair}
+        known = [name for name in self.names if name.lower() in words]
         found: list[tuple[str, ...]] = [
             (lon, lat)
-            for lon, lat in product(self.names, repeat=2)
+            for lon, lat in product(known, repeat=2)
             if (lon.lower(), lat.lower()) in usual
         ]
-        found = found or [(n,) for n in self.names if isinstance(self._data[n], SkyCoord)]
+        found = found or [(n,) for n in self.names if self._is_sky_coord(n)]
         if len(found) == 1:
             return found[0]
         listed = "; ".join("/".join(pair) for pair in found) or "none"
@@ -67,8 +89,16 @@ class Table:
             remedy = "name the two, as in sky_heatmap('ra', 'dec', data=table)"
         raise ValueError(
             f"data must have one recognisable pair of columns such as {'/'.join(usual[0])}; found "
-            f"{listed} among {', '.join(self.names)}: {remedy}"
+            f"{listed} among {_listed(self.names)}: {remedy}"
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a message, of which there may be very many."""
+    text = ", ".join(names) or "nothing"
+    if len(text) <= MOST_LISTED:
+        return text
+    return f"{text[:MOST_LISTED].rpartition(', ')[0] or text[:60]}, … ({len(names):,} in all)"
 
 
 def _fits_column(column: Any, definition: Any) -> Any:
@@ -94,14 +124,4 @@ def _column_names(data: Any) -> list[str]:
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
         f"dict of columns); got {type(data).__name__}"
-    )
-
-
-def _no_points(points: tuple[Any, ...]) -> str:
-    if len(points) == 1 and isinstance(points[0], str):
-        return f"points must be named in pairs with data=table; got the single name {points[0]!r}"
-    got = ", ".join(type(p).__name__ for p in points) or "nothing"
-    return (
-        "points must be two arrays (ra, dec), one SkyCoord, two column names with data=table, or "
-        f"data=table alone; got {got}"
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -18,6 +20,8 @@ ONCE_LOADED = 100_000
 
 # The modules of compiled functions.
 MODULES = ("mpl_skyheat.compute.numba_tiles", "mpl_skyheat.compute.numba_sphere")
+
+LOG = logging.getLogger("mpl_skyheat")
 
 _is_available = True
 _lock = Lock()
@@ -72,7 +76,14 @@ def _load() -> bool:
                 stacklevel=2,
             )
             return False
-        for name, value in tile_layout.SHARED.items():
-            if getattr(modules[0], name) != value:
+        for name, value in vars(tile_layout).items():
+            if name.isupper() and getattr(modules[0], name, value) != value:
                 raise AssertionError(f"{name} of compiled code and of tiles must be equal")
+        if not _is_cached(modules[0].locate.stats.cache_path):
+            LOG.info("compiling code for large catalogues, once: about 20 s")
     return _is_available
+
+
+def _is_cached(folder: str | None) -> bool:
+    """Whether compiled code is in numba's cache, from an earlier run."""
+    return folder is not None and any(Path(folder).glob("numba_tiles.locate-*.nbi"))

@@ -93,24 +93,14 @@ def rotate(lon: Any, lat: Any, turn: Any, rotated_lon: Any, rotated_lat: Any) ->
 
 @compiled
 def spread(
-    lon: Any,
-    lat: Any,
-    weights: Any,
-    is_weighted: bool,
-    turn: Any,
-    rings: int,
-    columns: int,
-    lat_step: float,
-    lon_step: float,
-    has_poles: bool,
-    order: int,
-    pad: int,
-    sums: Any,
+    lon: Any, lat: Any, weights: Any, is_weighted: bool, turn: Any, lattice: Any, sums: Any
 ) -> None:
     """Add weights at positions (deg), rotated by a matrix, to the bins of a lattice, by B-splines.
 
-    Rows that are not finite are left out.
+    Rows that are not finite are left out. ``lattice`` has its size, that is, rings, columns and
+    their steps (rad), whether it has poles, the order of the splines, and the bins beyond its edge.
     """
+    (rings, columns, lat_step, lon_step), has_poles, order, pad = lattice
     column, row, share = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     left, across = np.empty(CHUNK, np.int32), np.empty((4, CHUNK))
     bottom, up = np.empty(CHUNK, np.int32), np.empty((4, CHUNK))
@@ -220,18 +210,10 @@ def prefilter(waves: Any, turn: Any, first: int, last: int, powers: Any) -> None
 
 @compiled
 def read_off(
-    lon: Any,
-    lat: Any,
-    rings: int,
-    columns: int,
-    lat_step: float,
-    lon_step: float,
-    order: int,
-    pad: int,
-    coefficients: Any,
-    values: Any,
+    lon: Any, lat: Any, size: Any, order: int, pad: int, coefficients: Any, values: Any
 ) -> None:
     """Write the values of a spline on a lattice at positions (rad)."""
+    rings, columns, lat_step, lon_step = size
     height, width = coefficients.shape
     for k in range(len(lon)):
         if not abs(lon[k]) < np.inf:

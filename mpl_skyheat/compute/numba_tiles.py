@@ -71,81 +71,6 @@ def _draft(c: Any, k: int, u: float, v: float) -> Any:
     return ((((u5 * u + u4) * u + u3) * u + u2) * u + u1) * u + u0
 
 
-@compiled
-def fit(
-    nodes_x: Any,
-    nodes_y: Any,
-    checks_x: Any,
-    checks_y: Any,
-    rows: Any,
-    places: Any,
-    to_series: Any,
-    to_terms: Any,
-    to_draft: Any,
-    to_checks: Any,
-    coefficients: Any,
-    errors: Any,
-) -> None:
-    """Fit polynomials to pixel coordinates at the nodes of tiles, and test them at other positions.
-
-    ``rows`` are the indices of tiles in the nodes' arrays, ``places`` in the others.
-    """
-    matrices = to_series, to_terms, to_draft, to_checks
-    for k in range(len(rows)):
-        row, place = rows[k], places[k]
-        c = coefficients[place]
-        x = nodes_x[row], checks_x[place], c[:Y], c[DRAFT_X:DRAFT_Y]
-        y = nodes_y[row], checks_y[place], c[Y:DRAFT_X], c[DRAFT_Y:MARGIN]
-        error_x, rest_x = _fit_one(*x, matrices)
-        error_y, rest_y = _fit_one(*y, matrices)
-        c[MARGIN] = EDGE + max(rest_x, rest_y)
-        errors[place] = np.maximum(error_x, error_y)  # NaN if either is
-
-
-@compiled
-def _fit_one(nodes: Any, checks: Any, terms: Any, draft: Any, matrices: Any) -> Any:
-    """Fit a polynomial; its largest error, and a bound on its draft's distance from it (pixels)."""
-    to_series, to_terms, to_draft, to_checks = matrices
-    series, found = np.zeros(len(terms)), np.zeros(len(checks))
-    _add_product(to_series, nodes, series)
-    high = len(terms) - len(draft)
-    _add_product(to_terms, series, terms)
-    _add_product(to_draft, series[high:], draft)
-    _add_product(to_checks, terms, found)
-    return np.abs(found - checks).max(), np.abs(series[:high]).sum()
-
-
-@njit(inline="always")
-def _add_product(columns: Any, factors: Any, products: Any) -> None:
-    """Add the product of a matrix and a vector."""
-    for k in range(len(factors)):
-        for i in range(len(products)):
-            products[i] += columns[k, i] * factors[k]
-
-
-@compiled
-def are_torn(x: Any, y: Any, size: int, leap: float) -> Any:
-    """Whether x, y (pixels) on the lattice of each tile, of size × size, are undefined or leap."""
-    torn = np.empty(len(x), np.bool_)
-    for row in range(len(x)):
-        torn[row] = _is_torn(x[row], y[row], size, leap)
-    return torn
-
-
-@compiled
-def _is_torn(x: Any, y: Any, size: int, leap: float) -> Any:
-    steps, count = np.empty(2 * size * (size - 1)), 0
-    for k in range(size * size):
-        if not (abs(x[k]) < np.inf and abs(y[k]) < np.inf):
-            return True
-        for other, has_other in ((k + 1, (k + 1) % size > 0), (k + size, k + size < size * size)):
-            if has_other:
-                steps[count] = abs(x[other] - x[k]) + abs(y[other] - y[k])
-                count += 1
-    # The longest step is ``leap`` times as long as the median step and a pixel.
-    return 2 * (leap * (steps + 1) < steps.max()).sum() > count
-
-
 @njit(inline="always")
 def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwise: int) -> Any:
     """Flat index of the pixel at x, y (pixels); ``otherwise`` within a margin of its edges.
@@ -164,15 +89,15 @@ def _pixel(x: float, y: float, across: float, up: float, margin: float, otherwis
 
 
 @njit(inline="always")
-def _top(
-    lon: float, lat: float, bottom: float, per_height: float, first: Any, west: Any, per_width: Any
-) -> Any:
-    """Undivided tile that holds a position, and where across it that is (−1 … 1)."""
+def _top(lon: float, lat: float, rows: Any, boxes: Any) -> Any:
+    """Undivided tile that holds a position, and the place (−1 … 1 along both axes) in it."""
+    bottom, per_height, first, west, per_width = rows
     row = min(max(int((lat - bottom) * per_height), 0), len(west) - 1)
     east = lon - west[row]
     east = (east - 360.0 * np.floor(east * (1 / 360.0))) * per_width[row]
     column = min(int(east), first[row + 1] - first[row] - 1)
-    return first[row] + column, 2.0 * (east - column) - 1.0
+    node = first[row] + column
+    return node, 2.0 * (east - column) - 1.0, (lat - boxes[node, 1]) * boxes[node, 3]
 
 
 @njit(inline="always")
@@ -221,9 +146,10 @@ def _number_in_box(lon: Any, lat: Any, box: Any) -> Any:
 
 @compiled
 def _locate_together(
-    lon: Any, lat: Any, box: Any, c: Any, kind: int, across: float, up: float, pixels: Any
+    lon: Any, lat: Any, box: Any, c: Any, kind: int, size: Any, pixels: Any
 ) -> Any:
     """Find the pixels of the points in one tile for which its draft suffices; count the others."""
+    across, up = float(size[0]), float(size[1])
     later, left = np.int32(_LATER), np.int32(0)
     outside = np.int32(OFF) if kind == OUTSIDE else np.int32(0)
     for k in range(len(lon)):  # without branches, for vector registers
@@ -237,30 +163,16 @@ def _locate_together(
 
 
 @compiled
-def locate(
-    lon: Any,
-    lat: Any,
-    bottom: float,
-    per_height: float,
-    first: Any,
-    west: Any,
-    per_width: Any,
-    boxes: Any,
-    child: Any,
-    coefficients: Any,
-    hits: Any,
-    nx: int,
-    ny: int,
-    pixels: Any,
-) -> int:
+def locate(lon: Any, lat: Any, rows: Any, tree: Any, hits: Any, size: Any, pixels: Any) -> int:
     """Find the pixels of points (deg): flat indices, OFF or ASK; return the number of ASK.
 
-    ``hits`` counts the points in each tile that has no polynomial.
+    ``hits`` counts the points in each tile that has no polynomial. ``size`` are nx and ny.
     """
+    boxes, child, terms = tree
     asked = 0
     is_ordered = True
     # Points left for the second, sorted pass: row, tile, position in the tile.
-    rows, nodes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
+    points, nodes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     u, v = np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(lon), BLOCK):
         stop = min(start + BLOCK, len(lon))
@@ -271,20 +183,12 @@ def locate(
             pixels[low:high] = _LATER
             left = high - low
             if (is_ordered or (low // CHUNK) % 4 == 0) and _is_position(lon[low], lat[low]):
-                node, at = _top(lon[low], lat[low], bottom, per_height, first, west, per_width)
-                node, _, _ = _part(node, at, (lat[low] - boxes[node, 1]) * boxes[node, 3], child)
+                node, east, up = _top(lon[low], lat[low], rows, boxes)
+                node, _, _ = _part(node, east, up, child)
                 if child[node] == LEAF or child[node] == OUTSIDE:
                     high = _run_end(lon, lat, low, stop, boxes[node])
-                    left = _locate_together(
-                        lon[low:high],
-                        lat[low:high],
-                        boxes[node],
-                        coefficients[node],
-                        child[node],
-                        float(nx),
-                        float(ny),
-                        pixels[low:high],
-                    )
+                    some = lon[low:high], lat[low:high], boxes[node], terms[node]
+                    left = _locate_together(*some, child[node], size, pixels[low:high])
                 # Where four tiles meet, each has a quarter of an ordered chunk.
                 is_ordered = 8 * left < 7 * (high - low)
             if left == 0:
@@ -293,19 +197,18 @@ def locate(
                 if pixels[k] != _LATER:
                     continue
                 if _is_position(lon[k], lat[k]):
-                    rows[waiting] = k
+                    points[waiting] = k
                     waiting += 1
                 else:
                     pixels[k] = ASK
                     asked += 1
         # Loops of one step each, as the processor then predicts branches better.
         for i in range(waiting):
-            k = rows[i]
-            node, u[i] = _top(lon[k], lat[k], bottom, per_height, first, west, per_width)
-            nodes[i], v[i] = node, (lat[k] - boxes[node, 1]) * boxes[node, 3]
+            k = points[i]
+            nodes[i], u[i], v[i] = _top(lon[k], lat[k], rows, boxes)
         _find_parts(nodes[:waiting], u, v, child)
-        left_over = rows[:waiting], nodes[:waiting], u, v
-        asked += _locate_sorted(*left_over, child, coefficients, hits, (nx, ny), pixels)
+        places = points[:waiting], nodes[:waiting], u, v
+        asked += _locate_sorted(*places, child, terms, hits, size, pixels)
     return asked
 
 

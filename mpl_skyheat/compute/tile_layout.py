@@ -32,15 +32,3 @@ DRAFT_DEGREE = 5
 
 # Points nearer than this (pixels) to an edge of a pixel are left to the exact route.
 EDGE = 1e-5
-
-# The numbers that `numba_tiles` repeats: numba compiles a module anew when its own file changes,
-# but not when a module that it imports does.
-SHARED = {
-    "LEAF": LEAF,
-    "OUTSIDE": OUTSIDE,
-    "OFF": OFF,
-    "ASK": ASK,
-    "DEGREE": DEGREE,
-    "DRAFT_DEGREE": DRAFT_DEGREE,
-    "EDGE": EDGE,
-}

@@ -86,7 +86,7 @@ class CompiledRoute:
 
         each = [partial(to_pixels, plane.to_plane) for plane in self._planes]
         footprint = Footprint(to_sky, grid.shape)
-        self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint, self._askers)
+        self._tiles = SkyTiles(shared(each, self._askers), grid.shape, footprint)
         self._own_counts: list[NDArray[np.int64]] = []
         self._counters = team
 
@@ -101,18 +101,25 @@ class CompiledRoute:
             self._counters = self._team if own == self._team.size else Team(own)
             self._own_counts = [np.zeros(total.shape, np.int64) for _ in range(own - 1)]
         counts = [total, *self._own_counts]
-        dropped = counted = 0
+        parts = np.empty((len(counts), PART), np.int32)
+        dropped, counted = 0, [0] * len(counts)
         asked: list[IntArray] = []
         for rows in self._batches(chunk):
-            open_rows, in_batch = self._count_batch(rows.lon, rows.lat, counts)
-            asked.append(rows.start + open_rows)
-            counted += in_batch
-            if sum(map(len, asked)) >= ASKED or rows.start + len(rows.lon) == len(chunk):
+
+            def work(number: int, part: slice, rows: Rows = rows) -> None:
+                pixels = parts[number, : part.stop - part.start]
+                if self._locate(rows.lon[part], rows.lat[part], pixels):
+                    asked.append(rows.start + part.start + np.flatnonzero(pixels == ASK))
+                counted[number] += run("tally", pixels, counts[number])
+
+            self._counters.share(_parts(len(rows.lon), self._counters), work)
+            is_last = rows.start + len(rows.lon) == len(chunk)
+            if asked and (is_last or sum(map(len, asked)) >= ASKED):
                 pixels, without = self._ask(chunk, np.sort(np.concatenate(asked)))
-                counted += run("tally", pixels, counts[0])
+                counted[0] += run("tally", pixels, total)
                 dropped += without
-                asked = []
-        return dropped, counted
+                asked.clear()
+        return dropped, sum(counted)
 
     def settle(self, total: NDArray[np.int64]) -> None:
         """Add the counts of the other threads."""
@@ -132,23 +139,6 @@ class CompiledRoute:
             asked = np.flatnonzero(pixels == ASK)
             pixels[asked], _ = self._ask(chunk, rows.start + asked)
             yield rows, pixels
-
-    def _count_batch(
-        self, lon: FloatArray, lat: FloatArray, totals: list[NDArray[np.int64]]
-    ) -> tuple[IntArray, int]:
-        """Count rows by pixel; return the undecided rows, and the number of rows counted."""
-        parts = np.empty((len(totals), PART), np.int32)
-        asked: list[IntArray] = []
-        counted = [0] * len(totals)
-
-        def work(number: int, rows: slice) -> None:
-            pixels = parts[number, : rows.stop - rows.start]
-            if self._locate(lon[rows], lat[rows], pixels):
-                asked.append(rows.start + np.flatnonzero(pixels == ASK))
-            counted[number] += run("tally", pixels, totals[number])
-
-        self._counters.share(_parts(len(lon), self._counters), work)
-        return np.concatenate([np.empty(0, np.intp), *asked]), sum(counted)
 
     def _batches(self, chunk: Catalogue) -> Iterator[Rows]:
         if chunk.is_in_memory:
@@ -174,11 +164,11 @@ class CompiledRoute:
 
         ``hits`` counts the rows in each tile that has no polynomial.
         """
-        t, (ny, nx) = self._tiles, self._grid.shape
+        t, size = self._tiles, self._grid.shape[::-1]
         hits = np.zeros(len(t.child), np.intp) if hits is None else hits
         rows = t.bottom, t.per_height, t.first, t.west, t.per_width
         tree = t.boxes, t.child, t.coefficients
-        return int(run("locate", lon, lat, *rows, *tree, hits, nx, ny, pixels))
+        return int(run("locate", lon, lat, rows, tree, hits, size, pixels))
 
     def _ask(self, chunk: Catalogue, rows: IntArray) -> tuple[Pixels, int]:
         """The pixels of rows by the exact route, and how many of the rows are dropped."""

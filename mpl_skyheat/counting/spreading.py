@@ -60,15 +60,14 @@ class PointSpread:
             self._parts = np.zeros((PARTS, *lattice.padded_shape))
         parts = self._parts
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
+        bins = size, lattice.has_poles, self._order, PAD
         bounds = np.linspace(0, len(lon), PARTS + 1).astype(int)
 
         def work(_: int, part: int) -> None:
             rows = slice(bounds[part], bounds[part + 1])
             some = np.ones(1) if amounts is None else amounts[rows]
-            run(
-                "spread", lon[rows], lat[rows], some, amounts is not None, turn, *size,
-                lattice.has_poles, self._order, PAD, parts[part],
-            )  # fmt: skip
+            weights = some, amounts is not None
+            run("spread", lon[rows], lat[rows], *weights, turn, bins, parts[part])
 
         team.share(range(PARTS), work)
 

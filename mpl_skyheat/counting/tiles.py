@@ -21,17 +21,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from mpl_skyheat.compute.loader import run
-from mpl_skyheat.compute.tile_layout import DEGREE, DRAFT_DEGREE, LEAF, OUTSIDE, ROUGH, TORN, UNMADE
+from mpl_skyheat.compute.threads import product
+from mpl_skyheat.compute.tile_layout import (
+    DEGREE,
+    DRAFT_DEGREE,
+    EDGE,
+    LEAF,
+    OUTSIDE,
+    ROUGH,
+    TORN,
+    UNMADE,
+)
 from mpl_skyheat.sky.vectors import to_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
-    from mpl_skyheat.compute.threads import Team
 
     # Longitudes, latitudes (deg) -> x, y in pixels of the map, whose edges are at whole numbers.
     ToPixels = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
@@ -88,9 +94,6 @@ BEYOND = 4
 # The same for a box without any position on the plane: it can only lie between lattice positions.
 BETWEEN = 1.5
 
-# Tiles that a thread fits at a time.
-TOGETHER = 32
-
 # Tiles after which the fraction of useful ones decides whether more are made.
 ENOUGH = 2000
 
@@ -108,15 +111,8 @@ class SkyTiles:
     (`tile_layout`); in ``coefficients`` its polynomials for x and y, their drafts, and the margin.
     """
 
-    def __init__(
-        self,
-        to_pixels: ToPixels,
-        shape: tuple[int, int],
-        footprint: Footprint,
-        team: Team,
-    ) -> None:
+    def __init__(self, to_pixels: ToPixels, shape: tuple[int, int], footprint: Footprint) -> None:
         self._to_pixels, self._shape, self._footprint = to_pixels, shape, footprint
-        self._team = team
         lon, lat, radius = footprint.circle
         self.height = float(np.clip(2.2 * radius, SMALLEST, LARGEST))
         # One tile is centred on the map, so that a small map has no other.
@@ -188,53 +184,65 @@ class SkyTiles:
     def _fitted(self, boxes: FloatArray) -> tuple[IntArray, FloatArray]:
         """The kind of each box, and its polynomials if it is a LEAF."""
         down, up = _ranges(boxes)
-        x, y = self._evaluated(boxes, _places(down, up, *_even()))
+        x, y = self._evaluated(boxes, *_places(down, up, *_even()))
         ny, nx = self._shape
         with np.errstate(invalid="ignore"):
             on_map = (x > -1) & (x < nx + 1) & (y > -1) & (y < ny + 1)
-        away = np.flatnonzero(~on_map.any(axis=1))
-        is_outside = np.zeros(len(boxes), bool)
-        if len(away):
-            is_nowhere = np.asarray(np.isnan(x[away]).all(axis=1))
-            is_outside[away] = ~self._footprint.is_near(boxes[away], is_nowhere)
+        is_outside = np.asarray(~on_map.any(axis=1))
+        if is_outside.any():
+            is_nowhere = np.asarray(np.isnan(x[is_outside]).all(axis=1))
+            is_outside[is_outside] = ~self._footprint.is_near(boxes[is_outside], is_nowhere)
         # Where the comparison shows a tear, values at the nodes would only show it again.
-        todo = np.flatnonzero(~is_outside & ~run("are_torn", x, y, CHECKS, LEAP))
-        nodes = self._evaluated(boxes[todo], _places(down[todo], up[todo], *_padua()))
+        todo = np.flatnonzero(~is_outside & ~_are_torn(x, y))
+        places = _places(down[todo], up[todo], *_padua())
+        at_nodes, at_checks = np.stack(self._evaluated(boxes[todo], *places)), np.stack([x, y])
         errors, coefficients = np.full(len(boxes), np.inf), np.zeros((len(boxes), WIDTH))
-
-        def fit(_: int, task: tuple[complex, IntArray]) -> None:
-            to_series, to_checks = _fit(task[0].real, task[0].imag)
-            matrices = to_series, *_drafting(), to_checks
-            run("fit", *nodes, x, y, task[1], todo[task[1]], *matrices, coefficients, errors)
-
-        self._team.share(_alike(down[todo] + 1j * up[todo]), fit)
+        # Most tiles are far from the poles and have equal pairs. Complex numbers are sorted fast.
+        pairs, group = np.unique((down + 1j * up)[todo, 0], return_inverse=True)
+        for number, pair in enumerate(pairs.tolist()):
+            alike = np.flatnonzero(group == number)
+            rows, matrices = todo[alike], _matrices(pair.real, pair.imag)
+            fit = _fit(at_nodes[:, alike], at_checks[:, rows], *matrices)
+            coefficients[rows], errors[rows] = fit
         # An error of NaN makes a tile TORN.
         kind = np.where(errors <= TOLERANCE, LEAF, np.where(errors < TEAR, ROUGH, TORN))
         kind[is_outside] = OUTSIDE
         return kind, coefficients
 
-    def _evaluated(self, boxes: FloatArray, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Pixel x and y, of shape (boxes, places), at places in −1 … 1 of boxes."""
-        lon = boxes[:, :1] + places[..., 0] / boxes[:, 2:3]
-        lat = np.clip(boxes[:, 1:2] + places[..., 1] / boxes[:, 3:], -90, 90)
+    def _evaluated(
+        self, boxes: FloatArray, u: FloatArray, v: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Pixel x and y, of shape (boxes, places), at places u, v in −1 … 1 of boxes."""
+        lon = boxes[:, :1] + u / boxes[:, 2:3]
+        lat = np.clip(boxes[:, 1:2] + v / boxes[:, 3:], -90, 90)
         if not lon.size:
             return lon, lat
         x, y = self._to_pixels(lon.ravel(), lat.ravel())
         return x.reshape(lon.shape), y.reshape(lon.shape)
 
 
-def _alike(pairs: NDArray[np.complex128]) -> list[tuple[complex, IntArray]]:
-    """Each pair of numbers with rows that have it, up to TOGETHER at a time.
+def _are_torn(x: FloatArray, y: FloatArray) -> BoolArray:
+    """Whether x, y (pixels), of shape (boxes, CHECKS²), are undefined or leap in each box."""
+    cells = np.stack([x, y]).reshape(2, -1, CHECKS, CHECKS)
+    along, up = (np.abs(np.diff(cells, axis=axis)).sum(axis=0) for axis in (2, 3))
+    steps = np.concatenate([along.reshape(len(x), -1), up.reshape(len(x), -1)], axis=1)
+    longest = LEAP * (np.median(steps, axis=1) + 1)
+    return np.asarray(~(steps.max(axis=1) <= longest))  # NaN is torn
 
-    Most tiles are far from the poles and have equal pairs. Complex numbers are sorted fast.
-    """
-    different, group = np.unique(pairs, return_inverse=True)
-    return [
-        (pair, rows[start : start + TOGETHER])
-        for number, pair in enumerate(different.tolist())
-        for rows in [np.flatnonzero(group == number)]
-        for start in range(0, len(rows), TOGETHER)
-    ]
+
+def _fit(
+    nodes: FloatArray, checks: FloatArray, to_series: FloatArray, to_checks: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of tiles, and their errors, from x and y (pixels) at the nodes and checks."""
+    to_terms, to_draft = _drafting()
+    high = TERMS - DRAFT_TERMS
+    series = product(nodes.reshape(-1, TERMS), to_series)
+    terms, drafts = product(series, to_terms), product(series[:, high:], to_draft)
+    found = product(terms, to_checks).reshape(checks.shape)
+    rest = np.abs(series[:, :high]).sum(axis=1).reshape(2, -1)
+    margin = EDGE + rest.max(axis=0)[:, np.newaxis]
+    parts = *terms.reshape(2, -1, TERMS), *drafts.reshape(2, -1, DRAFT_TERMS), margin
+    return np.concatenate(parts, axis=1), np.abs(found - checks).max(axis=(0, 2))
 
 
 class Footprint:
@@ -246,6 +254,7 @@ class Footprint:
     def __init__(self, to_sky: ToSky, shape: tuple[int, int]) -> None:
         self._to_sky, self._shape = to_sky, shape
         self._vectors = self._lattice(LATTICE)
+        # Made by the first call of `is_near`: small maps need none.
         self._trees: list[tuple[float, Any]] | None = None
 
     def _lattice(self, count: int) -> FloatArray:
@@ -297,13 +306,13 @@ class Footprint:
         at. These reach beyond the box, so that the edge of the sky, nearly straight there, is not
         in it: the map can only have a part in it between two known positions.
         """
-        if self._trees is None:
-            self._trees = self._make_trees()
         centre = to_vectors(boxes[:, 0], boxes[:, 1])
         height = np.radians(1 / boxes[:, 3])
         # At most as wide as on the parallel nearest to the equator.
         lowest = np.maximum(np.abs(np.radians(boxes[:, 1])) - height, 0)
         size = np.hypot(np.radians(1 / boxes[:, 2]) * np.cos(lowest), height)
+        if self._trees is None:
+            self._trees = self._make_trees()
         near = np.full(len(boxes), not self._trees)
         beyond = np.where(is_nowhere, BETWEEN, BEYOND)
         for step, tree in self._trees:
@@ -325,8 +334,8 @@ def _longest_steps(vectors: FloatArray) -> FloatArray:
 @cache
 def _even() -> tuple[FloatArray, FloatArray]:
     """An even lattice over −1 … 1, with its edges."""
-    s, t = np.meshgrid(*2 * (np.linspace(-1, 1, CHECKS),))
-    return np.asarray(s, float).ravel(), np.asarray(t, float).ravel()
+    side = np.linspace(-1, 1, CHECKS)
+    return np.tile(side, CHECKS), np.repeat(side, CHECKS)
 
 
 @cache
@@ -343,34 +352,38 @@ def _padua() -> tuple[FloatArray, FloatArray]:
 
 
 def _ranges(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """How far down and up, in half-heights, the comparison goes: not beyond the poles."""
-    down = np.minimum((boxes[:, 1] + 90) * boxes[:, 3], REACH)
-    up = np.minimum((90 - boxes[:, 1]) * boxes[:, 3], REACH)
-    # Rounded, so that `_fit` makes few different matrices.
-    return np.asarray(np.round(down, 9), float), np.asarray(np.round(up, 9), float)
+    """How far down and up, in half-heights, the comparison goes in each box: not beyond the poles.
+
+    Both have the shape (boxes, 1).
+    """
+    lat, per_height = boxes[:, 1:2], boxes[:, 3:]
+    # Rounded, so that `_matrices` makes few different ones.
+    down, up = (
+        np.minimum((lat + 90) * per_height, REACH),
+        np.minimum((90 - lat) * per_height, REACH),
+    )
+    return np.asarray(np.round(down, 9)), np.asarray(np.round(up, 9))
 
 
-def _places(down: FloatArray, up: FloatArray, s: FloatArray, t: FloatArray) -> FloatArray:
-    """Places (u, v) in boxes, of shape (boxes, n, 2), from s, t in −1 … 1 of the comparison."""
-    v = 0.5 * (up - down)[:, None] + 0.5 * (up + down)[:, None] * t
-    return np.stack(np.broadcast_arrays(REACH * s, v), axis=-1)
+def _places(down: Any, up: Any, s: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Places u, v in boxes from s, t in −1 … 1 of the comparison."""
+    return REACH * s, 0.5 * (up - down) + 0.5 * (up + down) * t
 
 
 @cache
-def _fit(down: float, up: float) -> tuple[FloatArray, FloatArray]:
+def _matrices(down: float, up: float) -> tuple[FloatArray, FloatArray]:
     """Matrices from values at the nodes to a series, and from terms to values at the checks.
 
-    The series is in products of Chebyshev polynomials. `numba_tiles` reads matrices by columns.
+    The series is in products of Chebyshev polynomials. Each row of a product is one polynomial.
     """
-    pair = np.array([down]), np.array([up])
-    u, v = _places(*pair, *_padua())[0].T
+    u, v = _places(down, up, *_padua())
     a, b = _series()
     at_nodes = chebyshev.chebvander(u, DEGREE)[:, a] * chebyshev.chebvander(v, DEGREE)[:, b]
-    u, v = _places(*pair, *_even())[0].T
+    u, v = _places(down, up, *_even())
     i, j = _powers(DEGREE)
     at_checks = u[:, np.newaxis] ** i * v[:, np.newaxis] ** j
     to_series = np.linalg.inv(at_nodes)
-    return np.ascontiguousarray(to_series.T), np.ascontiguousarray(at_checks.T)
+    return np.asarray(to_series.T), np.asarray(at_checks.T)
 
 
 @cache
@@ -398,6 +411,6 @@ def _powers(degree: int) -> tuple[IntArray, IntArray]:
 
 def _series() -> tuple[IntArray, IntArray]:
     """Degrees in u and in v of the terms of a series, of which the draft's terms are the end."""
-    (a, b), (c, d) = _powers(DEGREE), _powers(DRAFT_DEGREE)
-    is_high = a + b > DRAFT_DEGREE
-    return np.concatenate([a[is_high], c]), np.concatenate([b[is_high], d])
+    a, b = _powers(DEGREE)
+    order = np.argsort(a + b <= DRAFT_DEGREE, kind="stable")
+    return a[order], b[order]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -101,21 +101,16 @@ def sky_map(
     )
     catalogue = read_points(points, data, frame, weights)
     plane, view = _plane_and_view(wcs, shape, catalogue)
-    return make_map(catalogue, plane, view, request).sky_map
-
-
-class MadeMap(NamedTuple):
-    """A map, its pixels on the plane, and the region in view."""
-
-    sky_map: SkyMap
-    grid: SkyGrid
-    view: View
+    return make_map(catalogue, plane, view, request)[0]
 
 
 def make_map(
     catalogue: Catalogue | Stream, plane: Plane, view: View, request: MapRequest
-) -> MadeMap:
-    """Make the map of a catalogue on a plane; sides of the view that are NaN follow the points."""
+) -> tuple[SkyMap, SkyGrid, View]:
+    """The map of a catalogue, its pixels on the plane, and the region in view.
+
+    Sides of the view that are NaN follow the points.
+    """
     if (catalogue.frame is None) != (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
     team = Team(thread_count(request.threads))
@@ -134,7 +129,7 @@ def make_map(
     sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
-    return MadeMap(_map_of(sums, where, request, catalogue, team), where.geometry.grid, region)
+    return _map_of(sums, where, request, catalogue, team), where.geometry.grid, region
 
 
 def _map_of(
@@ -156,11 +151,17 @@ def _map_of(
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=sums.pixels[channel][geometry.core].copy(),
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
-        meta=request.summary
-        | {"frame": _frame_in_meta(request.frame, catalogue.frame)}
-        | sums.rows
-        | {"geometry": where.choice.geometry, "geometry_reason": where.choice.reason}
-        | {"plane_error": where.kernels.error},
+        meta={
+            "statistic": request.statistic,
+            "kernel": None if request.kernel is None else repr(request.kernel),
+            "boundary": request.boundary,
+            "label": request.label,
+            "frame": _frame_in_meta(request.frame, catalogue.frame),
+            **sums.rows,
+            "geometry": where.choice.geometry,
+            "geometry_reason": where.choice.reason,
+            "plane_error": where.kernels.error,
+        },
     )
 
 

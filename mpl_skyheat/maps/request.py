@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -13,6 +13,11 @@ from astropy.coordinates import SkyCoord
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
 from mpl_skyheat.smoothing.kernels import as_kernel
 from mpl_skyheat.smoothing.plane import PAD_MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mpl_skyheat.smoothing.kernel_base import Terms
 
 # Values of the arguments that are one of a few words.
 CHOICES = {
@@ -42,15 +47,8 @@ class MapRequest:
         return isinstance(self.frame, str) and self.frame == "flat"
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """Entries of a map's ``meta``: the arguments that it was made with."""
-        return {
-            "statistic": self.statistic,
-            "kernel": None if self.kernel is None else repr(self.kernel),
-            "boundary": self.boundary,
-            "label": self.label,
-            "frame": self.frame,
-        }
+    def terms(self) -> Terms:
+        return () if self.kernel is None else self.kernel.terms
 
     @classmethod
     def checked(cls, **given: Any) -> MapRequest:
@@ -65,28 +63,26 @@ class MapRequest:
                 f"pixel_size and bins exclude each other; got pixel_size={pixel_size}, bins={bins}"
             )
         is_flat = isinstance(given["frame"], str) and given["frame"] == "flat"
-        parsed = {
-            "pixel_size": _parse_pixel_size(pixel_size, is_flat=is_flat),
-            "bins": _parse_bins(bins),
-            "kernel": as_kernel(given["kernel"]),
-            "unit": _parse_unit(given["unit"], given["statistic"]),
-            "threads": _parse_threads(given.get("threads")),
+        parsers: dict[str, Callable[[Any], Any]] = {
+            "pixel_size": lambda size: _parse_pixel_size(size, is_flat=is_flat),
+            "bins": _parse_bins,
+            "kernel": as_kernel,
+            "unit": lambda unit: _parse_unit(unit, given["statistic"]),
+            "threads": _parse_threads,
         }
-        return cls(**given | parsed)
+        for name, parse in parsers.items():
+            given[name] = None if given.get(name) is None else parse(given[name])
+        return cls(**given)
 
 
-def _parse_threads(threads: Any) -> int | None:
-    if threads is None:
-        return None
+def _parse_threads(threads: Any) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"threads must be a positive integer, or None; got {threads!r}")
     return int(threads)
 
 
-def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | None:
+def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float:
     """The pixel's side in rad, in data units on a flat map."""
-    if pixel_size is None:
-        return None
     if is_flat:
         is_number = isinstance(pixel_size, int | float | np.number)
         if not is_number or not 0 < float(pixel_size) < math.inf:
@@ -101,9 +97,7 @@ def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | None:
     return float(width.to_value(u.rad))
 
 
-def _parse_bins(bins: Any) -> tuple[int, int] | None:
-    if bins is None:
-        return None
+def _parse_bins(bins: Any) -> tuple[int, int]:
     try:
         pair = np.atleast_1d(bins)
     except ValueError:
@@ -113,9 +107,7 @@ def _parse_bins(bins: Any) -> tuple[int, int] | None:
     return int(pair[0]), int(pair[-1])
 
 
-def _parse_unit(unit: Any, statistic: str) -> u.UnitBase | None:
-    if unit is None:
-        return None
+def _parse_unit(unit: Any, statistic: str) -> u.UnitBase:
     if statistic != "density":
         raise ValueError(f"unit is that of a density; got unit={unit!r}, statistic={statistic!r}")
     try:

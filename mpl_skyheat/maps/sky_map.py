@@ -9,10 +9,13 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
 
 from mpl_skyheat.catalogue.reading import read_positions
+from mpl_skyheat.maps.map_files import write_fits
 from mpl_skyheat.sky.grid import SLACK
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import ArrayLike
 
     from mpl_skyheat.compute.arrays import FloatArray
@@ -127,6 +130,28 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         return look_up(values, np.asarray(x), np.asarray(y)) << (
             self.unit or u.dimensionless_unscaled
         )
+
+    def write(self, file: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the map as a FITS file.
+
+        The image has the values, with BUNIT and WCS; extensions MASK, COUNTS and OMEGA (sr) have
+        what their names say, and the card SKYHEAT has ``meta`` as JSON.
+
+        Parameters
+        ----------
+        file : str or path-like
+            Its name, which ends in .fits or .fits.gz.
+        overwrite : bool, optional
+            Replace a file that is there. It is kept if the new one cannot be written.
+
+        Raises
+        ------
+        OSError
+            If the file is there already, or cannot be written.
+        ValueError
+            If the map's WCS is not one of FITS.
+        """
+        write_fits(self, file, overwrite=overwrite)
 
 
 def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:

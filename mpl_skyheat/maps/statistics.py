@@ -24,9 +24,9 @@ def statistic_of(
     A smoothed count is the smoothed density times the pixel's solid angle, which is the smoothed
     sum if the boundary is explicit. Without a kernel, a count is the sum itself.
     """
-    geometry, terms = where.geometry, where.kernels.terms
+    geometry, kernels = where.geometry, where.kernels
     is_density = request.statistic == "density"
-    if not terms:
+    if not kernels.terms:
         sums.settle()
         counts = sums.pixels[channel][geometry.core].astype(float)
         if is_density:
@@ -37,7 +37,6 @@ def statistic_of(
     if where.choice.geometry == "sphere":
         field = SphereField(sums, team)
     else:
-        kernels = where.kernels
         field = PlaneField(sums, kernels.metric, request.boundary, kernels.margin())
-    density = field.density(channel, terms)
+    density = field.density(channel, kernels.terms)
     return density if is_density else density * geometry.solid_angles

@@ -24,10 +24,9 @@ def map_unit(
         if request.unit is not None:
             raise ValueError(f"unit must be left out with frame='flat'; got {request.unit}")
         return of_weights, 1.0
-    per_sr = _per(of_weights, u.sr)
     unit = _per(of_weights, _unit_of_area(solid_angles)) if request.unit is None else request.unit
     try:
-        return unit, _factor(per_sr, unit)
+        return unit, _factor(of_weights, unit)
     except u.UnitConversionError as error:
         wanted = "per solid angle, such as u.deg**-2"
         if of_weights != u.dimensionless_unscaled:
@@ -42,9 +41,9 @@ def _per(unit: u.UnitBase, area: u.UnitBase) -> u.UnitBase:
 
 
 @cache
-def _factor(unit: u.UnitBase, other: u.UnitBase) -> float:
-    """The factor from one unit to another; kept for the same reason."""
-    return float(unit.to(other))
+def _factor(of_weights: u.UnitBase, unit: u.UnitBase) -> float:
+    """The factor from per sr to a unit; kept for the same reason."""
+    return float((of_weights / u.sr).to(unit))
 
 
 def _unit_of_area(area: FloatArray) -> u.UnitBase:

@@ -19,7 +19,7 @@ from mpl_skyheat.sky.grid import (
 )
 from mpl_skyheat.sky.pixel_scale import nearest_sky, pixel_metric, pixel_steps
 from mpl_skyheat.smoothing.choice import Choice, GridKernels, choose_geometry
-from mpl_skyheat.smoothing.kernel_base import RadialKernel
+from mpl_skyheat.smoothing.kernel_base import angular_kernels
 
 if TYPE_CHECKING:
     from mpl_skyheat.maps.request import MapRequest
@@ -53,13 +53,13 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     """
     centre = _sky_centre(plane, view)
     grid = _cut_grid(request, plane, view, centre, closed=closed)
-    kernels = GridKernels(request.kernel, plane, centre, grid)
+    kernels = GridKernels(request.terms, plane, centre, grid)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     if choice.geometry == "sphere":
-        radial = [kernel for _, kernel in kernels.angular_terms]
+        radial = kernels.angular
         step, reach = min(k.bin_size for k in radial), max(k.reach for k in radial)
-        orders = tuple(sorted({k.spline_order for k in radial}))
+        orders = sorted({k.spline_order for k in radial})
         lattice = SphereLattice.covering(plane, grid, centre, step, reach, orders)
         return Where(MapGeometry(plane, grid, sphere=lattice), kernels, choice, centre)
     margin = kernels.margin() if request.boundary == "sky" else (0, 0)
@@ -98,10 +98,7 @@ def _default_bins(
 ) -> tuple[int, int]:
     """Bins (nx, ny) that resolve the kernel, on a plane without pixels of its own."""
     bins = np.array([FEWEST_BINS, FEWEST_BINS])
-    terms = () if request.kernel is None else request.kernel.terms
-    cores = [
-        k.resolution_length for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels
-    ]
+    cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
     if plane.frame is not None and cores:
         metric = pixel_metric(plane.to_sky, centre, grid_of_bins(view, *bins))
         # At a pole, a bin has no width.
@@ -115,7 +112,7 @@ def _default_bins(
 def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:
     """Refuse a map that would not fit in memory, with the pixel size or bins that would."""
     ny, nx = (min(n, 10**150) for n in grid.shape)  # so that the square is a finite float
-    has_margin = bool(kernels) and geometry == "plane"
+    has_margin = bool(kernels.terms) and geometry == "plane"
 
     def needed(coarser: float) -> float:
         margin_x, margin_y = kernels.margin(coarser=coarser) if has_margin else (0, 0)
@@ -146,7 +143,5 @@ def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geom
 
 
 def _angle_text(angle: u.Quantity) -> str:
-    for unit in (u.deg, u.arcmin, u.arcsec):
-        if angle >= 0.1 * unit:
-            break
+    unit = next((unit for unit in (u.deg, u.arcmin) if angle >= 0.1 * unit), u.arcsec)
     return f"{angle.to_value(unit):.3g}*u.{unit.name}"

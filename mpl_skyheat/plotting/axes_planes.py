@@ -20,7 +20,7 @@ from mpl_skyheat.plotting.projections import (
     SkyprojProjection,
 )
 from mpl_skyheat.sky.frames import change_frame
-from mpl_skyheat.sky.grid import UNKNOWN, View, grid_of_bins
+from mpl_skyheat.sky.grid import View, grid_of_bins
 from mpl_skyheat.sky.pixel_scale import local_areas, nearest_sky
 from mpl_skyheat.sky.planes import (
     FlatPlane,
@@ -58,8 +58,8 @@ class AxesView:
     plane: Plane
     # NaN where the bounds of the points are to be taken.
     view: View
-    # Whether the x and the y limits of the Axes are still those of an empty one.
-    is_fresh: tuple[bool, bool] = (False, False)
+    # Limits of the Axes, NaN where they are still those of an empty one.
+    limits: View
     # From the plane to the screen; None stands for ax.transData.
     transform: Any = None
     # Corners of a polygon around the sky, where the patch of the Axes has another shape.
@@ -103,7 +103,7 @@ def view_of_axes(
     if name == "rectilinear":
         limits = _limits_of_plain_axes(ax)
         if frame is None:
-            return AxesView(FlatPlane(), limits, _freshness(limits))
+            return AxesView(FlatPlane(), limits, limits)
         return _view_in_degrees(catalogue, frame, limits)
     raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}")
 
@@ -129,12 +129,7 @@ def _view_of_wcsaxes(ax: Any) -> AxesView:
         plane = celestial_plane(wcs, header=ax.wcs, swap=swap)
     except ValueError as error:
         raise TypeError(f"{SUPPORTED}; got a WCSAxes whose {error}") from error
-    return AxesView(plane, limits.filled(shape), _freshness(limits))
-
-
-def _freshness(limits: View) -> tuple[bool, bool]:
-    """Whether the x and the y limits of an Axes, NaN if so, are those of an empty one."""
-    return bool(np.isnan(limits.x_min)), bool(np.isnan(limits.y_min))
+    return AxesView(plane, limits.filled(shape), limits)
 
 
 def _limits_of_wcsaxes(ax: Any) -> View:
@@ -191,7 +186,7 @@ def _projected_view(
     scale = min(degree, longest / FEWEST_PIXELS)
     scaled, view = Scaled(projection, scale), View(*(side / scale for side in view))
     plane = ProjectedPlane(scaled, frame, is_equal_area=_is_equal_area(scaled.to_sky, view))
-    return AxesView(plane, view, transform=Affine2D().scale(scale) + transform)
+    return AxesView(plane, view, view, transform=Affine2D().scale(scale) + transform)
 
 
 def _is_equal_area(to_sky: Any, view: View) -> bool:
@@ -233,7 +228,7 @@ def _view_in_degrees(
     if np.isnan(center):
         center = _mean_longitude(catalogue, frame)
     plane = ProjectedPlane(DegreeProjection(center), frame, has_pixels=False)
-    return AxesView(plane, UNKNOWN.filled(limits), _freshness(limits))
+    return AxesView(plane, limits, limits)
 
 
 def _mean_longitude(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> float:

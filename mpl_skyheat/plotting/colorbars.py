@@ -14,7 +14,6 @@ from matplotlib.ticker import (
     AsinhLocator,
     AutoLocator,
     FormatStrFormatter,
-    Locator,
     LogLocator,
     NullFormatter,
     SymmetricalLogLocator,
@@ -43,10 +42,14 @@ PAD = 0.03
 LABELS = {"left": 7.0, "right": 7.0, "top": 4.0, "bottom": 4.0}
 
 
-class SideAxesLocator:
-    """Axes locator that places an Axes along one side of another, as the other is drawn."""
+class SideAxesLocator(Artist):
+    """Axes locator that places an Axes along one side of another, as the other is drawn.
+
+    It is an artist, too, the last to be drawn on its Axes, so that it knows when to measure again.
+    """
 
     def __init__(self, ax: Any, location: Side) -> None:
+        super().__init__()
         self._ax, self._location = ax, location
         # Colorbars that are on this side of the Axes already.
         self._earlier = [
@@ -56,10 +59,15 @@ class SideAxesLocator:
             and locator.beside == (ax, location)
         ]
         self._measured: dict[tuple[Any, ...], Bbox] = {}
+        self.set_zorder(1000)
 
-    def forget(self) -> None:
-        """Drop the measured boxes: the figure may change before it is drawn again."""
+    def draw(self, renderer: Any = None) -> None:
+        """Draw nothing, but measure again next time: the figure may have changed by then."""
+        del renderer
         self._measured.clear()
+
+    # A colorbar that is measured is placed anew, too.
+    get_tightbbox = draw
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
         del cax, renderer
@@ -68,19 +76,19 @@ class SideAxesLocator:
         labelled = Bbox.union([self._labelled(ax) for ax in (self._ax, *self._earlier)])
         outer = labelled.transformed(figure.transSubfigure.inverted())
         box = self._ax.get_position()
-        width, height = figure.bbox.size
-        side = min(box.width * width, box.height * height)
-        pad_x, pad_y = PAD * side / width, PAD * side / height
-        thick_x, thick_y = THICKNESS * side / width, THICKNESS * side / height
-        if self._location == "right":
-            return Bbox.from_bounds(max(box.x1, outer.x1) + pad_x, box.y0, thick_x, box.height)
-        if self._location == "left":
-            left = min(box.x0, outer.x0) - pad_x - thick_x
-            return Bbox.from_bounds(left, box.y0, thick_x, box.height)
-        if self._location == "top":
-            return Bbox.from_bounds(box.x0, max(box.y1, outer.y1) + pad_y, box.width, thick_y)
-        bottom = min(box.y0, outer.y0) - pad_y - thick_y
-        return Bbox.from_bounds(box.x0, bottom, box.width, thick_y)
+        # The shorter side of the Axes, as fractions of the figure's width and height.
+        side = (box.size * figure.bbox.size).min() / figure.bbox.size
+        all_of_it = Bbox.union([box, outer])
+        left, bottom = all_of_it.min - (PAD + THICKNESS) * side
+        right, top = all_of_it.max + PAD * side
+        thick_x, thick_y = THICKNESS * side
+        places = {
+            "left": (left, box.y0, thick_x, box.height),
+            "right": (right, box.y0, thick_x, box.height),
+            "bottom": (box.x0, bottom, box.width, thick_y),
+            "top": (box.x0, top, box.width, thick_y),
+        }
+        return Bbox.from_bounds(*places[self._location])
 
     def _labelled(self, ax: Axes) -> Bbox:
         """Bbox (device pixels) of an Axes with its labels."""
@@ -106,38 +114,20 @@ class SideAxesLocator:
         return self._measured[place]
 
 
-class _Forget(Artist):
-    """Draws nothing, last of all on a colorbar, and makes its locator measure again."""
-
-    def __init__(self, locator: SideAxesLocator) -> None:
-        super().__init__()
-        self._locator = locator
-        self.set_zorder(1000)
-
-    def draw(self, renderer: Any = None) -> None:
-        del renderer
-        self._locator.forget()
-
-    # A colorbar that is measured is placed anew, too.
-    get_tightbbox = draw
-
-
 class FullLength:
     """Axes locator of a colorbar, without the aspect that matplotlib fixes."""
 
     def __init__(self, cax: Axes, ax: Axes, location: Side) -> None:
-        self._locator: Any = cax.get_axes_locator()
-        self.beside = ax, location
+        locator: Any = cax.get_axes_locator()
+        self._locator, self.beside = locator, (ax, location)
+        # The cell in the figure, which tight layout asks a locator for.
+        self.get_subplotspec = locator.get_subplotspec
 
     def __call__(self, cax: _AxesBase, renderer: Any) -> Bbox:
         box: Bbox = self._locator(cax, renderer)
         if cax.get_box_aspect() is not None:
             cax.set_box_aspect(None)
         return box
-
-    def get_subplotspec(self) -> Any:
-        """The cell in the figure, which tight layout asks a locator for."""
-        return self._locator.get_subplotspec()
 
 
 def check_location(location: Any) -> None:
@@ -162,7 +152,7 @@ def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:
         cax, arguments = ax.inset_axes((1, 0, THICKNESS, 1)), {"location": location}
     locator = SideAxesLocator(ax, location)
     cax.set_axes_locator(locator)
-    cax.add_artist(_Forget(locator))
+    cax.add_artist(locator)
     return cax, arguments
 
 
@@ -197,7 +187,7 @@ def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
     """
     vmin, vmax = norm.vmin, norm.vmax
     if isinstance(norm, AsinhNorm):
-        colorbar.set_ticks(AsinhTicks(norm.linear_width))
+        colorbar.set_ticks(AsinhTicks(norm.linear_width, symthresh=0))
     elif isinstance(norm, LogNorm) and 1e-3 < vmin < vmax < min(1e5, 1e3 * vmin):
         colorbar.set_ticks(LogLocator(subs=(1, 2, 5)))
     else:
@@ -206,24 +196,18 @@ def _set_ticks(colorbar: Colorbar, norm: Any) -> None:
     colorbar.minorformatter = NullFormatter()
 
 
-class AsinhTicks(Locator):
+class AsinhTicks(AsinhLocator):
     """Ticks at 0 and ± 1, 2 and 5 times powers of ten, or at powers of ten if there is no room."""
-
-    def __init__(self, linear_width: float) -> None:
-        self._linear_width = linear_width
-
-    def __call__(self) -> Any:
-        axis: Any = self.axis
-        return self.tick_values(*sorted(axis.get_view_interval()))
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
         """The ticks between two limits."""
+        vmin, vmax = sorted((vmin, vmax))
         for subs in ((1, 2, 5), (1,)):
-            locator = SymmetricalLogLocator(base=10, linthresh=self._linear_width, subs=subs)
+            locator = SymmetricalLogLocator(base=10, linthresh=self.linear_width, subs=subs)
             ticks = np.unique(locator.tick_values(vmin, vmax))
             inside = np.count_nonzero((ticks >= vmin) & (ticks <= vmax))
             if inside < FEWEST_LABELS:
                 return AutoLocator().tick_values(vmin, vmax)
             if inside <= MOST_LABELS:
                 return ticks
-        return AsinhLocator(self._linear_width).tick_values(vmin, vmax)
+        return super().tick_values(vmin, vmax)

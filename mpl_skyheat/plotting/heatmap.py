@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from copy import copy
 from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,6 @@ PLACED |= {"anchor", "panchor", "ticklocation"}
 # of a kernel fall for many decades more.
 LOWEST_OF_SMOOTHED = 1e-3
 
-# Matplotlib averages map pixels of up to this many device pixels, and draws larger ones as squares.
-CRISP = 3
-
 
 class SkyHeatmap(AxesImage):
     """The image of a sky map, as `sky_heatmap` returns it.
@@ -67,9 +65,6 @@ class SkyHeatmap(AxesImage):
     sky_map : SkyMap
         The map as it was made; ``set_data`` changes the picture only.
     """
-
-    # True while make_image() draws without averaging.
-    _is_crisp = False
 
     def __init__(
         self,
@@ -118,8 +113,7 @@ class SkyHeatmap(AxesImage):
         if isinstance(self.norm, LogNorm) and self.sky_map.meta["kernel"] is not None:
             values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
         self.norm.autoscale_None(values if len(values) else np.zeros(1))
-        norm: Any = self.norm
-        low, high = norm.vmin, norm.vmax
+        low, high = self.get_clim()
         if is_open and low == high == 0:
             self.set_clim(0.0, 1.0)  # The map is empty; matplotlib would go below zero.
         if low > high:
@@ -176,32 +170,17 @@ class SkyHeatmap(AxesImage):
         """
         made: tuple[Any, float, float, Any] = super().make_image(renderer, magnification, unsampled)
         image = made[0]
-        if image is None or unsampled or not self._leaves_out(magnification):
+        may_average = self.get_interpolation() in ("antialiased", "auto")
+        has_gaps = np.ma.is_masked(self.get_array())
+        if image is None or unsampled or not (may_average and has_gaps):
             return made
         bad = self.cmap(np.ma.masked_invalid([np.nan]), bytes=True)[0]
         channels = np.s_[:3] if bad[3] else np.s_[3:]
         left_out = (image[..., channels] == bad[channels]).all(axis=-1)
-        self._is_crisp = True
-        try:
-            crisp = super().make_image(renderer, magnification, unsampled)[0]
-        finally:
-            self._is_crisp = False
-        image[left_out] = crisp[left_out]
+        crisp = copy(self)  # A copy has no stale_callback: changing it does not redraw the figure.
+        crisp.set_interpolation("nearest")
+        image[left_out] = crisp.make_image(renderer, magnification)[0][left_out]
         return made
-
-    def _leaves_out(self, magnification: float) -> bool:
-        """Whether matplotlib averages pixels of which some are masked."""
-        values: Any = self.get_array()
-        if self.get_interpolation() not in ("antialiased", "auto") or not np.ma.is_masked(values):
-            return False
-        extent = self.get_window_extent()
-        ny, nx = values.shape
-        size = magnification * min(abs(extent.width) / nx, abs(extent.height) / ny)
-        return bool(size <= CRISP)
-
-    def get_interpolation(self) -> str:
-        """Return how the image is resampled, which matplotlib asks for while it draws."""
-        return "nearest" if self._is_crisp else super().get_interpolation()
 
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""
@@ -240,11 +219,10 @@ class SkyHeatmap(AxesImage):
             If there is no such side.
         """
         check_location(location)
-        for name in kwargs:
+        for name, value in kwargs.items():
             if name in PLACED:
                 raise TypeError(
-                    f"{name} must be left out, as the colorbar follows the Axes; got "
-                    f"{kwargs[name]!r}"
+                    f"{name} must be left out, as the colorbar follows the Axes; got {value!r}"
                 )
         figure: Any = self.axes.figure
         current = figure.gca()
@@ -322,14 +300,9 @@ def _is_whole(sky_map: SkyMap) -> BoolArray:
     area = np.asarray(sky_map.solid_angle)
     if area.min() >= 0.5 * area.max():
         return np.ones(area.shape, bool)
-    return np.asarray(area >= 0.5 * _neighbourhoods(area, 0).max(axis=0))
+    from scipy.ndimage import maximum_filter
 
-
-def _neighbourhoods(values: NDArray[np.float64], beyond: float) -> NDArray[np.float64]:
-    """Values of every pixel and the eight around it, along a new first axis."""
-    ny, nx = values.shape
-    padded = np.pad(values, 1, constant_values=beyond)
-    return np.stack([padded[i : i + ny, j : j + nx] for i in range(3) for j in range(3)])
+    return np.asarray(area >= 0.5 * maximum_filter(area, 3))
 
 
 def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
@@ -342,10 +315,14 @@ def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
     corners = np.shape(ax.patch.get_path().vertices)[0]
     if sky_map.solid_angle is None or corners in (5, 8):
         return values
+    from scipy.ndimage import convolve
+
     off_sky = np.asarray(sky_map.solid_angle) == 0
     for _ in range(2 if off_sky.any() else 0):  # A fleck is up to two pixels wide.
-        around = _neighbourhoods(values, np.nan)
-        number = np.isfinite(around).sum(axis=0)
-        mean = np.nansum(around, axis=0) / np.maximum(number, 1)
-        values = np.where(off_sky & np.isnan(values) & (number > 0), mean, values)
+        known = np.isfinite(values)
+        total, number = (
+            convolve(v, np.ones((3, 3)), mode="constant")
+            for v in (np.where(known, values, 0), known.astype(float))
+        )
+        np.divide(total, number, out=values, where=off_sky & np.isnan(values) & (number > 0))
     return values

@@ -35,10 +35,7 @@ class GeoProjection:
         x = -np.radians(_wrapped(lon, self.center) - self.center)
         if self.name == "mollweide":
             return _mollweide(x, np.radians(lat))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            points = np.column_stack([x.ravel(), np.radians(lat).ravel()])
-            points = self.transform.transform(points)
-        x, y = (v.reshape(lon.shape) for v in points.T)
+        x, y = _transformed(self.transform, x, np.radians(lat))
         return x * self.stretch, y
 
     @property
@@ -48,17 +45,17 @@ class GeoProjection:
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.name == "aitoff":
-                lon, lat = _inverse_aitoff(x, y)
-            elif self.name == "lambert":
-                lon, lat = self._inverse_lambert(x, y)
-            else:
-                points = np.column_stack([x.ravel(), y.ravel()])
-                points = self.transform.inverted().transform(points)
-                lon, lat = (v.reshape(x.shape) for v in points.T)
-            width, height = GEO_SIZES[self.name]
-            off = (x / width) ** 2 + (y / height) ** 2 > 1
+        if self.name == "aitoff":
+            # Matplotlib has no inverse. It is the azimuthal equidistant projection of (λ/2, φ) with
+            # x doubled (Snyder 1993, Flattening the Earth, p. 130).
+            lon, lat = _inverse_azimuthal(0.5 * x, y, is_equal_area=False)
+            lon = 2 * lon
+        elif self.name == "lambert":
+            lon, lat = self._inverse_lambert(x, y)
+        else:
+            lon, lat = _transformed(self.transform.inverted(), x, y)
+        width, height = GEO_SIZES[self.name]
+        off = (x / width) ** 2 + (y / height) ** 2 > 1
         lon, lat = (np.where(off, np.nan, np.degrees(v)) for v in (lon, lat))
         return self.center - lon, lat
 
@@ -72,6 +69,13 @@ class GeoProjection:
         longitude = -_inverse_azimuthal(origin[0], origin[1], latitude)[0]
         lon, lat = _inverse_azimuthal(x, y, latitude)
         return lon + longitude, lat
+
+
+def _transformed(transform: Any, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Both coordinates, along the first axis, that a transform of matplotlib's gives points."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        points = transform.transform(np.column_stack([x.ravel(), y.ravel()]))
+    return np.reshape(points.T, (2, *x.shape))
 
 
 def _mollweide(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -91,10 +95,16 @@ def _mollweide(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray
     return x, np.copysign(np.sqrt(2) * np.cos(e), lat)
 
 
-def _inverse_azimuthal(x: Any, y: Any, latitude: float) -> tuple[FloatArray, FloatArray]:
-    """Invert the azimuthal equal-area projection (Snyder 1987, USGS PP 1395, p. 186)."""
+def _inverse_azimuthal(
+    x: Any, y: Any, latitude: float = 0.0, *, is_equal_area: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """Invert the azimuthal equal-area, or else equidistant, projection around (0, latitude).
+
+    Snyder 1987, USGS PP 1395, pp. 186 and 196.
+    """
     distance = np.hypot(x, y)
-    c = 2 * np.arcsin(0.5 * distance)
+    with np.errstate(invalid="ignore"):  # off the sky
+        c = 2 * np.arcsin(0.5 * distance) if is_equal_area else distance
     # sin(c) / distance
     ratio = np.where(distance > 0, np.sin(c) / np.where(distance > 0, distance, 1), 1)
     sine = np.cos(c) * np.sin(latitude) + y * ratio * np.cos(latitude)
@@ -102,35 +112,21 @@ def _inverse_azimuthal(x: Any, y: Any, latitude: float) -> tuple[FloatArray, Flo
     return np.asarray(np.arctan2(east, north)), np.asarray(np.arcsin(np.clip(sine, -1, 1)))
 
 
-def _inverse_aitoff(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Invert the Aitoff projection, which matplotlib does not.
-
-    It is the azimuthal equidistant projection of (λ/2, φ) with x doubled (Snyder 1993, Flattening
-    the Earth, p. 130).
-    """
-    distance = np.hypot(0.5 * x, y)
-    sinc = np.sinc(distance / np.pi)  # sin(r) / r
-    half_lon = np.arctan2(0.5 * x * sinc, np.cos(distance))
-    return 2 * half_lon, np.arcsin(np.clip(y * sinc, -1, 1))
-
-
 class ForeignProjection:
-    """A projection of another package, which off the sky returns any position.
-
-    Subclasses have ``forward`` and ``inverse``, with points as rows.
-    """
+    """A projection of another package, which off the sky returns any position."""
 
     # Radius of the sphere, in units of the plane.
     radius: float
+    # The projection and its inverse, with points as rows.
     forward: Any
     inverse: Any
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
         # cartopy leaves longitudes beyond ±180 deg where they are, in one of its projections.
-        return _finite(self.forward(*_arrays(_wrapped(np.asarray(lon, float), 0.0), lat)), lon)
+        return _applied(self.forward, _wrapped(np.asarray(lon, float), 0.0), lat)
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        lon, lat = _finite(self.inverse(*_arrays(x, y)), x)
+        lon, lat = _applied(self.inverse, x, y)
         # Off the sky, (lon, lat) is a position of another place on the plane.
         again = self.to_plane(lon, lat)
         on_sky = np.hypot(again[0] - x, again[1] - y) < 1e-6 * self.radius
@@ -183,16 +179,12 @@ class SkyprojProjection(ForeignProjection):
         return self.crs.transform_points(x, y, inverse=True)
 
 
-def _arrays(a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
-    """Two flat, writeable arrays of float64."""
+def _applied(function: Any, a: Any, b: Any) -> tuple[FloatArray, FloatArray]:
+    """What a function of flat, writeable arrays has in rows; NaN where it is not finite."""
     a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
-    return a.ravel().copy(), b.ravel().copy()
-
-
-def _finite(points: Any, like: Any) -> tuple[FloatArray, FloatArray]:
-    points = np.asarray(points, float)[..., :2].reshape(-1, 2)
-    points = np.where(np.isfinite(points).all(axis=1, keepdims=True), points, np.nan)
-    x, y = (v.reshape(np.shape(like)) for v in points.T)
+    points = np.array(function(a.flatten(), b.flatten()), float)[..., :2].reshape(-1, 2)
+    points[~np.isfinite(points).all(axis=1)] = np.nan
+    x, y = points.T.reshape(2, *a.shape)
     return x, y
 
 

@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 
 from mpl_skyheat.sky.frames import change_frame
-from mpl_skyheat.sky.vectors import separation, to_vectors
+from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 
 if TYPE_CHECKING:
@@ -40,11 +40,6 @@ MOST_PIXELS = 10_000
 # An all-sky view is cut open in the widest gap of the points in longitude, if it has this many deg.
 WIDE_GAP = 30
 
-NO_POSITION = (
-    "points must have a position that is finite and not masked, as the view is made to hold them; "
-    "none of the rows has one: give center and radius, or radius=180*u.deg for the whole sky"
-)
-
 
 @dataclass(frozen=True)
 class Region:
@@ -72,6 +67,12 @@ class Region:
                 f"pixel_size is too small: a map of {pixels:.3g} pixels across; "
                 f"{(2 * self.radius / MOST_PIXELS).to_value(u.arcsec):.3g}arcsec would do"
             )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole sky, or the half of it that a SIN shows."""
+        is_half = self.projection == "SIN" and self.radius >= WIDEST["SIN"] * u.deg
+        return is_half or not self.is_field
 
     def wcs(self, frame: BaseCoordinateFrame) -> WCS:
         """The WCS of the field, or of the sky with the centre's longitude in the middle."""
@@ -125,9 +126,17 @@ def find_region(
 
 
 def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
+    """Positions as unit vectors, block by block; a ValueError if there are none."""
+    is_empty = True
     for block in catalogue.blocks():
         if len(block.lon):
+            is_empty = False
             yield to_vectors(block.lon, block.lat)
+    if is_empty:
+        raise ValueError(
+            "the catalogue has no row with a position: points must have one, unless center and "
+            "radius are given"
+        )
 
 
 def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
@@ -135,11 +144,7 @@ def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
     total, count = np.zeros(3), 0
     for vectors in _vectors(catalogue):
         total, count = total + vectors.sum(axis=0), count + len(vectors)
-    if not count:
-        raise ValueError(NO_POSITION)
-    frame = catalogue.frame
-    mean = SkyCoord(*total, representation_type="cartesian", frame=frame).spherical
-    center = SkyCoord(mean.lon, mean.lat, frame=frame)
+    center = SkyCoord(*to_positions(total), unit="deg", frame=catalogue.frame)
     return center, float(np.linalg.norm(total)) / count
 
 
@@ -151,8 +156,6 @@ def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCo
             return center, 180 * u.deg  # Some points are farther than WIDEST_FIELD from any centre.
     middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
     farthest = [separation(vectors, middle).max() for vectors in _vectors(catalogue)]
-    if not farthest:
-        raise ValueError(NO_POSITION)
     return center, max(1.02 * float(np.degrees(max(farthest))), 1e-4) * u.deg
 
 

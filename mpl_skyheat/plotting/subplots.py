@@ -18,7 +18,7 @@ from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
 from mpl_skyheat.sky.frames import find_sky_frame
-from mpl_skyheat.sky.views import find_map_frame
+from mpl_skyheat.sky.views import ZENITHAL, find_map_frame
 from mpl_skyheat.smoothing.kernel_base import parse_width
 
 if TYPE_CHECKING:
@@ -35,17 +35,13 @@ ALL_SKY_SIZE = (8, 5)
 # None for an ellipse.
 _LAT = np.radians(np.linspace(-90, 90, 181))
 _RIGHT_HALF = np.column_stack([np.cos(_LAT), _LAT / _LAT[-1]])
-_TEETH = [(1, 0.5), (0.75, 1), (0.5, 0.5), (0.25, 1), (0, 0.5)]
-_TEETH += [(-0.25, 1), (-0.5, 0.5), (-0.75, 1), (-1, 0.5)]
+_TEETH = np.column_stack([np.linspace(1, -1, 9), np.resize([0.5, 1], 9)])
 OUTLINES: dict[str, Any] = dict.fromkeys(("AIT", "MOL", "ZEA", "ARC", "SIN"))
 OUTLINES["SFL"] = np.concatenate([_RIGHT_HALF, -_RIGHT_HALF])
-OUTLINES["HPX"] = np.array([*_TEETH, *((-x, -y) for x, y in _TEETH), _TEETH[0]])
+OUTLINES["HPX"] = np.concatenate([_TEETH, -_TEETH, _TEETH[:1]])
 
 # Projections with a round outline: one point of the sky, or a great circle.
-ZENITHAL = ("ZEA", "ARC", "SIN")
-
-# Projections of fields on which a pole is a point.
-FIELD_PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA")
+ROUND_OUTLINE = ("ZEA", "ARC", "SIN")
 
 # A field with a pole is labelled all around if the pole is farther off its edges than this fraction
 # of its size. The labels inside are as far off the edges.
@@ -63,13 +59,6 @@ CROWDED = 120
 
 # A round map whose centre is beyond this latitude (deg) is labelled around the pole.
 POLAR = 75
-
-# Nominal width (deg) beyond which a map shows the whole sky, or half of it in a SIN. TAN and STG
-# show fields only.
-WHOLE = {"ZEA": 229.0, "ARC": 359.0, "SIN": 114.5, "TAN": np.inf, "STG": np.inf}
-
-# The same for all other projections.
-WHOLE_OTHER = 300.0
 
 # Fraction of its size by which a frame around the whole sky is inside the sky's edge, where there
 # are positions for ticks.
@@ -173,7 +162,7 @@ optional
     region = find_region(
         catalogue,
         shown,
-        center=None if center is None else parse_position(center, catalogue.frame),
+        center=parse_position(center, catalogue.frame),
         radius=radius,
         pixel_size=_parse_angle(pixel_size, "pixel_size"),
         projection=_parse_projection(projection),
@@ -184,7 +173,7 @@ optional
     if not isinstance(figure, FigureBase):
         raise TypeError(f"figure must be a Figure or SubFigure; got {type(figure).__name__}")
     try:
-        return add_sky_axes(figure, wcs, position)
+        return add_sky_axes(figure, wcs, position, is_whole=region.is_whole)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"position must be as in Figure.add_subplot, such as 111 or (1, 2, 1); got {position!r}"
@@ -213,24 +202,33 @@ def _parse_projection(code: str | None) -> str | None:
     return code.upper()
 
 
-def parse_position(position: Any, frame: BaseCoordinateFrame) -> SkyCoord:
-    """The position given as a SkyCoord, a pair of numbers (deg) or angles, or text, in a frame."""
+def parse_position(
+    position: Any,
+    frame: BaseCoordinateFrame,
+    name: str = "center",
+    form: str = "one position, such as SkyCoord(...), (56.75, 24.12) or '3h47m +24d07m'",
+) -> SkyCoord | None:
+    """The position given as a SkyCoord, a pair of numbers (deg) or angles, or text, in a frame.
+
+    The error of any other value names the argument, and the form that it must have.
+    """
+    if position is None:
+        return None
     try:
         if isinstance(position, str):
-            return position_of_text(position, frame)
-        is_coord = isinstance(position, SkyCoord)
-        found = position if is_coord else SkyCoord(*position, unit="deg", frame=frame)
+            return _position_of_text(position, frame)
+        found = position
+        if not isinstance(position, SkyCoord):
+            lon, lat = position
+            found = SkyCoord(lon, lat, unit="deg", frame=frame)
         if found.isscalar and np.isfinite(found.spherical.lon + found.spherical.lat):
             return found
     except (TypeError, ValueError, u.UnitsError):
         pass
-    raise ValueError(
-        "center must be one position, such as SkyCoord(...), (56.75, 24.12) or '3h47m +24d07m'; "
-        f"got {position!r}"
-    )
+    raise ValueError(f"{name} must be {form}; got {position!r}")
 
 
-def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
+def _position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
     """The position in a text, as `~astropy.coordinates.SkyCoord` reads it."""
     words = text.replace(",", " ").split()
     is_equatorial = "ra" in frame.get_representation_component_names()
@@ -238,17 +236,6 @@ def position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
     is_sexagesimal = len(words) == 6 or ":" in text
     unit = ("hourangle" if is_equatorial and is_sexagesimal else "deg", "deg")
     return SkyCoord(" ".join(words), unit=unit, frame=frame)
-
-
-def has_outline(wcs: WCS) -> bool:
-    """Whether a WCS shows the whole sky, or half of it, in a shape that is no rectangle."""
-    return wcs.wcs.ctype[0][-3:] in OUTLINES and _is_whole(wcs)
-
-
-def _is_whole(wcs: WCS) -> bool:
-    """Whether a WCS shows the whole sky, or half of it in a SIN."""
-    width = wcs.pixel_shape[0] * abs(wcs.wcs.cdelt[0])
-    return bool(width > WHOLE.get(wcs.wcs.ctype[0][-3:], WHOLE_OTHER))
 
 
 @cache
@@ -259,10 +246,8 @@ def _frame_class(code: str) -> Any:
     outline: Any = OUTLINES.get(code)
     if outline is not None:
         # Ticks are found between two points of an outline: 20 from corner to corner.
-        corner = np.linspace(0, len(outline) - 1, 20 * (len(outline) - 1) + 1)
-        outline = np.column_stack(
-            [np.interp(corner, np.arange(len(outline)), v) for v in outline.T]
-        )
+        sides = np.linspace(outline[:-1], outline[1:], 20, endpoint=False, axis=1)
+        outline = np.vstack([sides.reshape(-1, 2), outline[-1]])
     base: Any = EllipticalFrame if code in OUTLINES else RectangularFrame
 
     class WholeFrame(base):
@@ -290,15 +275,15 @@ def _frame_class(code: str) -> Any:
     return WholeFrame
 
 
-def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
-    """Add a WCSAxes with a grid and labels that suit a field or the whole sky.
+def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, is_whole: bool) -> WCSAxes:
+    """Add a WCSAxes with a grid and labels that suit a field or, if ``is_whole``, the whole sky.
 
     ``position`` is one of `~matplotlib.figure.Figure.add_subplot`, or left, bottom, width, height.
     """
     options: dict[str, Any] = {"projection": wcs}
     code = wcs.wcs.ctype[0][-3:]
     is_polar = _shows_pole(wcs)
-    if _is_whole(wcs):
+    if is_whole:
         options["frame_class"] = _frame_class(code)
     elif is_polar:
         options["frame_class"] = _polar_frame_class()
@@ -310,11 +295,12 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
     # Limits that are set are not changed by artists that lie outside of them.
     nx, ny = wcs.pixel_shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
+    # Longitudes that rounding has put just below 360° are labelled 0h, not 24h.
+    ax.coords[0].set_coord_type("longitude", coord_wrap=(360 - 1e-6) * u.deg)
     ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
-    if has_outline(wcs):
-        is_polar = code in ZENITHAL and abs(wcs.wcs.crval[1]) > POLAR
-        _label_inside(ax, code, is_polar=is_polar)
+    if is_whole and code in OUTLINES:
+        _label_inside(ax, code)
     elif is_polar:
         _label_around(ax, names[0])
     else:
@@ -324,7 +310,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any = 111) -> WCSAxes:
 
 def _shows_pole(wcs: WCS) -> bool:
     """Whether a field shows a pole as a point, off its edges by MARGIN."""
-    if wcs.wcs.ctype[0][-3:] not in FIELD_PROJECTIONS:
+    if wcs.wcs.ctype[0][-3:] not in ZENITHAL:
         return False
     pole = 90.0 if wcs.wcs.crval[1] > 0 else -90.0
     place = np.array(wcs.world_to_pixel_values(0.0, pole)) / wcs.pixel_shape
@@ -361,7 +347,6 @@ def _label_around(ax: Any, name: str) -> None:
     Matplotlib puts titles there.
     """
     lon, lat = ax.coords
-    _label_zero(lon)
     lon.set_axislabel(name)
     lon.set_axislabel_position("b")
     lon.set_ticks_position("brl")
@@ -374,11 +359,6 @@ def _label_around(ax: Any, name: str) -> None:
     _set_inside(ax, lat)
 
 
-def _label_zero(lon: Any) -> None:
-    """Label longitudes that rounding has put just below 360° as 0h, not 24h."""
-    lon.set_coord_type("longitude", coord_wrap=(360 - 1e-6) * u.deg)
-
-
 def _set_inside(ax: Any, helper: Any) -> None:
     """Give labels on the map a halo, to be readable on all its colours."""
     helper.set_ticks_visible(False)
@@ -387,7 +367,6 @@ def _set_inside(ax: Any, helper: Any) -> None:
 
 
 def _label_sides(ax: Any, names: tuple[str, str]) -> None:
-    _label_zero(ax.coords[0])
     for helper, name, side in zip(ax.coords, names, "bl", strict=True):
         helper.set_axislabel(name)
         helper.set_ticks_position(side)
@@ -417,21 +396,22 @@ def _label_beside_pole(ax: Any) -> None:
         lon.set_ticklabel_position("br")
 
 
-def _label_inside(ax: Any, code: str, *, is_polar: bool) -> None:
+def _label_inside(ax: Any, code: str) -> None:
     """Draw a graticule of 60° by 30°, with longitudes labelled along the equator or a parallel."""
     lon, lat = ax.coords
     for helper, side, spacing in zip((lon, lat), "bl", (60, 30), strict=True):
         helper.set_axislabel("")
         helper.set_axislabel_position(side)
         helper.set_ticks(spacing=spacing * u.deg)
-    along = "parallel" if is_polar else "h"
-    if is_polar:
+    along = "h"
+    if code in ROUND_OUTLINE and abs(ax.wcs.wcs.crval[1]) > POLAR:
+        along = "parallel"
         off_rim = 40 if code == "SIN" else 0  # deg; the rim of a SIN is the equator.
         lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
     _set_inside(ax, lon)
-    if code in ZENITHAL:
+    if code in ROUND_OUTLINE:
         lat.set_ticklabel_position(["v"])
         _set_inside(ax, lat)
     else:

@@ -8,7 +8,7 @@ caller evaluates the function in each of them.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -45,13 +45,6 @@ REACH = 0.1
 TOGETHER = 32
 
 
-class Interpolated(NamedTuple):
-    """Values of shape (k, ny, nx), and where they are known (elsewhere 0)."""
-
-    values: FloatArray
-    known: BoolArray
-
-
 def interpolated(
     grid: SkyGrid,
     function: Values,
@@ -60,12 +53,15 @@ def interpolated(
     number: int = 1,
     rtol: float = 0.0,
     atol: float = 0.0,
-) -> Interpolated:
-    """A function of k = ``number`` values in the pixels of a grid, to ``rtol`` and ``atol``."""
+) -> tuple[FloatArray, BoolArray]:
+    """A function of k = ``number`` values in the pixels of a grid, to ``rtol`` and ``atol``.
+
+    Of shape (k, ny, nx); and where it is known (elsewhere 0).
+    """
     values = np.zeros((number, *grid.shape))
     known = np.zeros(grid.shape, bool)
     if min(grid.shape) < SMALLEST_GRID:
-        return Interpolated(values, known)
+        return values, known
     ny, nx = grid.shape
     # Bottom, top, left and right of each block.
     todo = np.array([[0, ny, 0, nx]])
@@ -79,7 +75,7 @@ def interpolated(
             known[inner] = True
         # (Blocks without any value are not cut further.)
         todo = np.concatenate([todo, _cut(blocks[~fits & ~is_lost])])
-    return Interpolated(values, known)
+    return values, known
 
 
 def _has_border(grid: SkyGrid, blocks: IntArray, is_sky: IsSky) -> BoolArray:
@@ -120,22 +116,13 @@ def _fitted(
     """Which blocks a polynomial fits, which have no value, and the terms (blocks, k, y, x)."""
     nodes, checks, to_terms, from_terms = _points()
     terms = np.zeros((len(blocks), number, len(nodes), len(nodes)))
-    values = None
-    if len(blocks) == 1:
-        # Of one block, most of the time is overhead: checks and nodes are evaluated in one call.
-        every = _across(grid, blocks, np.concatenate([checks, nodes]), function)
-        first = len(checks)
-        judges, values = every[..., :first, :first], every[..., first:, first:]
-    else:
-        judges = _across(grid, blocks, checks, function)
+    judges = _across(grid, blocks, checks, function)
     finite = np.isfinite(judges)
     fits = np.asarray(finite.all(axis=(1, 2, 3)))
     is_lost = np.asarray(~finite.any(axis=(1, 2, 3)))
     if not fits.any():
         return fits, is_lost, terms
-    if values is None:
-        values = _across(grid, blocks[fits], nodes, function)
-    terms[fits] = to_terms @ values @ to_terms.T
+    terms[fits] = to_terms @ _across(grid, blocks[fits], nodes, function) @ to_terms.T
     with np.errstate(invalid="ignore"):
         error = np.abs(from_terms @ terms[fits] @ from_terms.T - judges[fits])
         fits[fits] = (error <= rtol * np.abs(judges[fits]) + atol).all(axis=(1, 2, 3))

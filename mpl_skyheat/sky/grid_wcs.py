@@ -8,7 +8,7 @@ import numpy as np
 from astropy.wcs import WCS
 from astropy.wcs.wcsapi import HighLevelWCSWrapper
 
-from mpl_skyheat.sky.wrapped_wcs import GridWCS, pixel_centre, pixel_number
+from mpl_skyheat.sky.wrapped_wcs import GridWCS
 
 if TYPE_CHECKING:
     from astropy.wcs.wcsapi import BaseHighLevelWCS
@@ -51,7 +51,7 @@ def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
     steps = np.array([grid.x.step, grid.y.step])
     # CRPIX is 1-based.
     wcs.wcs.crpix = [
-        pixel_number(axis, crpix - 1) + 1
+        axis.number(crpix - 1) + 0.5
         for axis, crpix in zip((grid.x, grid.y), source.wcs.crpix, strict=True)
     ]
     if wcs.wcs.has_cd():
@@ -70,6 +70,6 @@ def _agree(resampled: WCS, source: WCS, grid: SkyGrid) -> bool:
     It has not if a distortion acts on the intermediate coordinates, which CDELT scales (TPV).
     """
     i, j = np.meshgrid(*(np.linspace(0, axis.count - 1, 5) for axis in (grid.x, grid.y)))
-    there = source.wcs_pix2world(pixel_centre(grid.x, i), pixel_centre(grid.y, j), 0)
+    there = source.wcs_pix2world(grid.x.place(i + 0.5), grid.y.place(j + 0.5), 0)
     here = resampled.wcs_pix2world(i, j, 0)
     return bool(np.allclose(here, there, rtol=0, atol=1e-9, equal_nan=True))

@@ -120,8 +120,7 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
         "ps": prm.get_ps(),
         "pixel_shape": wcs.pixel_shape,
         "pixel_bounds": wcs.pixel_bounds,
-        "numbers": {name: _plain(getattr(prm, name)) for name in names},
-        "texts": {name: _text(getattr(prm, name)) for name in TEXTS},
+        "values": {name: _plain(getattr(prm, name)) for name in (*TEXTS, *names)},
         "sip": None if wcs.sip is None else _sip_state(wcs.sip),
         "header": _header_of_tpv(wcs),
     }
@@ -135,33 +134,20 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
 def _header_of_tpv(wcs: WCS) -> bytes | None:
     """Header of a TPV projection, as wcslib has its coefficients in no other form; else None.
 
-    Cards in free format hold all digits, but astropy's header has coefficients with 14. (A WCS with
-    longer ones is refused by `_state_of_wcs`.)
+    It has them with 14 digits. (A WCS with longer ones is refused by `_state_of_wcs`.)
     """
-    prm = wcs.wcs
-    if "-TPV'" not in prm.to_header(True):  # once set, its CTYPE says TAN
+    if "-TPV'" not in wcs.wcs.to_header(True):  # once set, its CTYPE says TAN
         return None
     header = wcs.to_header(relax=True)
-    exact = {"LONPOLE": prm.lonpole, "LATPOLE": prm.latpole}
-    letters, matrix = ("CD", prm.cd) if prm.has_cd() else ("PC", prm.get_pc())
-    for i in range(wcs.naxis):
-        exact |= {f"CRPIX{i + 1}": prm.crpix[i], f"CRVAL{i + 1}": prm.crval[i]}
-        exact |= {f"{letters}{i + 1}_{j + 1}": matrix[i][j] for j in range(wcs.naxis)}
-        if letters == "PC":
-            exact[f"CDELT{i + 1}"] = prm.cdelt[i]
-    kept = {k: v for k, v in header.items() if k[:5] in ("CTYPE", "CUNIT", "RADES", "EQUIN")}
-    kept |= {k: v for k, v in header.items() if k.startswith("PV")} | exact
-    texts = {k: f"'{v}'" if isinstance(v, str) else repr(float(v)).upper() for k, v in kept.items()}
-    cards = [f"{k:8}= {text}" for k, text in texts.items()]
-    return "".join(card.ljust(80) for card in (*cards, "END")).encode()
+    # A matrix of either form is set later on, with all digits.
+    del header["PC?_?"]
+    return bytes(header.tostring(), "ascii")
 
 
 def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _text(value: Any) -> Any:
-    return value if isinstance(value, str) else [str(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value if isinstance(value, str | float) else [str(v) for v in value]
 
 
 def _sip_state(sip: Sip) -> tuple[Any, ...]:
@@ -184,13 +170,13 @@ def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
 
 
 def _set_numbers(prm: Any, state: dict[str, Any]) -> None:
-    for name, value in (state["texts"] | state["numbers"]).items():
+    for name, value in state["values"].items():
         is_unset = isinstance(value, float | str) and (value in ("", None) or value != value)
         if not is_unset and not (isinstance(value, list) and _plain(getattr(prm, name)) == value):
             setattr(prm, name, value)
+    name, matrix = state["matrix"]
+    setattr(prm, name, matrix)
     if state["header"] is None:
-        name, matrix = state["matrix"]
-        setattr(prm, name, matrix)
         prm.set_pv(state["pv"])
         prm.set_ps(state["ps"])
 
@@ -203,6 +189,6 @@ def _agree(wcs: WCS, other: WCS) -> bool:
     world = wcs.wcs_pix2world(*pixel, 0)
     same_world = np.array_equal(world, other.wcs_pix2world(*pixel, 0), equal_nan=True)
     there = wcs.wcs_world2pix(*world, 0), other.wcs_world2pix(*world, 0)
-    same_frame = _text(wcs.wcs.ctype) == _text(other.wcs.ctype)
+    same_frame = _plain(wcs.wcs.ctype) == _plain(other.wcs.ctype)
     same_frame &= wcs.wcs.radesys == other.wcs.radesys
     return same_world and same_frame and np.array_equal(*there, equal_nan=True)

@@ -33,11 +33,7 @@ NODES_TOGETHER = 2**17
 
 @dataclass(frozen=True)
 class SkyTest:
-    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips.
-
-    A place shows sky if its position on the sky is projected back to that very place. (A projection
-    may go on beyond its edge, with sky that it shows elsewhere already.)
-    """
+    """Whether places of a plane show sky, by a closed-form ``outline`` or else by round trips."""
 
     grid: SkyGrid
     to_sky: Projection
@@ -104,15 +100,6 @@ def places_all_over(grid: SkyGrid, number: int) -> tuple[FloatArray, FloatArray]
     return x, y
 
 
-def at_corners(pixels: BoolArray) -> BoolArray:
-    """Nodes that are a corner of any marked pixel."""
-    nodes = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), bool)
-    for rows in (np.s_[:-1], np.s_[1:]):
-        for columns in (np.s_[:-1], np.s_[1:]):
-            nodes[rows, columns] |= pixels
-    return nodes
-
-
 def grown(pixels: BoolArray, steps: int) -> BoolArray:
     """Marked pixels and all within ``steps`` pixels of them, also diagonally."""
     for _ in range(steps):
@@ -124,15 +111,8 @@ def grown(pixels: BoolArray, steps: int) -> BoolArray:
     return pixels
 
 
-def marked(pixels: BoolArray) -> tuple[IntArray, IntArray]:
-    """Rows and columns of marked pixels: np.nonzero is slow in two dimensions."""
-    rows, columns = np.unravel_index(np.flatnonzero(pixels), pixels.shape)
-    return rows, columns
-
-
-def in_parts(pixels: BoolArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Rows and columns of marked pixels, with at most `NODES_TOGETHER` nodes of cells at a time."""
-    rows, columns = marked(pixels)
+def in_parts(rows: IntArray, columns: IntArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Rows and columns of pixels, with at most `NODES_TOGETHER` nodes of cells at a time."""
     number = max(NODES_TOGETHER // (cells + 1) ** 2, 1)
     for start in range(0, len(rows), number):
         yield rows[start : start + number], columns[start : start + number]
@@ -168,26 +148,29 @@ def sky_polygons(
     sky. The sky's edge on a side is found by ``steps`` bisections. Places of sides without sky
     repeat the place before, which adds no area.
     """
-    x_next, y_next = np.roll(x, -1, axis=0), np.roll(y, -1, axis=0)
-    on_next = np.roll(on_sky, -1, axis=0)
-    crossed = on_sky != on_next
-    starts_on = on_sky[crossed]
-    x_on, x_off = np.where(starts_on, (x[crossed], x_next[crossed]), (x_next[crossed], x[crossed]))
-    y_on, y_off = np.where(starts_on, (y[crossed], y_next[crossed]), (y_next[crossed], y[crossed]))
-    for _ in range(steps):
-        x_mid, y_mid = 0.5 * (x_on + x_off), 0.5 * (y_on + y_off)
-        is_on = sky(x_mid, y_mid)
-        x_on, x_off = np.where(is_on, x_mid, x_on), np.where(is_on, x_off, x_mid)
-        y_on, y_off = np.where(is_on, y_mid, y_on), np.where(is_on, y_off, y_mid)
-    polygon = []
-    for corner, following, crossing in ((x, x_next, x_on), (y, y_next, y_on)):
-        start, stop = corner.copy(), following.copy()
-        start[crossed & on_next] = crossing[~starts_on]
-        stop[crossed & on_sky] = crossing[starts_on]
-        places = start[:, np.newaxis] + (stop - start)[:, np.newaxis] * along[:, np.newaxis]
-        polygon.append(places.reshape(4 * len(along), x.shape[1]))
-    missing = np.repeat(~(on_sky | on_next), len(along), axis=0)
-    for i in (*range(len(missing)), *range(len(missing))):
-        for places in polygon:
-            places[i, missing[i]] = places[i - 1, missing[i]]
-    return polygon[0], polygon[1]
+    corners = np.stack([x, y])
+    nexts, on_next = np.roll(corners, -1, axis=1), np.roll(on_sky, -1, axis=0)
+    crossed = np.flatnonzero(on_sky != on_next)
+    first, last = (v.reshape(2, -1)[:, crossed] for v in (corners, nexts))
+    starts_on = on_sky.ravel()[crossed]
+    edge, step = np.where(starts_on, first, last), np.where(starts_on, last - first, first - last)
+    for _ in range(steps if len(crossed) else 0):
+        step *= 0.5
+        middle = edge + step
+        edge = np.where(sky(*middle), middle, edge)
+    crossings = corners.copy()
+    crossings.reshape(2, -1)[:, crossed] = edge
+    start, stop = np.where(on_sky, corners, crossings), np.where(on_next, nexts, crossings)
+    is_missing = ~(on_sky | on_next)
+    repeat_before(stop.swapaxes(0, 1), is_missing)
+    start = np.where(is_missing, stop, start)
+    places = start[:, :, np.newaxis] + (stop - start)[:, :, np.newaxis] * along[:, np.newaxis]
+    x, y = places.reshape(2, 4 * len(along), -1)
+    return x, y
+
+
+def repeat_before(places: NDArray[Any], is_missing: BoolArray) -> None:
+    """Set missing places (m, …) around polygons to the one before, which adds no area."""
+    if is_missing.any():
+        for i in (*range(len(places)), *range(len(places))):
+            np.copyto(places[i], places[i - 1], where=is_missing[i])

@@ -6,7 +6,6 @@ that the sky's edge cuts, the edge is traced.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +15,12 @@ from mpl_skyheat.sky.pixel_scale import local_areas
 from mpl_skyheat.sky.sky_edge import (
     HAIR,
     SkyTest,
-    at_corners,
     cell_corners,
     grown,
     in_parts,
     lattice_in_pixels,
-    marked,
     places_all_over,
+    repeat_before,
     sky_polygons,
 )
 from mpl_skyheat.sky.vectors import separation
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import Projection, SkyGrid
     from mpl_skyheat.sky.outlines import Outline
 
+    Pixels = tuple[IntArray, IntArray]
 
 # Largest diagonal (rad) of pixels whose sides pass for great circles.
 SMALL = np.radians(1.5)
@@ -72,8 +71,11 @@ PLANE_STEPS = 10
 # SIN, sides bend most there.
 ALONG = 0.5 * (1 - np.cos(np.linspace(0, np.pi, 9)))
 
+# Places along sides that are not followed.
+STRAIGHT = np.array([0.0, 1.0])
+
 # Side (pixels) of the blocks that are searched for sky first.
-BLOCK = 8
+BLOCK = 4
 
 # Shortest side (pixels) of grids on which pixels count as off the sky by nearby corners.
 FEW_PIXELS = 20
@@ -88,20 +90,17 @@ TINY = 1e-5
 SMOOTH_ACCURACY = 1e-7
 
 
-def quadrilateral_area(corners: FloatArray) -> FloatArray:
-    """Solid angle (sr) of spherical quadrilaterals from corners (4, …, 3) in order.
+def polygon_area(corners: FloatArray) -> FloatArray:
+    """Solid angles (sr) of spherical polygons, convex or not, from corners (m, …, 3) in order.
 
-    The sum of two triangles, tan(Ω/2) = a·(b × c) / (1 + a·b + b·c + c·a) (Van Oosterom & Strackee
-    1983, IEEE Trans. Biomed. Eng. 30, 125). Differences of corners keep it exact for tiny pixels.
+    The signed sum of triangles, tan(Ω/2) = a·(b × c) / (1 + a·b + b·c + c·a) (Van Oosterom &
+    Strackee 1983, IEEE Trans. Biomed. Eng. 30, 125). Differences of corners keep it exact for tiny
+    pixels.
     """
-    a, b, c, d = corners
-    return np.abs(_triangle_area(a, b, c) + _triangle_area(a, c, d))
-
-
-def _triangle_area(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
+    a, b, c = corners[0], corners[1:-1], corners[2:]
     triple = np.einsum("...i,...i", a, np.cross(b - a, c - a))
     dots = (np.einsum("...i,...i", p, q) for p, q in ((a, b), (b, c), (c, a)))
-    return np.asarray(2 * np.arctan2(triple, 1 + sum(dots)))
+    return np.asarray(np.abs(np.sum(2 * np.arctan2(triple, 1 + sum(dots)), axis=0)))
 
 
 def solid_angles(
@@ -116,24 +115,28 @@ def solid_angles(
     sky = SkyTest(grid, to_sky, to_plane, outline)
     whole = _whole_area(sky) if is_equal_area else None
     if whole is not None and sky.outline is not None:
-        areas = np.zeros(grid.shape)
-        known, is_off = _blocks_of_sky(sky, _elongation(sky))
+        areas, todo = _areas_of_blocks(sky, whole)
     else:
         areas, known = smooth_solid_angles(grid, sky)
-        is_off = np.zeros(grid.shape, bool)
-    if whole is not None:
-        areas[known] = whole
-    if known.all():
+        todo = ~known
+        if whole is not None:
+            areas[known] = whole
+    if not todo.any():
         return areas
-    is_inner, is_at_edge = _inner_and_edge(sky, known, is_off, _elongation(sky))
-    if whole is not None:
-        areas[is_inner] = whole
-    else:
-        _add_quadrilaterals(areas, is_inner, sky)
+    inner, at_edge = _inner_and_edge(sky, todo)
     cells = CELLS if max(grid.shape) < LARGE_MAP else CELLS_OF_LARGE
-    for row, column in in_parts(is_at_edge, cells):
-        # (Cells leave out a hair along the sides of pixels.)
-        areas[row, column] = _traced(sky, row, column, cells, whole) / (1 - 2 * HAIR) ** 2
+    if whole is not None:
+        areas[inner] = whole
+        for part in in_parts(*at_edge, cells):
+            areas[part] = whole * _fractions(sky, *part, cells)
+        return areas
+    for row, column in in_parts(*inner, 1):
+        areas[row, column], is_large = _of_whole(sky, row, column, BENT)
+        if is_large.any():
+            large = row[is_large], column[is_large]
+            areas[large] = _traced(sky, *large, CELLS)
+    for part in in_parts(*at_edge, cells):
+        areas[part] = _traced(sky, *part, cells)
     return areas
 
 
@@ -154,106 +157,100 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolAr
     """Solid angles (sr) from polynomials, and where they are known: not near the sky's edge."""
 
     def areas_at(x: FloatArray, y: FloatArray) -> FloatArray:
-        corners = sky.vectors(
-            np.stack([x + 0.5 * grid.x.step * side for side in (-1, 1, 1, -1)]),
-            np.stack([y + 0.5 * grid.y.step * side for side in (-1, -1, 1, 1)]),
-        )
-        areas = quadrilateral_area(corners)
-        are_straight = _are_straight(corners, sky.vectors(x, y))
-        return np.where(are_straight & sky(x, y), areas, np.nan)[np.newaxis]
+        corners = sky.vectors(*_corners(grid, x, y))
+        is_straight = (_size(corners, sky.vectors(x, y)) < SMALL) & (_turn(corners) < BENT)
+        return np.where(is_straight & sky(x, y), polygon_area(corners), np.nan)[np.newaxis]
 
     (areas,), known = interpolated(grid, areas_at, sky, rtol=SMOOTH_ACCURACY)
     return areas, known
 
 
-def _blocks_of_sky(sky: SkyTest, reach: int) -> tuple[BoolArray, BoolArray]:
-    """Pixels of blocks that show sky all over, and of blocks that show none.
+def _areas_of_blocks(sky: SkyTest, whole: float) -> tuple[FloatArray, BoolArray]:
+    """Areas of pixels in blocks that show sky all over, and pixels of blocks that show some.
 
-    By the corners of all blocks within ``reach`` blocks: outlines in closed form have no spikes
-    that are longer than they are wide.
+    By the corners of all blocks nearby: outlines in closed form have no spikes that are longer than
+    they are wide.
     """
-    grid = sky.grid
-    nodes = [np.append(np.arange(0, axis.count, BLOCK), axis.count) for axis in (grid.y, grid.x)]
-    sizes = [np.diff(numbers) for numbers in nodes]
+    grid, reach = sky.grid, _elongation(sky)
     # A notch in the sky may begin beyond the map.
-    beyond = BLOCK * np.arange(1, reach + 1)
-    along_y, along_x = (np.concatenate([-beyond[::-1], n, n[-1] + beyond]) for n in nodes)
-    has_sky, is_whole = _of_corners(sky(*np.meshgrid(grid.x.place(along_x), grid.y.place(along_y))))
+    along_x, along_y = (
+        axis.place(np.arange(-reach * BLOCK, axis.count + (reach + 1) * BLOCK, float(BLOCK)))
+        for axis in (grid.x, grid.y)
+    )
+    corners = cell_corners(sky(*np.meshgrid(along_x, along_y))[np.newaxis])[:, 0]
     within = np.s_[reach:-reach, reach:-reach]
-    full, empty = ~grown(~is_whole, reach)[within], ~grown(has_sky, reach)[within]
-    if empty.all():  # all of a small sky may be in one block
-        empty[:] = False
-    full, empty = (np.repeat(np.repeat(v, sizes[0], 0), sizes[1], 1) for v in (full, empty))
-    return full, empty
+    is_full = ~grown(~np.all(corners, axis=0), reach)[within]
+    has_sky = grown(np.any(corners, axis=0), reach)[within]
+    # All of a small sky may be in one block.
+    todo = ~is_full & (has_sky | ~has_sky.any() | (min(grid.shape) < FEW_PIXELS))
+    in_row, in_column = (np.arange(axis.count) // BLOCK for axis in (grid.y, grid.x))
+    areas = np.where(is_full, whole, 0.0).take(in_column, axis=1).take(in_row, axis=0)
+    return np.asarray(areas), todo.take(in_column, axis=1).take(in_row, axis=0)
 
 
-def _of_corners(on_sky: BoolArray) -> tuple[BoolArray, BoolArray]:
-    """Pixels with sky at any corner, and pixels with sky at all corners."""
-    either, both = on_sky[:-1] | on_sky[1:], on_sky[:-1] & on_sky[1:]
-    return either[:, :-1] | either[:, 1:], both[:, :-1] & both[:, 1:]
-
-
-def _inner_and_edge(
-    sky: SkyTest, known: BoolArray, is_off: BoolArray, reach: int
-) -> tuple[BoolArray, BoolArray]:
-    """Pixels not known yet amid the sky, and pixels not known yet near its edge."""
+def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
+    """Rows and columns of marked pixels amid the sky, and of marked pixels near its edge."""
     grid = sky.grid
-    on_sky, wanted = at_corners(known), at_corners(~known & ~is_off)
-    rows, columns = marked(wanted)
-    on_sky[rows, columns] |= sky(grid.x.edges[columns], grid.y.edges[rows])
-    has_sky, is_whole = _of_corners(on_sky)
+    # (np.nonzero is slow in two dimensions.)
+    row, column = np.divmod(np.flatnonzero(todo), grid.x.count)
+    along_x = grid.x.count + 1
+    first = row * along_x + column
+    nodes = np.zeros((grid.y.count + 1) * along_x, bool)
+    corners = [first, first + 1, first + along_x, first + along_x + 1]
+    for corner in corners:
+        nodes[corner] = True
+    wanted = np.flatnonzero(nodes)
+    at_y, at_x = np.divmod(wanted, along_x)
+    nodes[wanted] = sky(grid.x.edges[at_x], grid.y.edges[at_y])
+    on_sky = np.stack([nodes[corner] for corner in corners])
+    is_whole, has_sky = on_sky.all(axis=0), on_sky.any(axis=0)
     # Between two corners, the sky may bulge into a pixel, or a notch of its edge may end in one:
-    # beside a pixel that shows it at a corner, or as far away as pixels are long.
-    near_sky = grown(has_sky, reach) | (min(grid.shape) < FEW_PIXELS)
-    is_at_edge = near_sky & grown(near_sky & ~is_whole, reach) & ~known
-    return is_whole & ~is_at_edge & ~known, is_at_edge
+    # beside a pixel that the edge cuts, or as far away from it as pixels are long.
+    is_cut = ~is_whole & (has_sky | (min(grid.shape) < FEW_PIXELS))
+    near_edge = np.zeros(grid.shape, bool)
+    near_edge[row[is_cut], column[is_cut]] = True
+    is_at_edge = grown(near_edge, _elongation(sky))[row, column]
+    is_inner = is_whole & ~is_at_edge
+    return (row[is_inner], column[is_inner]), (row[is_at_edge], column[is_at_edge])
 
 
 def _elongation(sky: SkyTest) -> int:
     """Length over width of a typical pixel, rounded, at least 1."""
     grid = sky.grid
-    x, y = places_all_over(grid, PLACES)
-    step = 1e-2
-    here, right, above = (
-        sky.vectors(x + dx * step * grid.x.step, y + dy * step * grid.y.step)
-        for dx, dy in ((0, 0), (1, 0), (0, 1))
+    shapes = _shape(sky.vectors(*_corners(grid, *places_all_over(grid, PLACES), 1e-2)))
+    known = np.isfinite(shapes)
+    typical = float(np.median(shapes[known])) if known.any() else 1.0
+    return int(np.clip(np.round(typical), 1, max(grid.shape)))
+
+
+def _corners(
+    grid: SkyGrid, x: FloatArray, y: FloatArray, part: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
+    """The x and y (4, …) of the corners of pixels around places, or of a part of their sides."""
+    half_x, half_y = (0.5 * part * step for step in grid.steps)
+    return (
+        np.stack([x + half_x * side for side in (-1, 1, 1, -1)]),
+        np.stack([y + half_y * side for side in (-1, -1, 1, 1)]),
     )
-    width, height = (np.linalg.norm(there - here, axis=-1) for there in (right, above))
-    known = (width > 0) & (height > 0)  # (and no NaN)
-    if not known.any():
-        return 1
-    ratio = float(np.median(width[known] / height[known]))
-    return int(np.clip(np.round(max(ratio, 1 / ratio)), 1, max(grid.shape)))
 
 
-def _add_quadrilaterals(areas: FloatArray, pixels: BoolArray, sky: SkyTest) -> None:
-    """Set the areas of pixels that show sky all over; bent sides are followed."""
-    grid = sky.grid
-    for row, column in in_parts(pixels, 1):
-        left, right = grid.x.edges[column], grid.x.edges[column + 1]
-        bottom, top = grid.y.edges[row], grid.y.edges[row + 1]
-        x, y = np.stack([left, right, right, left]), np.stack([bottom, bottom, top, top])
-        corners = sky.vectors(x, y)
-        middle = sky.vectors(x.mean(axis=0), y.mean(axis=0))
-        found, is_bent = quadrilateral_area(corners), ~_are_straight(corners, middle)
-        is_large = ~(_size(corners, middle) < LARGE_CELL)
-        is_bent &= ~is_large
-        found[is_bent] = _followed(sky, x[:, is_bent], y[:, is_bent])
-        if is_large.any():
-            traced = _traced(sky, row[is_large], column[is_large], CELLS, None)
-            found[is_large] = traced / (1 - 2 * HAIR) ** 2
-        areas[row, column] = found
+def _of_whole(
+    sky: SkyTest, row: IntArray, column: IntArray, bent: float
+) -> tuple[FloatArray, BoolArray]:
+    """Areas (sr) of pixels that show sky all over, and which of them are too large for these.
 
-
-def _followed(sky: SkyTest, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Areas (sr) of cells (4, n) that show sky all over, along their bent sides."""
-    on_sky = np.ones(x.shape, bool)
-    return _polygon_area(_corners_of(sky, sky_polygons(x, y, on_sky, sky, 0, ALONG)))
-
-
-def _are_straight(corners: FloatArray, middle: FloatArray) -> BoolArray:
-    """Whether the sides of quadrilaterals (4, …, 3) pass for great circles."""
-    return np.asarray((_size(corners, middle) < SMALL) & (_turn(corners) < BENT))
+    Sides that turn by ``bent`` (rad) or more are followed.
+    """
+    centre = sky.grid.x.centres[column], sky.grid.y.centres[row]
+    x, y = _corners(sky.grid, *centre, 1 - 2 * HAIR)
+    corners = sky.vectors(x, y)
+    areas, size = polygon_area(corners), _size(corners, sky.vectors(*centre))
+    is_large = ~(size < LARGE_CELL)
+    is_bent = ~is_large & ~((size < SMALL) & (_turn(corners) < bent))
+    on_sky = np.ones((4, np.count_nonzero(is_bent)), bool)
+    sides = sky_polygons(x[:, is_bent], y[:, is_bent], on_sky, sky, 0, ALONG)
+    areas[is_bent] = polygon_area(_vectors(sky, *sides))
+    return areas / (1 - 2 * HAIR) ** 2, is_large
 
 
 def _turn(corners: FloatArray) -> FloatArray:
@@ -287,54 +284,39 @@ def _size(corners: FloatArray, middle: FloatArray) -> FloatArray:
     return np.asarray(2 * np.max([separation(corner, middle) for corner in corners], axis=0))
 
 
-def _diagonal(corners: FloatArray) -> FloatArray:
-    """The longer diagonal (rad) of spherical quadrilaterals (4, …, 3)."""
-    diagonals = separation(corners[0], corners[2]), separation(corners[1], corners[3])
-    return np.asarray(np.fmax(*diagonals))
-
-
-def _traced(
-    sky: SkyTest,
-    row: IntArray,
-    column: IntArray,
-    cells: int,
-    whole: float | None,
-) -> FloatArray:
-    """Areas (sr) of pixels that the sky's edge may cut; of equal areas, ``whole`` is a pixel's."""
+def _traced(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> FloatArray:
+    """Areas (sr) of pixels that the sky's edge may cut."""
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
     on_sky = sky(x, y)
-    if whole is not None:
-        nodes = cell_corners(on_sky)
-        fractions = np.asarray(nodes.all(axis=0) * ((1 - 2 * HAIR) / cells) ** 2, float)
-        is_cut = nodes.any(axis=0) & ~nodes.all(axis=0)
-        if is_cut.any():
-            at = cell_corners(x)[:, is_cut], cell_corners(y)[:, is_cut], nodes[:, is_cut]
-            polygons = sky_polygons(*at, sky, PLANE_STEPS, np.array([0.0, 1.0]))
-            fractions[is_cut] = _plane_area(*polygons) / abs(np.prod(sky.grid.steps))
-        return np.asarray(whole * fractions.sum(axis=(1, 2)))
-    outer = np.s_[:, [0, 0, -1, -1], [0, -1, -1, 0]]
-    areas, is_small = _small_and_whole(
-        sky, x[outer].T, y[outer].T, np.asarray(on_sky.all(axis=(1, 2)))
+    areas, is_whole = np.zeros(len(row)), on_sky.all(axis=(1, 2))
+    is_left = np.asarray(on_sky.any(axis=(1, 2)))
+    areas[is_whole], is_left[is_whole] = _of_whole(sky, row[is_whole], column[is_whole], 0.0)
+    left = np.flatnonzero(is_left)
+    found, _, is_large = _of_cells(
+        sky, x[left], y[left], on_sky[left], LITTLE_BENT, SPHERE_STEPS, ALONG
     )
-    left = np.flatnonzero(~is_small)
-    if len(left):
-        areas[left], is_large = _of_cells(sky, x[left], y[left], on_sky[left])
-        again = left[is_large] if cells < MOST_CELLS else left[:0]
-        if len(again):
-            areas[again] = _traced(sky, row[again], column[again], 2 * cells, None)
+    areas[left] = found.sum(axis=(1, 2)) / (1 - 2 * HAIR) ** 2
+    again = left[is_large.any(axis=(1, 2))]
+    if len(again) and cells < MOST_CELLS:
+        areas[again] = _traced(sky, row[again], column[again], 2 * cells)
     return areas
 
 
-def _small_and_whole(
-    sky: SkyTest, x: FloatArray, y: FloatArray, is_whole: BoolArray
-) -> tuple[FloatArray, BoolArray]:
-    """Areas of pixels with corners (4, n) that are whole and not large; and which are."""
-    areas, is_small = np.zeros(len(is_whole)), is_whole.copy()
-    whole_x, whole_y = x[:, is_whole], y[:, is_whole]
-    middle = sky.vectors(whole_x.mean(axis=0), whole_y.mean(axis=0))
-    is_small[is_whole] = _size(sky.vectors(whole_x, whole_y), middle) < LARGE_CELL
-    areas[is_small] = _followed(sky, x[:, is_small], y[:, is_small])
-    return areas, is_small
+def _fractions(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> FloatArray:
+    """Fractions of pixels that show sky, by areas on the plane."""
+    x, y = lattice_in_pixels(sky.grid, row, column, cells)
+    on_sky = sky(x, y)
+    fractions = on_sky.all(axis=(1, 2)).astype(float)
+    some = on_sky.any(axis=(1, 2)) & (fractions < 1)
+    nodes = cell_corners(on_sky[some])
+    found = np.asarray(nodes.all(axis=0) / cells**2)
+    is_cut = nodes.any(axis=0) & ~nodes.all(axis=0)
+    x, y = (cell_corners(v[some])[:, is_cut] for v in (x, y))
+    cut = _plane_area(*sky_polygons(x, y, nodes[:, is_cut], sky, PLANE_STEPS, STRAIGHT))
+    # (Cells leave out a hair along the sides of pixels.)
+    found[is_cut] = cut / abs(np.prod(sky.grid.steps)) / (1 - 2 * HAIR) ** 2
+    fractions[some] = found.sum(axis=(1, 2))
+    return fractions
 
 
 def cells_with_sky(
@@ -345,33 +327,33 @@ def cells_with_sky(
     Of what they show of the sky, with straight sides; those that show none have an area of 0.
     """
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
-    on_sky = sky(x, y)
-    nodes = cell_corners(on_sky)
-    corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
-    areas, middles = quadrilateral_area(corners), corners.mean(axis=0)
-    is_cut = nodes.any(axis=0) & ~nodes.all(axis=0)
-    if is_cut.any():
-        at = cell_corners(x)[:, is_cut], cell_corners(y)[:, is_cut], nodes[:, is_cut]
-        polygons = _corners_of(sky, sky_polygons(*at, sky, PLANE_STEPS, np.array([0.0, 1.0])))
-        areas[is_cut], middles[is_cut] = _polygon_area(polygons), polygons.mean(axis=0)
-    return np.nan_to_num(areas), middles
+    areas, middles, _ = _of_cells(sky, x, y, sky(x, y), np.inf, PLANE_STEPS, STRAIGHT)
+    return areas, middles
 
 
 def _of_cells(
-    sky: SkyTest, x: FloatArray, y: FloatArray, on_sky: BoolArray
-) -> tuple[FloatArray, BoolArray]:
-    """Areas of pixels by their lattices, and which of them have cells that are large."""
+    sky: SkyTest,
+    x: FloatArray,
+    y: FloatArray,
+    on_sky: BoolArray,
+    bent: float,
+    steps: int,
+    along: FloatArray,
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Areas of cells and vectors to their middles, and which of them are large.
+
+    Sides are followed from ``bent`` on, the angle between opposite ones times length over width.
+    """
     nodes = cell_corners(on_sky)
     corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
-    areas = np.where(nodes.all(axis=0), quadrilateral_area(corners), 0.0)
+    areas, middles = np.nan_to_num(polygon_area(corners)), corners.mean(axis=0)
     # Of two cells that share a bent side, both follow it.
-    is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < LITTLE_BENT)
-    if is_bent.any():
-        at = cell_corners(x)[:, is_bent], cell_corners(y)[:, is_bent], nodes[:, is_bent]
-        polygons = _corners_of(sky, sky_polygons(*at, sky, SPHERE_STEPS, ALONG))
-        areas[is_bent] = _polygon_area(polygons)
-    is_large = (_diagonal(corners) > LARGE_CELL).any(axis=(1, 2))
-    return np.asarray(areas.sum(axis=(1, 2))), is_large
+    is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < bent)
+    x, y = (cell_corners(v)[:, is_bent] for v in (x, y))
+    polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_bent], sky, steps, along))
+    areas[is_bent], middles[is_bent] = polygon_area(polygons), polygons.mean(axis=0)
+    diagonals = separation(corners[0], corners[2]), separation(corners[1], corners[3])
+    return areas, middles, np.fmax(*diagonals) > LARGE_CELL
 
 
 def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -380,16 +362,8 @@ def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:
     return np.asarray(0.5 * np.abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum(axis=0)))
 
 
-def _corners_of(sky: SkyTest, polygons: tuple[FloatArray, FloatArray]) -> FloatArray:
+def _vectors(sky: SkyTest, x: FloatArray, y: FloatArray) -> FloatArray:
     """Unit vectors (m, n, 3) to the corners of polygons; a corner off the sky repeats the last."""
-    corners = sky.vectors(*polygons)
-    is_lost = np.isnan(corners[..., 0])
-    if is_lost.any():
-        for i in (*range(len(corners)), *range(len(corners))):
-            corners[i, is_lost[i]] = corners[i - 1, is_lost[i]]
+    corners = sky.vectors(x, y)
+    repeat_before(corners, np.isnan(corners[..., :1]))
     return corners
-
-
-def _polygon_area(corners: FloatArray) -> FloatArray:
-    """Areas (sr) of spherical polygons, convex or not, from their corners (m, n, 3) in order."""
-    return np.abs(sum(_triangle_area(corners[0], *pair) for pair in pairwise(corners[1:])))

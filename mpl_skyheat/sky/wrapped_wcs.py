@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.compute.arrays import FloatArray
-    from mpl_skyheat.sky.grid import Axis, Projection, SkyGrid
+    from mpl_skyheat.sky.grid import Projection, SkyGrid
 
 # Distortions are inverted to this many pixels. With astropy's default, 1e-4, the result, and so the
 # pixel of a point near an edge, depends on which other points are inverted in the same call.
@@ -84,13 +84,15 @@ class GridWCS(BaseWCSWrapper):
         self._world_to_pixel = world_to_pixel(wcs)
 
     def pixel_to_world_values(self, *pixel: Any) -> Any:
-        x, y = (pixel_centre(axis, p) for axis, p in zip(self._axes, pixel, strict=True))
+        x, y = (axis.place(np.asarray(p) + 0.5) for axis, p in zip(self._axes, pixel, strict=True))
         return self._wcs.pixel_to_world_values(*((y, x) if self._swap else (x, y)))
 
     def world_to_pixel_values(self, *world: Any) -> Any:
         x, y = self._world_to_pixel(*world)
         plane = (y, x) if self._swap else (x, y)
-        return tuple(pixel_number(axis, p) for axis, p in zip(self._axes, plane, strict=True))
+        return tuple(
+            axis.number(np.asarray(p)) - 0.5 for axis, p in zip(self._axes, plane, strict=True)
+        )
 
     @property
     def pixel_shape(self) -> tuple[int, int]:
@@ -128,14 +130,6 @@ class GridWCS(BaseWCSWrapper):
         order = celestial_order(self._wcs)
         units = tuple(u.Unit(self._wcs.world_axis_units[i]) for i in order)
         return {"celestial": (SkyCoord, (), {"frame": self._frame, "unit": units})}
-
-
-def pixel_centre(axis: Axis, pixel: Any) -> FloatArray:
-    return axis.origin + axis.step * (np.asarray(pixel) + axis.first + 0.5)
-
-
-def pixel_number(axis: Axis, position: Any) -> FloatArray:
-    return (np.asarray(position) - axis.origin) / axis.step - axis.first - 0.5
 
 
 def world_to_pixel(wcs: BaseLowLevelWCS) -> Any:

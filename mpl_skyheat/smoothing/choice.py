@@ -8,11 +8,12 @@ import numpy as np
 
 from mpl_skyheat.sky.pixel_scale import pixel_metric
 from mpl_skyheat.smoothing.flatness import plane_error
-from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, PixelKernel, RadialKernel
+from mpl_skyheat.smoothing.kernel_base import angular_kernels
 
 if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
+    from mpl_skyheat.smoothing.kernel_base import Terms
 
 # Largest error of one pixel scale for the whole map, as a fraction of a source's peak, with which a
 # map is smoothed on the plane.
@@ -33,25 +34,16 @@ class GridKernels:
     """The terms of a kernel, laid on a grid's pixels."""
 
     def __init__(
-        self,
-        kernel: KernelAlgebra | None,
-        plane: Plane,
-        centre: tuple[float, float],
-        grid: SkyGrid,
+        self, terms: Terms, plane: Plane, centre: tuple[float, float], grid: SkyGrid
     ) -> None:
-        self.terms: tuple[tuple[float, PixelKernel], ...] = () if kernel is None else kernel.terms
-        # The terms in angle, not in map pixels.
-        self.angular_terms = [
-            (factor, kernel)
-            for factor, kernel in self.terms
-            if isinstance(kernel, RadialKernel) and not kernel.in_pixels
-        ]
-        self.is_angular = len(self.angular_terms) == len(self.terms)
+        self.terms = terms
+        self.angular = angular_kernels(self.terms)
+        self.is_angular = len(self.angular) == len(self.terms)
         self.is_flat = plane.frame is None
-        if self.is_flat and self.angular_terms:
+        if self.is_flat and self.angular:
             raise ValueError(
-                f"kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
-                f"{self.angular_terms[0][1]!r}"
+                "kernel must be in map pixels, such as 2*u.pix, with frame='flat'; got "
+                f"{self.angular[0]!r}"
             )
         # On a plane of x and y, every kernel is in pixels and needs no metric.
         self.metric = np.eye(2)
@@ -66,9 +58,6 @@ class GridKernels:
         self.error = 0.0
         if self.terms and not self.is_flat:
             self.error = max(plane_error(s, self.metric, grid, plane) for s in side * self._sigmas)
-
-    def __bool__(self) -> bool:
-        return bool(self.terms)
 
     def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
         """Pixels that the kernel reaches along x and y, with pixels ``coarser`` times as wide."""
@@ -106,7 +95,7 @@ def choose_geometry(kernels: GridKernels, *, asked: str, boundary: str) -> Choic
         if obstacle:
             raise ValueError(f"geometry='sphere' {obstacle}; take geometry='plane'")
         return Choice("sphere", "asked for")
-    if not kernels:
+    if not kernels.terms:
         return Choice("plane", "no kernel")
     percent = 100 * kernels.error
     if kernels.error <= PLANE_TOLERANCE:
@@ -129,7 +118,7 @@ def _obstacle_to_sphere(kernels: GridKernels, boundary: str) -> str:
     """Why a map cannot be smoothed on the sphere, in words; "" if it can be."""
     if kernels.is_flat:
         return "is for positions on the sky, and frame='flat' has none"
-    if not kernels:
+    if not kernels.terms:
         return "needs a kernel"
     if not kernels.is_angular:
         return "needs a kernel in angle, as one in map pixels has no size on the sphere"

@@ -7,8 +7,6 @@ spread with splines on a lattice. Each image is transformed once for all kernels
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.sky.geometry import MapGeometry
-    from mpl_skyheat.smoothing.kernel_base import PixelKernel
+    from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
     from mpl_skyheat.smoothing.rings import SmoothSphere
 
 # The name of the image of solid angles among the channels' images.
@@ -57,16 +55,10 @@ class Field(ABC):
         """K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
 
     @abstractmethod
-    def smoothed_at(
-        self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
-    ) -> FloatArray:
-        """K ∗ a channel at positions (deg, in the frame of the plane)."""
-
-    @abstractmethod
     def exposure(self, kernel: PixelKernel) -> FloatArray:
         """K ∗ the solid angle (sr) of the sky that is shown: `smoothed` over it is a density."""
 
-    def density(self, channel: str, terms: tuple[tuple[float, PixelKernel], ...]) -> FloatArray:
+    def density(self, channel: str, terms: Terms) -> FloatArray:
         """Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
 
         Dividing term by term keeps a uniform field flat to its edge for every kernel, and exactly
@@ -117,7 +109,7 @@ class PlaneField(Field):
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
-        """K ∗ a channel at positions, by cubic splines between the pixels' centres."""
+        """K ∗ a channel at positions (deg), by cubic splines between the pixels' centres."""
         from scipy.ndimage import map_coordinates
 
         grid = self.geometry.grid
@@ -157,6 +149,7 @@ class SphereField(Field):
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
+        """K ∗ a channel at positions (deg, in the frame of the plane)."""
         assert isinstance(kernel, RadialKernel)
         lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
         places = rotate(lon.ravel(), lat.ravel(), self._sphere.turn, is_compiled=False)
@@ -170,15 +163,12 @@ class SphereField(Field):
         key = channel, kernel.spline_order
         if key not in self._waves:
             bins = self.sums.bins(*key)
-            is_signed = self.sums.channels[channel].v_power % 2 == 1
-            self._waves[key] = RingWaves(
-                self._sphere.lattice, bins, key[1], self._team, is_signed=is_signed
-            )
+            self._waves[key] = RingWaves(self._sphere.lattice, bins, key[1], self._team)
         return self._waves[key].smoothed(kernel)
 
 
-_exposures: deque[tuple[tuple[Any, ...], FloatArray]] = deque(maxlen=MOST_KEPT)
-_exposures_lock = Lock()
+# By geometry and all else that they depend on. No lock: each access to a dict is atomic.
+_exposures: dict[tuple[Any, ...], FloatArray] = {}
 
 
 def kept_exposure(
@@ -192,13 +182,13 @@ def kept_exposure(
         key = packed(geometry), own
     except ShippingError:  # a WCS of another package
         return find()
-    with _exposures_lock:
-        kept = [exposure for other, exposure in _exposures if other == key]
-    if kept:
-        return kept[0]
+    kept = _exposures.get(key)
+    if kept is not None:
+        return kept
     exposure = find()
     if exposure.nbytes <= LARGEST_KEPT:
         exposure.setflags(write=False)
-        with _exposures_lock:
-            _exposures.append((key, exposure))
+        _exposures[key] = exposure
+        for oldest in list(_exposures)[:-MOST_KEPT]:
+            _exposures.pop(oldest, None)
     return exposure

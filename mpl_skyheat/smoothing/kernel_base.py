@@ -16,6 +16,9 @@ from astropy import units as u
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
+    # A linear combination of unit-sum kernels: (factor, kernel) pairs.
+    Terms = tuple[tuple[float, "PixelKernel"], ...]
+
 # FWHM = 2 sqrt(2 ln 2) σ of a Gaussian.
 GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
 
@@ -32,8 +35,8 @@ class KernelAlgebra(ABC):
 
     @property
     @abstractmethod
-    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
-        """The kernel as a linear combination of unit-sum kernels: (factor, kernel) pairs."""
+    def terms(self) -> Terms:
+        """The kernel as a linear combination of unit-sum kernels."""
 
     def __add__(self, other: object) -> KernelSum:
         if not isinstance(other, KernelAlgebra):
@@ -59,11 +62,11 @@ class KernelAlgebra(ABC):
 class KernelSum(KernelAlgebra):
     """A linear combination of kernels; smoothing with it combines the smoothed maps."""
 
-    def __init__(self, terms: tuple[tuple[float, PixelKernel], ...]) -> None:
+    def __init__(self, terms: Terms) -> None:
         self._terms = terms
 
     @property
-    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+    def terms(self) -> Terms:
         return self._terms
 
     def __repr__(self) -> str:
@@ -74,7 +77,7 @@ class PixelKernel(KernelAlgebra):
     """A kernel that can be laid out on a pixel grid."""
 
     @property
-    def terms(self) -> tuple[tuple[float, PixelKernel], ...]:
+    def terms(self) -> Terms:
         return ((1.0, self),)
 
     @property
@@ -143,7 +146,7 @@ class RadialKernel(PixelKernel):
 
     def smeared_profile(self, r: FloatArray, width: float) -> FloatArray:
         """k(r), with steps as wide as a bin, so that sums over bins are not ragged."""
-        if width == 0:
+        if not self.has_steps:
             return self.profile(r)
         shifts = width * (np.arange(9) - 4) / 9
         return np.asarray(sum(self.profile(np.abs(r + shift)) for shift in shifts) / len(shifts))
@@ -160,9 +163,13 @@ class RadialKernel(PixelKernel):
             self._integral = float(2 * math.pi * weight * profile.sum())
         return self._integral
 
-    def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
+    def density(self, r: FloatArray, width: float) -> FloatArray:
         """K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
-        return self.smeared_profile(r, width if self.has_steps else 0.0) / self.integral
+        return self.smeared_profile(r, width) / self.integral
+
+    def __repr__(self) -> str:
+        widths = [f"{k}={text_of(v)}" for k, v in vars(self).items() if isinstance(v, u.Quantity)]
+        return f"{type(self).__name__}({', '.join(widths)})"
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -260,9 +267,14 @@ class RadialProduct(ProductKernel, RadialKernel):
         first, second = self._radial
         return first.profile(r) * second.profile(r)
 
-    def density(self, r: FloatArray, width: float = 0.0) -> FloatArray:
+    def density(self, r: FloatArray, width: float) -> FloatArray:
         first, second = self._radial
         return first.density(r, width) * second.density(r, width)
+
+
+def angular_kernels(terms: Terms) -> list[RadialKernel]:
+    """The kernels in angle, not in map pixels."""
+    return [k for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels]
 
 
 def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
@@ -287,9 +299,8 @@ def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
 
 def in_base_unit(width: u.Quantity) -> tuple[float, bool]:
     """A width in rad or in pixels, and whether it is in pixels."""
-    if width.unit.is_equivalent(u.pix):
-        return float(width.to_value(u.pix)), True
-    return float(width.to_value(u.rad)), False
+    in_pixels = bool(width.unit.is_equivalent(u.pix))
+    return float(width.to_value(u.pix if in_pixels else u.rad)), in_pixels
 
 
 def _subpixel_centres(half: int, split: int) -> FloatArray:

@@ -75,9 +75,6 @@ class Gaussian(RadialKernel):
     def profile(self, r: FloatArray) -> FloatArray:
         return np.exp(-0.5 * (r / self.resolution_length) ** 2)
 
-    def __repr__(self) -> str:
-        return f"Gaussian(sigma={text_of(self.sigma)})"
-
 
 class TopHat(RadialKernel):
     """Uniform disc, k(θ) = 1 for θ <= radius.
@@ -103,9 +100,6 @@ class TopHat(RadialKernel):
 
     def profile(self, r: FloatArray) -> FloatArray:
         return (r <= self.reach).astype(float)
-
-    def __repr__(self) -> str:
-        return f"TopHat(radius={text_of(self.radius)})"
 
 
 class Epanechnikov(RadialKernel):
@@ -137,9 +131,6 @@ class Epanechnikov(RadialKernel):
 
     def profile(self, r: FloatArray) -> FloatArray:
         return np.maximum(1 - (r / self.reach) ** 2, 0)
-
-    def __repr__(self) -> str:
-        return f"Epanechnikov(radius={text_of(self.radius)})"
 
 
 # With a smaller exponent, 99.9 % of the profile reaches beyond a thousand widths.
@@ -218,9 +209,6 @@ class Annulus(RadialKernel):
 
     def profile(self, r: FloatArray) -> FloatArray:
         return ((r >= self._inner) & (r <= self.reach)).astype(float)
-
-    def __repr__(self) -> str:
-        return f"Annulus(inner={text_of(self.inner)}, outer={text_of(self.outer)})"
 
 
 class ArrayKernel(PixelKernel):

@@ -20,7 +20,7 @@ from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.compute.arrays import FloatArray, IntArray
     from mpl_skyheat.sky.geometry import MapGeometry
 
     # Longitude and latitude (rad) on the lattice.
@@ -98,8 +98,10 @@ class SkyPixels:
         cells = np.clip(wanted, FEWEST_CELLS, MOST_CELLS).astype(int)
         means: FloatArray = np.full(len(flat), np.nan)
         for number in np.unique(cells):
-            self._add_means(means, smooth, rows, columns, cells == number, int(number))
-        self._add_means(means, smooth, rows, columns, np.isnan(means), CELLS_OF_SLIVER)
+            some = cells == number
+            means[some] = self._cell_means(smooth, rows[some], columns[some], int(number))
+        some = np.isnan(means)
+        means[some] = self._cell_means(smooth, rows[some], columns[some], CELLS_OF_SLIVER)
         return np.asarray(np.nan_to_num(means))
 
     def _lengths(self, rows: IntArray, columns: IntArray) -> FloatArray:
@@ -111,22 +113,18 @@ class SkyPixels:
         distance = np.linalg.norm(vectors - middle[:, np.newaxis, np.newaxis], axis=-1)
         return np.asarray(2 * np.where(on_sky[..., 0], distance, 0.0).max(axis=(1, 2), initial=0.0))
 
-    def _add_means(
-        self,
-        means: FloatArray,
-        smooth: Smooth,
-        rows: IntArray,
-        columns: IntArray,
-        wanted: BoolArray,
-        cells: int,
-    ) -> None:
-        """Set the means of wanted pixels, from the value in the middle of each cell's sky."""
-        at = np.flatnonzero(wanted)
+    def _cell_means(
+        self, smooth: Smooth, rows: IntArray, columns: IntArray, cells: int
+    ) -> FloatArray:
+        """Means over pixels, from the value in the middle of each cell's sky; NaN without sky."""
+        means: FloatArray = np.empty(len(rows))
         together = max(NODES_TOGETHER // (cells + 1) ** 2, 1)
-        for some in (at[i : i + together] for i in range(0, len(at), together)):
+        for start in range(0, len(rows), together):
+            some = slice(start, start + together)
             areas, middles = cells_with_sky(self._sky, rows[some], columns[some], cells)
             values, has_sky = np.zeros(areas.shape), areas > 0
             x, y, z = (middles[has_sky] @ self._turn.T).T
             values[has_sky] = smooth((np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))))
             with np.errstate(invalid="ignore"):
                 means[some] = (areas * values).sum(axis=(1, 2)) / areas.sum(axis=(1, 2))
+        return means

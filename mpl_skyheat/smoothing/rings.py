@@ -59,23 +59,17 @@ BLOCK = 96
 class RingWaves:
     """The Fourier transforms of a lattice's rings, made once for any number of kernels.
 
-    ``order`` is that of the splines, 1 or 3, that rows were spread with. With ``is_signed``, sums
-    may be of either sign, and `NOISE` is compared with their absolute values.
+    ``order`` is that of the splines, 1 or 3, that rows were spread with.
     """
 
     def __init__(
-        self,
-        lattice: Lattice,
-        bins: FloatArray,
-        order: int,
-        team: Team | None = None,
-        *,
-        is_signed: bool = False,
+        self, lattice: Lattice, bins: FloatArray, order: int, team: Team | None = None
     ) -> None:
         from scipy import fft
 
         self.lattice, self.order, self.team = lattice, order, team or Team(1)
-        self._is_signed = is_signed
+        # Sums of values on both sides of their offset.
+        self.is_signed = bool(bins.min() < 0)
         number = np.arange(lattice.columns // 2 + 1)
         self._turn = np.where(number % 2, -1.0, 1.0)
         # A cubic spline's samples are its coefficients times (2 + cos ω) / 3; both ends of K.
@@ -112,7 +106,7 @@ class RingWaves:
             smooth[rings] = fft.irfft(transforms, lattice.columns, axis=1)
 
         self.team.share(_few(_runs(near)), transform_back)
-        return SmoothSphere(lattice, smooth, self.order, self.team, is_signed=self._is_signed)
+        return SmoothSphere(self, smooth)
 
     def _prefilter(self, waves: FloatArray, near: BoolArray) -> None:
         """Turn samples on marked rings into coefficients of splines, in place."""
@@ -145,17 +139,32 @@ class RingWaves:
         is_compiled = should_compile(waves.size)
 
         def work(_: int, half: int) -> None:
-            add = None if is_compiled else _RingSum(waves, sums[half])
+            # One buffer for all products: allocating it anew takes longer than a product.
+            buffer = np.empty((0 if is_compiled else BLOCK, *waves.shape[1:]))
             for offset in offsets[half::2]:
                 for i in _blocks(self.lattice, offset, in_either):
                     transfer = _transfer(self.lattice, kernel, i, offset)
-                    if add is None:
+                    if is_compiled:
                         run("add_rings", waves, has_points, transfer, i.start, offset, sums[half])
                     else:
-                        add(i, offset, transfer)
+                        self._add_rings(transfer, i, offset, sums[half], buffer)
 
         self.team.share(range(2), work)
         return np.asarray(sums[0] + sums[1])
+
+    def _add_rings(
+        self, transfer: FloatArray, i: slice, offset: int, result: FloatArray, buffer: FloatArray
+    ) -> None:
+        """Add smoothed rings i to the rings at an offset, and these to i, in both hemispheres."""
+        # The same two rings in the other hemisphere, unless they are these two.
+        last = len(result) - 1
+        count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
+        k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
+        for rings, factors in ((i, transfer), (k, transfer[:count][::-1])):
+            products, column = buffer[: len(factors)], factors[:, np.newaxis]
+            there = slice(rings.start + offset, rings.stop + offset)
+            for to, of in ((rings, there), (there, rings)) if offset else ((rings, rings),):
+                result[to] += np.multiply(column, self._waves[of], out=products)
 
 
 def _within(marked: BoolArray, distance: int) -> BoolArray:
@@ -200,26 +209,14 @@ def _prefilter(waves: FloatArray, turn: FloatArray) -> None:
 
 
 class SmoothSphere:
-    """A smooth density per steradian, anywhere on a lattice."""
+    """A smooth density per steradian, anywhere on the lattice of waves."""
 
-    def __init__(
-        self,
-        lattice: Lattice,
-        smooth: FloatArray,
-        order: int,
-        team: Team,
-        *,
-        is_signed: bool = False,
-    ) -> None:
-        self._lattice, self._order, self._team = lattice, order, team
-        self._is_signed = is_signed
+    def __init__(self, waves: RingWaves, smooth: FloatArray) -> None:
+        self._lattice, self._order, self._team = waves.lattice, waves.order, waves.team
+        self._is_signed = waves.is_signed
         self._noise = NOISE * float(np.abs(smooth).max())
-        self._coefficients = self._framed(smooth)
-
-    @property
-    def coefficients(self) -> FloatArray:
-        """The coefficients (rings × columns) of the splines that the density is the sum of."""
-        return self._coefficients[PAD:-PAD, PAD:-PAD]
+        # Of the splines that the density is the sum of.
+        self.coefficients = self._framed(smooth)
 
     def _framed(self, smooth: FloatArray) -> FloatArray:
         """The lattice with ``PAD`` more rings and columns of the sky beyond its edges."""
@@ -246,7 +243,7 @@ class SmoothSphere:
         row, column = self._lattice.position(lon[known], lat[known])
         places = np.stack([row + PAD, column + PAD])
         values[known] = map_coordinates(
-            self._coefficients, places, order=self._order, prefilter=False
+            self.coefficients, places, order=self._order, prefilter=False
         )
         return values
 
@@ -258,8 +255,8 @@ class SmoothSphere:
         def work(_: int, start: int) -> None:
             rows = slice(start, start + READ)
             run(
-                "read_off", lon[rows], lat[rows], *size, self._order, PAD,
-                self._coefficients, values[rows],
+                "read_off", lon[rows], lat[rows], size, self._order, PAD,
+                self.coefficients, values[rows],
             )  # fmt: skip
 
         self._team.share(range(0, len(lon), READ), work)
@@ -269,31 +266,6 @@ class SmoothSphere:
 def _reach(lattice: Lattice, kernel: RadialKernel) -> float:
     """The reach (rad) of a kernel whose steps are as wide as a bin."""
     return kernel.reach + (0.5 * lattice.lat_step if kernel.has_steps else 0.0)
-
-
-class _RingSum:
-    """The sum of rings times kernel, without compiled code."""
-
-    def __init__(self, waves: FloatArray, result: FloatArray) -> None:
-        self._waves, self._result = waves, result
-        # One buffer for all products: allocating it anew takes longer than a product.
-        self._products = np.empty((BLOCK, *waves.shape[1:]))
-
-    def __call__(self, i: slice, offset: int, transfer: FloatArray) -> None:
-        """Add rings i to the rings at an offset, and these to i, in both hemispheres."""
-        self._add(i, offset, transfer)
-        # The same two rings in the other hemisphere, unless they are these two.
-        last = len(self._waves) - 1
-        count = i.stop - i.start - int(2 * (i.stop - 1) + offset == last)
-        k = slice(last - i.start - offset - count + 1, last - i.start - offset + 1)
-        self._add(k, offset, transfer[:count][::-1])
-
-    def _add(self, i: slice, offset: int, transfer: FloatArray) -> None:
-        j = slice(i.start + offset, i.stop + offset)
-        products = self._products[: len(transfer)]
-        factors = transfer[:, np.newaxis]
-        for to, of in ((i, j), (j, i)) if offset else ((i, i),):
-            self._result[to] += np.multiply(factors, self._waves[of], out=products)
 
 
 def _blocks(lattice: Lattice, offset: int, has_points: BoolArray) -> Iterator[slice]:

@@ -13,7 +13,7 @@ from fuzz.calls import GEO, Call, arguments_of, frame_of, make_call
 from matplotlib.figure import Figure
 
 import mpl_skyheat as sh
-from mpl_skyheat.counting import sums
+from mpl_skyheat.compute import loader
 
 # Points this far (pixels) from an edge may be on either side of it, by rounding.
 ROUNDING = 1e-6
@@ -23,11 +23,17 @@ POSITIONS = {"points", "lon", "lat", "ra", "dec", "l", "b", "elon", "elat", "x",
 HANDED_ON = {"colorbar": "location"}
 
 
+def force_compiled(patch: pytest.MonkeyPatch) -> None:
+    """Have everything done by compiled code that can be."""
+    patch.setattr(loader, "FIRST", 0)
+    patch.setattr(loader, "ONCE_LOADED", 0)
+
+
 def warm_up() -> None:
     """Load, and if need be compile, all that a call may take."""
     wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sums, "should_compile", lambda _: True)
+        force_compiled(patch)
         for weights in (None, [1.0]):
             options = {"shape": (3, 3), "kernel": "2 deg", "geometry": "sphere"}
             sh.sky_map([1.0], [1.0], weights=weights, wcs=wcs, **options)
@@ -42,7 +48,7 @@ def judge(seed: int, number: int) -> str:
             # The package's own lead to the line that called it.
             warnings.filterwarnings("ignore", category=AstropyUserWarning, module=__name__)
             if call.is_compiled:
-                patch.setattr(sums, "should_compile", lambda _: True)
+                force_compiled(patch)
             try:
                 sky_map, ax = perform(call)
             except (TypeError, ValueError) as error:

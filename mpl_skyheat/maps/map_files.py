@@ -1,0 +1,44 @@
+"""Maps as FITS files."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+from astropy.wcs import WCS
+
+from mpl_skyheat.compute.writing import replacing
+
+
+def write_fits(sky_map: Any, file: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Write a map: see `SkyMap.write`."""
+    if not isinstance(sky_map.wcs, WCS):
+        raise ValueError(
+            "wcs must be one that FITS can say for a map to be written, which it is not where its "
+            f"pixels are merged ones of a distorted image; got {type(sky_map.wcs).__name__}"
+        )
+    if os.path.lexists(file) and not overwrite:
+        raise FileExistsError(f"{file} is there already: overwrite=True replaces it")
+    with replacing(file) as new:
+        _hdus(sky_map, sky_map.wcs).writeto(new)
+
+
+def _hdus(sky_map: Any, wcs: WCS) -> Any:
+    from astropy.io import fits
+
+    hdus = wcs.to_fits(relax=True)
+    hdus[0].data = np.asarray(sky_map.data)
+    if sky_map.unit is not None:
+        hdus[0].header["BUNIT"] = sky_map.unit.to_string("fits")
+    hdus[0].header["SKYHEAT"] = json.dumps(sky_map.meta, default=str)
+    mask = None if sky_map.mask is None else np.asarray(sky_map.mask, dtype=np.uint8)
+    for name, values in (
+        ("MASK", mask), ("COUNTS", sky_map.counts), ("OMEGA", sky_map.solid_angle),
+    ):  # fmt: skip
+        if values is not None:
+            hdus.append(fits.ImageHDU(np.asarray(values), wcs.to_header(relax=True), name))
+    if sky_map.solid_angle is not None:
+        hdus["OMEGA"].header["BUNIT"] = sky_map.solid_angle.unit.to_string("fits")
+    return hdus
