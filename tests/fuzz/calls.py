@@ -56,7 +56,7 @@ OF_SUBPLOT = {
 BAD = {
     "kernel": [0 * u.deg, -1 * u.pix, "2", 2.0, "2 kg", np.ones((2, 3)), np.ones(3)],
     "bins": [0, -3, 2.5, "a", (1, 2, 3), (0, 1), np.nan],
-    "pixel_size": [0 * u.deg, "x", 180 * u.deg, np.inf * u.deg, [1, 2] * u.deg],
+    "pixel_size": [0 * u.deg, "x", np.inf * u.deg, [1, 2] * u.deg],
     "statistic": ["average", 3, None],
     "boundary": ["edge", None, 0],
     "geometry": ["ball", None, 2],
@@ -156,6 +156,9 @@ def make_call(seed: int, number: int) -> Call:
         call.axes = draw.choice(others) if draw.chance(0.3) else "wcs"
     if call.axes == "wcs":
         call.wcs = draw_wcs(draw, call.shape)
+        if draw.chance(0.1):
+            call.wcs = whole_sky(draw)
+            call.shape = call.wcs.array_shape
     if call.axes == "wcs" and call.function == "sky_map":
         call.options["wcs"] = call.wcs
         if draw.chance(0.3 if call.has_size else 0.9):
@@ -199,6 +202,14 @@ def draw_wcs(draw: Draw, shape: tuple[int, int]) -> WCS:
             wcs = made
     wcs.pixel_shape = (nx, ny) if draw.chance(0.5) else None
     return wcs
+
+
+def whole_sky(draw: Draw) -> WCS:
+    """A WCS on which the edges of the sky are edges of pixels."""
+    n = draw.choice([1, 2, 18, 45])
+    header = {"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRVAL1": draw.choice([0.0, 83, 180])}
+    header |= {"CDELT1": -180 / n, "CDELT2": 180 / n, "CRPIX1": n + 0.5, "CRPIX2": n / 2 + 0.5}
+    return WCS(header | {"NAXIS1": 2 * n, "NAXIS2": n})
 
 
 def draw_points(draw: Draw, call: Call) -> float:

@@ -128,7 +128,8 @@ def check_counts(call: Call, sky_map: Any, ax: Any) -> None:
         at = (sky if sky.is_equivalent_frame(frame) else sky.transform_to(frame)).spherical
         is_swapped = wcs is not None and wcs.wcs.lng == 1
         world = (at.lat.deg, at.lon.deg) if is_swapped else (at.lon.deg, at.lat.deg)
-    if call.has_size and not {"bins", "pixel_size"} & set(call.options):
+    has_size = call.has_size or (call.function == "subplot" and wcs.pixel_shape == area.shape[::-1])
+    if has_size and not {"bins", "pixel_size"} & set(call.options):
         x, y = wcs.world_to_pixel_values(*world)
         margin = 0.0 if call.is_exact else ROUNDING
     else:
@@ -137,7 +138,7 @@ def check_counts(call: Call, sky_map: Any, ax: Any) -> None:
         if call.axes == "flat":
             side = np.ptp(sky_map.wcs.low_level_wcs.pixel_to_world_values([0, 1], [0, 1]), 1).min()
         margin = max(ROUNDING, 1e-15 * np.abs(world).max() / side)
-    least, most = bounds(call.wcs, x, y, weights, area.shape, margin)
+    least, most = bounds(wcs, x, y, weights, area.shape, margin)
     # Points in a sliver of sky without a solid angle are moved to the nearest pixel that has one.
     most += most[area == 0].sum()
     counts, slack = sky_map.counts, 1e-9 * sky_map.counts.max(initial=0)
@@ -153,20 +154,19 @@ def check_counts(call: Call, sky_map: Any, ax: Any) -> None:
 def bounds(wcs: Any, x: Any, y: Any, weights: Any, shape: Any, margin: float) -> tuple[Any, Any]:
     """The least and the most that pixels may count, as points within a margin of edges are free."""
     near = (np.abs(x) < 1e15) & (np.abs(y) < 1e15)
-    places, weights, last = (
-        np.stack([x, y])[:, near],
-        weights[near],
-        np.array([shape[::-1]]).T - 0.5,
-    )
+    places, weights = np.stack([x, y])[:, near], weights[near]
     # At the end of the sky, points on the upper edge are in the last pixel.
-    inner = np.clip(places, -0.5, np.nextafter(last, 0))
+    inner = np.clip(places, -0.5, np.array([shape[::-1]]).T - 0.5 - 1e-9)
     off = places - inner
     is_moved = (off != 0).any(axis=0) & (np.abs(off) <= max(ROUNDING, margin)).all(axis=0)
-    places, is_free = np.where(is_moved, inner, places), is_moved
-    if margin == 0 and is_moved.any():
+    is_free = is_moved & (margin > 0)
+    if margin == 0:
         beyond = inner + 0.25 * np.sign(off)
-        back = wcs.world_to_pixel_values(*wcs.pixel_to_world_values(*beyond))
-        is_free = is_moved & (np.hypot(*(back - beyond)) < 0.01)
+        world = wcs.pixel_to_world_values(*beyond)
+        back = wcs.world_to_pixel_values(*world)
+        goes_on = (np.hypot(*(back - beyond)) < 0.01) & (np.abs(world[wcs.wcs.lat]) <= 90)
+        is_moved &= ~goes_on
+    places = np.where(is_moved, inner, places)
     signs = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])[..., np.newaxis]
     columns, rows = np.moveaxis(np.floor(places + margin * signs + 0.5).astype(int), 1, 0)
     is_free = is_free | np.ptp(columns, axis=0).astype(bool) | np.ptp(rows, axis=0).astype(bool)
