@@ -29,9 +29,13 @@ types: $(VENV)/installed-dev
 test-oldest: $(OLDEST)/installed
 	NUMBA_CACHE_DIR=$(CURDIR)/$(OLDEST)/numba $(OLDEST)/bin/python -m pytest --mpl -n auto
 
-# Tests of properties, on other examples than those of every run.
+# Tests of properties on other examples than those of every run, and N random calls: as many more
+# with `make fuzz N=10000 SEED=3`. A failure prints how to make its call again.
+N ?= 300
+SEED ?= 20
 fuzz: $(VENV)/installed-test
 	HYPOTHESIS_PROFILE=fuzzing $(BIN)/python -m pytest -m hypothesis -n auto
+	FUZZ_CALLS=$(N) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -n auto tests/fuzz/test_calls.py
 
 # Plant faults in copies of the package: a named test must find each.
 mutants: $(VENV)/installed-test

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from matplotlib.colors import AsinhNorm, LogNorm
 from matplotlib.figure import Figure
 
 import mpl_skyheat
@@ -162,7 +161,7 @@ OPTIONS = (
     Option("--title", "TEXT", "title of the picture"),
     Option("--cmap", "NAME", "matplotlib colormap", to=MAP),
     Option("--norm", "SCALE", "colour scale: linear (the default), log, asinh or sqrt",
-           choices=("linear", "log", "asinh", "sqrt")),
+           to=MAP, choices=("linear", "log", "asinh", "sqrt")),
     Option("--vmin", "NUMBER", "value of the first colour", _limit, MAP),
     Option("--vmax", "NUMBER", "value of the last colour", _limit, MAP),
     Option("--size", "WxH", "size of the picture in inches, such as 8x5", _size),
@@ -313,12 +312,7 @@ def _heatmap(options: argparse.Namespace) -> SkyHeatmap:
     nx, ny = ax.wcs.pixel_shape
     is_wide = nx > WIDE * ny
     figure.set_size_inches(options.size or (ALL_SKY_SIZE if is_wide else FIELD_SIZE))
-    given = _given(options, "sky_heatmap")
-    if options.norm not in ("log", "asinh"):
-        given = {"vmin": 0.0, "norm": "sqrt" if options.norm == "sqrt" else None} | given
-    heat = mpl_skyheat.sky_heatmap(ax, *names, data=data, **given)
-    if options.norm in ("log", "asinh"):
-        _set_norm(heat, options.norm, low=None if options.vmin is None else heat.get_clim()[0])
+    heat = mpl_skyheat.sky_heatmap(ax, *names, data=data, **_given(options, "sky_heatmap"))
     heat.add_colorbar("bottom" if is_wide else "right")
     if options.title is not None:
         ax.set_title(options.title)
@@ -331,22 +325,6 @@ def _given(options: argparse.Namespace, function: str) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _set_norm(heat: SkyHeatmap, name: str, *, low: float | None = None) -> None:
-    """Set a colour scale for values of all sizes; on it, empty sky has the lowest colour."""
-    largest = float(heat.get_clim()[1] or 0) or 1.0
-    if name == "asinh":
-        heat.set_norm(AsinhNorm(0.1 * largest, low or 0, largest))
-        return
-    positive = heat.sky_map.data[np.nan_to_num(heat.sky_map.data) > 0]
-    smallest = float(np.percentile(positive, 1)) if len(positive) else largest
-    if low is None:
-        low = max(smallest if smallest < largest else 0, 1e-3 * largest)
-    if low <= 0:
-        raise ValueError(f"vmin must be positive with --norm log; got {low:g}")
-    heat.set_norm(LogNorm(low, largest))
-    heat.axes.set_facecolor(heat.cmap(0.0))
-
-
 def _demonstration() -> Figure:
     """The figure of the stars that come with the package: the whole sky, and the Pleiades."""
     stars = mpl_skyheat.datasets.bright_stars()
@@ -355,9 +333,13 @@ def _demonstration() -> Figure:
     galactic = all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL")
     sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65), is_whole=True)
     heat = sky.sky_heatmap(
-        data=stars, pixel_size=0.5 * u.deg, kernel=1 * u.deg, label="stars", cmap="magma"
+        data=stars,
+        pixel_size=0.5 * u.deg,
+        kernel=1 * u.deg,
+        label="stars",
+        cmap="magma",
+        norm="log",
     )
-    _set_norm(heat, "log")
     heat.add_colorbar("bottom")
     sky.set_title("Tycho-2, $V_T$ < 10, Galactic coordinates, Gaussian σ = 1°")
 

@@ -100,6 +100,22 @@ def test_a_view_centred_on_the_edge_of_the_sky_is_mapped(center):
     assert skymap.meta["inside"] == 20
 
 
+def test_one_bin_centred_beside_the_edge_of_the_sky_is_smoothed():
+    wcs = make_wcs("SIN", shape=(100, 100), center=(83, -5), cdelt=(-1, 1))
+    wcs.wcs.crpix = [50.5 - 56.4, 50.5]  # The sky ends at 57.3 pixels.
+    with pytest.warns(AstropyUserWarning, match="too wide to be smoothed on the plane"):
+        skymap = sky_map([40], [-5], wcs=wcs, bins=1, kernel=1 * u.pix)
+    assert skymap.counts == 1
+    assert skymap.data > 0
+
+
+def test_a_sliver_of_sky_whose_coverage_rounding_hides_is_not_nan():
+    wcs = make_wcs("CAR", shape=(361, 181), center=(180, 0), cdelt=(-1, 1))
+    wcs.wcs.crpix = [180.5, 90.5 + 1e-6]  # 1e-6 of a pixel at the south pole
+    skymap = sky_map([83], [-5], wcs=wcs, kernel=0.12 * u.pix)
+    assert np.array_equal(np.isfinite(skymap.data), skymap.solid_angle > 0)
+
+
 def test_a_pixel_size_that_no_step_around_a_pole_spans_is_refused():
     wcs = make_wcs("CAR", center=(0, 0), cdelt=(-0.5, 0.5))
     wcs.wcs.crpix = [15.5, 10.5 - 180]

@@ -223,7 +223,7 @@ def test_no_points_are_needed_with_a_centre_and_a_radius():
     assert tuple(ax.wcs.wcs.crval) == (10, 20)
     ax = subplot([], [], center=(10, 20), radius="1 deg")
     assert tuple(ax.wcs.wcs.crval) == (10, 20)
-    with pytest.raises(ValueError, match="the catalogue has no row with a position"):
+    with pytest.raises(ValueError, match="no row with a position: points must have one"):
         subplot([], [])
 
 
@@ -305,6 +305,7 @@ def test_what_is_no_figure_or_catalogue_is_refused():
         ({"map_frame": "ecliptic"}, r"map_frame .*'ecliptic' \(did you mean 'barycentricmeanecl"),
         ({"map_frame": 3}, r"map_frame must be the name of an astropy frame or a frame; got 3"),
         ({"radius": "2 deg"}, r"center must be given with a radius \(2 deg\): points are all over"),
+        ({"center": (1, 2, 3)}, r"center must be one position, such as .*; got \(1, 2, 3\)"),
         ({"center": (np.nan, 0)}, r"center must be one position, such as .*; got \(nan, 0\)"),
         ({"position": "x", "figure": Figure()}, r"position must be as in .*; got 'x'"),
     ],

@@ -133,7 +133,10 @@ def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
             is_empty = False
             yield to_vectors(block.lon, block.lat)
     if is_empty:
-        raise ValueError("the catalogue has no row with a position")
+        raise ValueError(
+            "the catalogue has no row with a position: points must have one, unless center and "
+            "radius are given"
+        )
 
 
 def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:

@@ -219,8 +219,10 @@ def parse_position(
     try:
         if isinstance(position, str):
             return _position_of_text(position, frame)
-        is_coord = isinstance(position, SkyCoord)
-        found = position if is_coord else SkyCoord(*position, unit="deg", frame=frame)
+        found = position
+        if not isinstance(position, SkyCoord):
+            lon, lat = position
+            found = SkyCoord(lon, lat, unit="deg", frame=frame)
         if found.isscalar and np.isfinite(found.spherical.lon + found.spherical.lat):
             return found
     except (TypeError, ValueError, u.UnitsError):

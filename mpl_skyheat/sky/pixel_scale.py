@@ -88,7 +88,9 @@ def nearest_sky(to_sky: Projection, view: View) -> tuple[float, float] | None:
     """The place nearest to a view's centre with sky all around it; None if there is none."""
     centre = view.centre
     width, height = (max(side, 1e-3) for side in (view.x_max - view.x_min, view.y_max - view.y_min))
-    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * (width, height) / 128
+    # As far around as `pixel_metric` looks, with one pixel for all of the view.
+    reach = np.maximum(np.array([width, height]) / 64, 1e-4)
+    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * reach
     i, j = np.meshgrid(np.linspace(-0.5, 0.5, 65), np.linspace(-0.5, 0.5, 65))
     for x, y in (([centre[0]], [centre[1]]), (centre[0] + width * i, centre[1] + height * j)):
         lon, _ = to_sky(np.add.outer(around[:, 0], x), np.add.outer(around[:, 1], y))

@@ -66,10 +66,10 @@ class Field(ABC):
         """
         total = np.zeros(self.geometry.grid.shape)
         for factor, kernel in terms:
-            exposure = self.exposure(kernel)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = self.smoothed(channel, kernel) / exposure
-            total += factor * np.where(exposure > 0, ratio, np.nan)
+            # The exposure of a sliver of sky may be lost in the rounding of the FFT: it has no rows.
+            exposure, none = self.exposure(kernel), np.zeros(total.shape)
+            smoothed = self.smoothed(channel, kernel)
+            total += factor * np.divide(smoothed, exposure, out=none, where=exposure > 0)
         return total
 
 
