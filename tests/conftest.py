@@ -5,6 +5,7 @@ import os
 import hypothesis
 import numpy as np
 import pytest
+from astropy.utils.iers import iers
 from helpers import make_wcs
 from matplotlib.mathtext import MathTextParser
 
@@ -24,6 +25,13 @@ def pytest_xdist_setupnodes():
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_downloads():
+    """Have astropy transform to frames of the Earth by the tables that it has."""
+    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

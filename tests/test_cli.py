@@ -373,7 +373,7 @@ def test_the_kernel_is_that_of_the_call(heat_of, text, kernel):
 def test_the_label_is_that_of_the_colorbar(heat_of):
     heat = heat_of("stars.csv", "--label", "quasars", "-o", "map.svg", draw=True)
     _, bar = heat.axes.figure.axes
-    assert bar.get_ylabel() == r"quasars / $\mathrm{arcmin^{2}}$"
+    assert bar.get_ylabel() == r"quasars / $\mathrm{deg^{2}}$"
     assert "quasars" in Path("map.svg").read_text(encoding="utf-8")
 
 

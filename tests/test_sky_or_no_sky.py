@@ -80,7 +80,10 @@ def test_the_bounds_of_a_fits_wcs_are_those_of_its_sky(code, bins):
         warnings.simplefilter("error")
         found = sky_map(lon, lat, wcs=wcs, bins=bins, kernel="0.3 deg")
     assert found.meta["plane_error"] < 0.01
-    assert found.counts.sum() == np.isfinite(wcs.world_to_pixel_values(lon, lat)).all(axis=0).sum()
+    # (Old versions of astropy do not end the positions at the bounds.)
+    x, y = wcs.world_to_pixel_values(lon, lat)
+    within = (x >= 4.5) & (x <= 24.5) & (y >= 2.5) & (y <= 16.5)
+    assert found.counts.sum() == np.count_nonzero(within)
     shown = found.solid_angle.to_value(u.deg**2).sum()
     assert shown == pytest.approx(20 * 14 * 0.01, rel=3e-3)
     again = sky_map(lon, lat, wcs=found.wcs, shape=found.data.shape)

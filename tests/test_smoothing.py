@@ -347,9 +347,9 @@ def test_the_unit_of_weights_is_that_of_the_map():
     shape = (50, 64)
     options = {"wcs": make_wcs(shape, 2 * u.arcmin), "shape": shape, "kernel": "6 arcmin"}
     stars = random_cap(2 * u.deg, 5000, seed=6)
-    plain = sky_map(stars, **options, unit="arcmin-2")
+    plain = sky_map(stars, **options)
     weighted = sky_map(stars, **options, weights=np.full(5000, 2.5) * u.mJy)
-    assert weighted.unit == u.mJy / u.arcmin**2
+    assert weighted.unit == u.mJy / u.deg**2
     np.testing.assert_allclose(weighted.data, 2.5 * plain.data, rtol=1e-9)
     counts = sky_map(stars, **options, weights=np.full(5000, 2.5) * u.mJy, statistic="count")
     assert counts.unit == u.mJy

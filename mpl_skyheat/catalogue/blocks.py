@@ -218,5 +218,5 @@ def _latitude_hint(
         return ""
     if np.abs(lon).max() <= 90 and lat.max() <= 360 and np.median(lat) > 90:
         return f" (are {names[0]} and {names[1]} swapped?)"
-    is_colatitude = np.ptp(lat) > 90 and lat.max() <= 180
+    is_colatitude = np.median(lat) > 60 and lat.max() <= 180
     return f" (write 90 - {names[1]} if it is a colatitude)" if is_colatitude else ""
