@@ -66,7 +66,7 @@ class Field(ABC):
         """
         total = np.zeros(self.geometry.grid.shape)
         for factor, kernel in terms:
-            # The exposure of a sliver of sky, without rows, may be lost in the rounding of the FFT.
+            # Rounding of the FFT may hide the exposure of a sliver of sky: 0 there, not NaN.
             exposure, none = self.exposure(kernel), np.zeros(total.shape)
             smoothed = self.smoothed(channel, kernel)
             total += factor * np.divide(smoothed, exposure, out=none, where=exposure > 0)

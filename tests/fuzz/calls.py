@@ -125,8 +125,6 @@ class Call:
     lat: Any = None
     frame: Any = None
     weights: Any = None
-    # Whether positions are in deg, so that no bit is lost by converting them.
-    is_exact: bool = True
     # Whether the kernel ends before the map does, around each point.
     is_within: bool = False
 
@@ -231,7 +229,7 @@ def draw_points(draw: Draw, call: Call) -> float:
 
     x, y = rng.uniform(-0.2, 1.2, n) * nx, rng.uniform(-0.2, 1.2, n) * ny
     lon, lat = rng.uniform(0, 360, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
-    hairs = rng.choice([0, 1e-13, 1e-9, 1e-7, 1e-5], n) * rng.choice([-1, 1], n)
+    hairs = rng.choice([0, 0, 0, 1e-13, 1e-9, 1e-7, 1e-5], n) * rng.choice([-1, 1], n)
     edges = np.round(x) + 0.5 + hairs, np.round(y) + 0.5
     parts = [
         around(x, y),
@@ -242,7 +240,9 @@ def draw_points(draw: Draw, call: Call) -> float:
         (lon, np.clip(np.sign(lat) * 90 + hairs, -90, 90)),
         (np.round(lon / 90) * 90 + hairs, lat),
     ]
-    call.lon, call.lat = np.hstack(draw.choices(parts, k=draw.choice([1, 1, 2, 3])))
+    call.lon, call.lat = np.hstack(
+        draw.choices(parts, [3, 5, 1, 1, 1, 1, 1], k=draw.choice([1, 2, 3]))
+    )
     call.is_within = call.has_size and min(nx, ny) > 20 and draw.chance(0.3)
     if call.is_within:
         call.lon, call.lat = around(nx * rng.uniform(0.4, 0.6, n), ny * rng.uniform(0.4, 0.6, n))
@@ -307,8 +307,9 @@ def dress_points(draw: Draw, call: Call) -> None:
     if form == "lists":
         call.points = lon.tolist(), lat.tolist()
     elif form == "quantities":
-        unit, call.is_exact = draw.choice([u.deg, u.rad, u.hourangle]), False
+        unit = draw.choice([u.deg, u.rad, u.hourangle])
         call.points = (lon * u.deg).to(unit), (lat * u.deg).to(unit)
+        call.lon, call.lat = (v.to_value(u.deg) for v in call.points)
     elif form == "SkyCoord":
         call.lon, call.lat = (np.where(np.isfinite(lon + lat), v, np.nan) for v in (lon, lat))
         call.points = (SkyCoord(call.lon, call.lat, unit="deg", frame=call.frame),)
