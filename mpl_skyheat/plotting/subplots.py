@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord
+from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
@@ -18,7 +20,7 @@ from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
 from mpl_skyheat.sky.frames import find_sky_frame
-from mpl_skyheat.sky.views import ZENITHAL, find_map_frame
+from mpl_skyheat.sky.views import AXES, ZENITHAL, find_map_frame
 from mpl_skyheat.smoothing.kernel_base import parse_width
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ AXIS_NAMES = {
     "RA--": ("RA", "Dec"),
     "GLON": ("Galactic longitude", "Galactic latitude"),
     "ELON": ("Ecliptic longitude", "Ecliptic latitude"),
+    "SLON": ("Supergalactic longitude", "Supergalactic latitude"),
 }
 
 
@@ -89,8 +92,8 @@ def subplot(
 ) -> WCSAxes:
     """Return a WCSAxes that fits a catalogue, with ticks and a grid that suit it.
 
-    Without ``center`` and ``radius`` it shows the circle that holds the catalogue; one that reaches
-    farther than 60° from its centre is shown all-sky, cut open where it has no points.
+    Without ``center`` and ``radius`` it shows the smallest circle that holds the catalogue; one of
+    more than 60° in radius is shown all-sky, cut open where it has no points.
 
     Parameters
     ----------
@@ -100,8 +103,8 @@ def subplot(
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers; by default ICRS.
     map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-        The frame that the Axes show: ICRS, FK5, FK4, Galactic or mean ecliptic. By default that of
-        the points, or ICRS where it is none of these.
+        The frame that the Axes show: ICRS, FK5, FK4, Galactic, supergalactic or mean ecliptic. By
+        default that of the points; where it is none of these, ICRS, with a warning.
     projection : {"TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX"}, \
 optional
         FITS code of the projection; by default TAN for a field and MOL for the whole sky.
@@ -159,6 +162,14 @@ optional
     shown = find_sky_frame("frame", catalogue.frame if frame is None else frame)
     if map_frame is not None:
         shown = find_map_frame("map_frame", map_frame)
+    elif shown.name not in AXES:
+        warnings.warn(
+            f"the Axes show ICRS, as FITS has no axes for the frame {shown.name!r} of the points: "
+            "map_frame='icrs' says so without this warning",
+            AstropyUserWarning,
+            stacklevel=2,
+        )
+        shown = ICRS()
     region = find_region(
         catalogue,
         shown,
