@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.path import Path
 from matplotlib.ticker import Formatter
@@ -66,7 +68,9 @@ def sky_heatmap(
         columns (ra/dec, RAJ2000/DEJ2000, l/b with ``frame="galactic"``, ...). Arrays of any
         shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
-        a SkyCoord each, for catalogues larger than memory.
+        a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, whose values are
+        taken at the centres of the Axes' pixels; beside it only ``unit``, ``label``,
+        ``colorbar``, ``center`` and arguments of the image.
     data : table-like, str or path-like, optional
         An astropy, pandas, polars, pyarrow or FITS table, a structured array or a dict; or the
         name of a FITS, ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns
@@ -154,6 +158,7 @@ def sky_heatmap(
     >>> heat = ax.sky_heatmap(data=stars, kernel=12 * u.arcmin, label="stars")
     >>> plt.close()
     """
+    given = dict(locals())
     if not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be an Axes, as in ax.sky_heatmap(ra, dec); got {type(ax).__name__}"
@@ -167,6 +172,8 @@ def sky_heatmap(
     from mpl_skyheat.sky.frames import find_frame
     from mpl_skyheat.sky.grid import View
 
+    if len(points) == 1 and hasattr(points[0], "solid_angle"):
+        return _draw_map(ax, points[0], given, colorbar, image_kwargs)
     request = MapRequest.checked(
         frame=frame,
         statistic=statistic,
@@ -191,6 +198,53 @@ def sky_heatmap(
         _show_projected(ax, heat, on_axes)
     else:
         _show(ax, heat, on_axes, view if on_axes.view.is_known else View(*grid.extent))
+    _make_current(ax, heat)
+    if bar is not None:
+        try:
+            heat.add_colorbar(**bar)
+        except Exception:
+            heat.remove()
+            raise
+    return heat
+
+
+def _draw_map(
+    ax: Axes, sky_map: Any, given: dict[str, Any], colorbar: Any, image_kwargs: dict[str, Any]
+) -> SkyHeatmap:
+    """Draw a `SkyMap`: its values at the centres of the Axes' pixels (see `sky_heatmap`)."""
+    from mpl_skyheat.catalogue.reading import read_points
+    from mpl_skyheat.maps.request import parse_center
+    from mpl_skyheat.maps.resampling import resampled
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.sky.frames import find_frame
+    from mpl_skyheat.sky.grid import View
+
+    taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
+    for name, parameter in signature(sky_heatmap).parameters.items():
+        value = given[name]
+        is_default = value is parameter.default or (
+            isinstance(value, str) and value == parameter.default
+        )
+        if name not in taken and not is_default:
+            raise TypeError(
+                f"{name} must be left out with a map, which is made already; got {repr(value)[:60]}"
+            )
+    bar = _colorbar_arguments(colorbar)
+    check_image_keywords(image_kwargs)
+    shown = find_frame(sky_map.meta.get("frame", "icrs"))
+    empty = read_points(([], []), None, "flat" if shown is None else shown, None)
+    asked = _agreed_center(ax, shown, parse_center(given["center"]))
+    on_axes = view_of_axes(ax, empty, shown, asked)
+    drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
+    if drawn.meta.get("statistic") == "difference" and not {"norm", "vmin"} & set(image_kwargs):
+        high = image_kwargs.get("vmax", float(np.nanmax(np.abs(drawn.data), initial=0)) or 1.0)
+        image_kwargs = {"cmap": "coolwarm", "vmax": high, "vmin": -high} | image_kwargs
+    heat = SkyHeatmap(ax, drawn, grid.extent, **image_kwargs)
+    if on_axes.transform is not None:
+        _show_projected(ax, heat, on_axes)
+    else:
+        _show(ax, heat, on_axes, on_axes.view if on_axes.view.is_known else View(*grid.extent))
     _make_current(ax, heat)
     if bar is not None:
         try:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from matplotlib.figure import Figure
 
-from mpl_skyheat import sky_map
+from mpl_skyheat import sky_map, subplot
 
 
 def wcs_at(ra=50.0):
@@ -67,3 +69,34 @@ def test_a_map_takes_numbers_and_quantities_on_both_sides():
 def test_maps_of_other_pixels_are_refused(more):
     with pytest.raises(ValueError, match="maps must have the same pixels; got"):
         A - made(1, **more)
+
+
+@pytest.mark.parametrize("result", [A, A - B, A / B], ids=["map", "difference", "quotient"])
+def test_a_map_is_drawn_again_as_it_is(result):
+    ax = Figure().add_subplot(projection=A.wcs)
+    heat = ax.sky_heatmap(result, colorbar=True, label="stars")
+    np.testing.assert_array_equal(heat.sky_map.data, result.data)
+    assert heat.quantity.startswith("stars")
+    ax.figure.canvas.draw()
+    if result.meta["statistic"] == "difference":
+        assert heat.norm.vmin == -heat.norm.vmax
+    galactic = subplot(center=SkyCoord(50, 20, unit="deg").galactic, radius="0.5 deg")
+    there = galactic.sky_heatmap(result)
+    assert there.value_at(50.01, 20.02) == result.value_at(50.01, 20.02)
+    for name, value in {"kernel": "2 deg", "data": {}, "bins": 3}.items():
+        with pytest.raises(TypeError, match=f"{name} must be left out with a map"):
+            ax.sky_heatmap(result, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("statistic", np.zeros(2)),
+        ("boundary", np.array(["sky", "fill"])),
+        ("geometry", []),
+        ("center", SkyCoord([1, 2], [3, 4], unit="deg")),
+    ],
+)
+def test_an_error_names_the_argument(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
+        Figure().add_subplot(projection="mollweide").sky_heatmap([1], [2], **{name: value})

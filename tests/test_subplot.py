@@ -231,6 +231,12 @@ def test_the_centre_is_that_of_the_smallest_circle(place, radius):
     assert found.separation(middle).deg < 1e-6 * radius
 
 
+def test_an_error_leaves_no_figure():
+    with pytest.raises(ValueError, match="position must be as in"):
+        subplot(*sky(), position=999999)
+    assert not plt.get_fignums()
+
+
 def test_a_cap_is_centred_on_its_pole():
     stars = bright_stars()
     south = stars[stars["DEC"] < -60]

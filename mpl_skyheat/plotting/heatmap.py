@@ -248,6 +248,10 @@ class SkyHeatmap(AxesImage):
     def quantity(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
+        if meta["statistic"] not in ("density", "count"):
+            counted = meta["label"] or meta["statistic"]
+            is_bare = unit in (None, u.dimensionless_unscaled)
+            return counted if is_bare else f"{counted} [{unit.to_string('latex_inline')}]"
         counted = meta["label"] or ("weight" if self._is_weighted else "sources")
         per_area = meta["statistic"] == "density"
         if per_area and not (isinstance(meta["frame"], str) and meta["frame"] == "flat"):

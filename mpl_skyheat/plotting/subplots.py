@@ -179,6 +179,7 @@ optional
         projection=_parse_projection(projection),
     )
     wcs = region.wcs(shown)
+    is_new = figure is None
     if figure is None:
         figure = _new_figure(region)
     if not isinstance(figure, FigureBase):
@@ -186,6 +187,9 @@ optional
     try:
         return add_sky_axes(figure, wcs, position, is_whole=region.is_whole)
     except (TypeError, ValueError) as error:
+        pyplot: Any = sys.modules.get("matplotlib.pyplot")
+        if is_new and pyplot is not None:
+            pyplot.close(figure)
         raise ValueError(
             f"position must be as in Figure.add_subplot, such as 111 or (1, 2, 1); got {position!r}"
         ) from error
@@ -234,7 +238,7 @@ def parse_position(
             return found
     except (TypeError, ValueError, u.UnitsError):
         pass
-    raise ValueError(f"{name} must be {form}; got {position!r}")
+    raise ValueError(f"{name} must be {form}; got {repr(position)[:60]}")
 
 
 def _position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:
