@@ -330,6 +330,10 @@ def test_what_is_no_figure_or_catalogue_is_refused():
         ({"center": "nowhere"}, r"center must be one position, such as .*; got 'nowhere'"),
         ({"center": 3}, r"center must be one position, such as .*; got 3"),
         ({"center": (3, 95)}, r"center must be one position, such as .*; got \(3, 95\)"),
+        (
+            {"radius": "1e-12 deg", "center": (0, 0)},
+            r"radius must be at least 1e-09 deg, .*; got 1e",
+        ),
         ({"radius": 3}, r"radius must be an angle such as .*; got 3"),
         ({"radius": -3 * u.deg}, r"radius must be positive and finite; got -3.0 deg"),
         ({"pixel_size": "2 pix"}, r"pixel_size must be an angle such as .*; got '2 pix'"),

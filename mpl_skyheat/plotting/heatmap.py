@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
 
+# What other packages call arguments of `sky_heatmap`.
+FOREIGN_NAMES = {"gridsize": "bins", "npix": "bins", "binsz": "pixel_size", "bw": "kernel"}
+FOREIGN_NAMES |= {"smooth": "kernel", "opacity": "alpha", "n_jobs": "threads"}
+FOREIGN_NAMES |= {"workers": "threads", "stat": "statistic"}
+
 # Arguments of Figure.colorbar that follow from the side of the Axes and cannot be given.
 PLACED = {"ax", "cax", "use_gridspec", "orientation", "fraction", "pad", "shrink", "aspect"}
 PLACED |= {"anchor", "panchor", "ticklocation"}
@@ -281,7 +286,8 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
             hint = f"take kernel=mpl_skyheat.Gaussian({name}=...)"
         else:
             options = [*known, *signature(sky_map).parameters, "colorbar"]
-            close = get_close_matches(name, options, 1)
+            foreign = FOREIGN_NAMES.get(name)
+            close = [foreign] if foreign else get_close_matches(name, options, 1)
             hint = f"did you mean {close[0]!r}?" if close else "see help(mpl_skyheat.sky_heatmap)"
         raise TypeError(f"sky_heatmap has no argument {name!r}: {hint}")
 

@@ -35,6 +35,9 @@ WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
 WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
 
+# Narrowest field: positions in deg, as floats, are exact to 6e-14.
+NARROWEST = 1e-9 * u.deg
+
 # Pixels across the largest view.
 MOST_PIXELS = 10_000
 
@@ -54,6 +57,11 @@ class Region:
 
     def __post_init__(self) -> None:
         widest = WIDEST.get(self.projection, 180) * u.deg
+        if self.radius < NARROWEST:
+            raise ValueError(
+                f"radius must be at least {NARROWEST:g}, as positions are not more exact; got "
+                f"{self.radius:.4g}"
+            )
         if self.radius > 180 * u.deg:
             raise ValueError(f"radius must be at most 180 deg; got {self.radius:.4g}")
         if self.radius > widest:
