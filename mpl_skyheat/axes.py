@@ -76,9 +76,9 @@ def sky_heatmap(
         name of a FITS, ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns
         that are needed are read; or an iterator of such tables or names.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-        The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
-        astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes. On matplotlib's
-        geographic axes, all maps have one.
+        The frame of bare numbers: any name that astropy knows, or a frame; ``"flat"`` for
+        Cartesian x, y on a plain Axes. An Axes that knows no frame (all but WCSAxes) shows the sky
+        in this one. Later maps on one of matplotlib's geographic axes must have the same.
     weights : array-like or str, optional
         A weight for each point, not negative, or the name of a column. A unit carries over to
         the map.
@@ -98,7 +98,7 @@ def sky_heatmap(
     boundary : {"sky", "fill", "wrap", "reflect"}, optional
         What lies beyond the map. With ``"sky"``, the sky: points outside the map within the
         kernel's reach are counted, and what shows no sky is divided out, so that a uniform field
-        is flat to its edge. The others act on the map alone, with zeros, its far side, or its
+        is flat to the map's edge. The others act on the map alone, with zeros, its far side, or its
         mirror image, as in astropy.convolution and scipy.ndimage.
     geometry : {"auto", "plane", "sphere"}, optional
         Where to smooth: on the plane, with the pixel scale at the centre of the view, or on the
