@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,16 +56,18 @@ def sky_heatmap(
         columns (ra/dec, RAJ2000/DEJ2000, l/b with ``frame="galactic"``, ...). Arrays of any
         shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
-        a SkyCoord each, for catalogues larger than memory.
+        a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, whose values are
+        taken at the centres of the Axes' pixels; beside it only ``unit``, ``label``,
+        ``colorbar``, ``center`` and arguments of the image.
     data : table-like, str or path-like, optional
         An astropy, pandas, polars, pyarrow, xarray or FITS table, a zarr or HDF5 group, a
         structured array or a dict, which may be the first argument, too; or the name of a FITS,
         ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns that are needed
         are read; or an iterator of such tables or names.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-        The frame of bare numbers, and of the sky on an Axes that does not tell it: any name that
-        astropy knows, or a frame; ``"flat"`` for Cartesian x, y on a plain Axes. On matplotlib's
-        geographic axes, all maps have one.
+        The frame of bare numbers: any name that astropy knows, or a frame; ``"flat"`` for
+        Cartesian x, y on a plain Axes. An Axes that knows no frame (all but WCSAxes) shows the sky
+        in this one. Later maps on one of matplotlib's geographic axes must have the same.
     weights : array-like or str, optional
         A weight for each point, not negative, or the name of a column. A unit carries over to
         the map.
@@ -84,7 +87,7 @@ def sky_heatmap(
     boundary : {"sky", "fill", "wrap", "reflect"}, optional
         What lies beyond the map. With ``"sky"``, the sky: points outside the map within the
         kernel's reach are counted, and what shows no sky is divided out, so that a uniform field
-        is flat to its edge. The others act on the map alone, with zeros, its far side, or its
+        is flat to the map's edge. The others act on the map alone, with zeros, its far side, or its
         mirror image, as in astropy.convolution and scipy.ndimage.
     geometry : {"auto", "plane", "sphere"}, optional
         Where to smooth: on the plane, with the pixel scale at the centre of the view, or on the
@@ -146,6 +149,7 @@ def sky_heatmap(
     >>> heat = ax.sky_heatmap(data=stars, kernel=12 * u.arcmin, label="stars")
     >>> plt.close()
     """
+    given = dict(locals())
     if not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be an Axes, as in ax.sky_heatmap(ra, dec); got {type(ax).__name__}"
@@ -160,6 +164,8 @@ def sky_heatmap(
     from mpl_skyheat.sky.frames import find_frame
     from mpl_skyheat.sky.grid import View
 
+    if len(points) == 1 and hasattr(points[0], "solid_angle"):
+        return _draw_map(ax, points[0], given, colorbar, image_kwargs)
     request = MapRequest.checked(
         frame=frame,
         statistic=statistic,
@@ -189,6 +195,50 @@ def sky_heatmap(
     _make_current(ax, heat)
     if bar is not None:
         heat.add_colorbar(**bar)
+    return heat
+
+
+def _draw_map(
+    ax: Axes, sky_map: Any, given: dict[str, Any], colorbar: Any, image_kwargs: dict[str, Any]
+) -> SkyHeatmap:
+    """Draw a `SkyMap`: its values at the centres of the Axes' pixels (see `sky_heatmap`)."""
+    from mpl_skyheat.catalogue.reading import read_points
+    from mpl_skyheat.maps.request import parse_center
+    from mpl_skyheat.maps.resampling import resampled
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.sky.frames import find_frame
+    from mpl_skyheat.sky.grid import View
+
+    taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
+    for name, parameter in signature(sky_heatmap).parameters.items():
+        value = given[name]
+        is_default = value is parameter.default or (
+            isinstance(value, str) and value == parameter.default
+        )
+        if name not in taken and not is_default:
+            raise TypeError(
+                f"{name} must be left out with a map, which is made already; got {repr(value)[:60]}"
+            )
+    bar = _colorbar_arguments(colorbar)
+    check_image_keywords(image_kwargs)
+    shown = find_frame(sky_map.meta.get("frame", "icrs"))
+    empty = read_points(([], []), None, "flat" if shown is None else shown, None)
+    asked = _agreed_center(ax, shown, parse_center(given["center"]))
+    on_axes = view_of_axes(ax, empty, shown, asked)
+    drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
+    heat = SkyHeatmap(ax, drawn, grid.extent, **image_kwargs)
+    if on_axes.transform is not None:
+        _show_projected(ax, heat, on_axes)
+    else:
+        _show(ax, heat, on_axes, on_axes.view if on_axes.view.is_known else View(*grid.extent))
+    _make_current(ax, heat)
+    if bar is not None:
+        try:
+            heat.add_colorbar(**bar)
+        except Exception:
+            heat.remove()
+            raise
     return heat
 
 

@@ -313,6 +313,12 @@ def test_a_colorbar_is_named_by_its_side(field, stars):
         ("pixelsize", "did you mean 'pixel_size'"),
         ("fwhm", r"take kernel=mpl_skyheat.Gaussian\(fwhm=...\)"),
         ("colourbar", "did you mean 'colorbar'"),
+        ("gridsize", "did you mean 'bins'"),
+        ("binsz", "did you mean 'pixel_size'"),
+        ("bw", "did you mean 'kernel'"),
+        ("opacity", "did you mean 'alpha'"),
+        ("n_jobs", "did you mean 'threads'"),
+        ("stat", "did you mean 'statistic'"),
         ("xyz", r"see help\(mpl_skyheat.sky_heatmap\)"),
     ],
 )

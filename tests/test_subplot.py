@@ -10,6 +10,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from astropy.visualization.wcsaxes import WCSAxes
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
 from astropy.wcs.utils import wcs_to_celestial_frame
@@ -199,10 +200,47 @@ def test_the_axes_are_in_the_frame_of_the_points_or_that_asked_for():
         (subplot(galactic.l, galactic.b, frame="galactic"), "galactic"),
         (subplot(galactic.l, galactic.b, frame="galactic", map_frame="fk5"), "fk5"),
         (subplot(points, map_frame="barycentricmeanecliptic"), "ELON"),  # unknown to astropy
-        (subplot(points.transform_to("supergalactic")), "icrs"),  # FITS cannot say it
+        (subplot(points, map_frame="supergalactic"), "SLON"),  # unknown to astropy, too
+        (subplot(points.transform_to("supergalactic")), "SLON"),
     ]:
-        assert name in (wcs_to_celestial_frame(ax.wcs).name, ax.wcs.wcs.ctype[0][:4])
+        assert name in (ax.wcs.pixel_to_world(0, 0).frame.name, ax.wcs.wcs.ctype[0][:4])
         assert ax.sky_heatmap(points).sky_map.meta["inside"] == 500
+
+
+def test_a_frame_that_fits_has_not_is_named():
+    points = field(*PLACES["0h"])
+    with pytest.warns(AstropyUserWarning, match=r"the Axes show ICRS, .* 'skyoffseticrs' of the p"):
+        ax = subplot(points.transform_to(points[0].skyoffset_frame()))
+    assert wcs_to_celestial_frame(ax.wcs).name == "icrs"
+    assert ax.sky_heatmap(points).sky_map.meta["inside"] == 500
+
+
+@pytest.mark.parametrize("place", [(0, -90), (0.01, 20), (200, 60)], ids=str)
+@pytest.mark.parametrize("radius", [1e-4, 1, 29.9])
+def test_the_centre_is_that_of_the_smallest_circle(place, radius):
+    # Far more points on one side of the circle: the centre follows the extent.
+    rng = np.random.default_rng(6)
+    middle = SkyCoord(*place, unit="deg")
+    angle = np.append(rng.uniform(0, 360, 50), rng.uniform(0, 20, 500))
+    fraction = np.append(np.ones(50), rng.random(500))
+    points = middle.directional_offset_by(angle * u.deg, fraction * radius * u.deg)
+    # Two opposite positions on the rim fix the circle.
+    ends = middle.directional_offset_by([90, 270] * u.deg, radius * u.deg)
+    ra, dec = (np.append(getattr(points, c).deg, getattr(ends, c).deg) for c in ("ra", "dec"))
+    found = SkyCoord(*subplot(ra, dec).wcs.wcs.crval, unit="deg")
+    assert found.separation(middle).deg < 1e-6 * radius
+
+
+def test_an_error_leaves_no_figure():
+    with pytest.raises(ValueError, match="position must be as in"):
+        subplot(*sky(), position=999999)
+    assert not plt.get_fignums()
+
+
+def test_a_cap_is_centred_on_its_pole():
+    stars = bright_stars()
+    south = stars[stars["DEC"] < -60]
+    assert subplot(data=south).wcs.wcs.crval[1] < -89.5
 
 
 @pytest.mark.parametrize(
@@ -292,16 +330,17 @@ def test_what_is_no_figure_or_catalogue_is_refused():
         ({"center": "nowhere"}, r"center must be one position, such as .*; got 'nowhere'"),
         ({"center": 3}, r"center must be one position, such as .*; got 3"),
         ({"center": (3, 95)}, r"center must be one position, such as .*; got \(3, 95\)"),
+        (
+            {"radius": "1e-12 deg", "center": (0, 0)},
+            r"radius must be at least 1e-09 deg, .*; got 1e",
+        ),
         ({"radius": 3}, r"radius must be an angle such as .*; got 3"),
         ({"radius": -3 * u.deg}, r"radius must be positive and finite; got -3.0 deg"),
         ({"pixel_size": "2 pix"}, r"pixel_size must be an angle such as .*; got '2 pix'"),
         ({"pixel_size": "0.01 arcsec"}, r"pixel_size is too small: a map of .* would do"),
         ({"frame": "flat"}, r"frame must be a frame of the sky; got 'flat'"),
         ({"map_frame": "flat"}, r"map_frame must be a frame that a FITS .*; got 'flat'"),
-        (
-            {"map_frame": "supergalactic"},
-            r"map_frame must be a frame that a FITS WCS has a name for \(icrs, .*; got 'supergala",
-        ),
+        ({"map_frame": "cirs"}, r"map_frame must be a frame that a FITS WCS has a name .*; got 'c"),
         ({"map_frame": "ecliptic"}, r"map_frame .*'ecliptic' \(did you mean 'barycentricmeanecl"),
         ({"map_frame": 3}, r"map_frame must be the name of an astropy frame or a frame; got 3"),
         ({"radius": "2 deg"}, r"center must be given with a radius \(2 deg\): points are all over"),

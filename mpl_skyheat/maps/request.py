@@ -54,9 +54,9 @@ class MapRequest:
     def checked(cls, **given: Any) -> MapRequest:
         """The request of all arguments by name; an error names the argument that is wrong."""
         for name, choices in CHOICES.items():
-            if given[name] not in choices:
+            if not isinstance(given[name], str) or given[name] not in choices:
                 listed = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} must be one of {listed}; got {given[name]!r}")
+                raise ValueError(f"{name} must be one of {listed}; got {repr(given[name])[:60]}")
         check_label(given["label"])
         pixel_size, bins = given["pixel_size"], given["bins"]
         if pixel_size is not None and bins is not None:
@@ -129,7 +129,7 @@ def parse_center(center: Any) -> float | None:
     """The longitude (deg) of the ``center`` argument: a SkyCoord, an angle or degrees."""
     if center is None:
         return None
-    if isinstance(center, SkyCoord):
+    if isinstance(center, SkyCoord) and center.isscalar:
         return float(center.spherical.lon.deg)
     try:
         lon = u.Quantity(center)
@@ -139,6 +139,7 @@ def parse_center(center: Any) -> float | None:
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(
-            f"center must be a longitude, such as 180*u.deg, or a SkyCoord; got {center!r}"
+            f"center must be a longitude, such as 180*u.deg, or one SkyCoord; got "
+            f"{repr(center)[:60]}"
         )
     return value

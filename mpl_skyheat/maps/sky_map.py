@@ -9,6 +9,7 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
 
 from mpl_skyheat.catalogue.reading import read_positions
+from mpl_skyheat.maps.arithmetic import check_geometries, finish
 from mpl_skyheat.maps.map_files import write_fits
 from mpl_skyheat.sky.grid import SLACK
 from mpl_skyheat.sky.planes import plane_of_wcs, project
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 # Attributes with arrays of the map's shape, which are sliced with its values.
 COMPANIONS = ("counts", "solid_angle")
 
-# Makes the result of arithmetic keep ``meta``, whose frame `SkyMap.value_at` needs.
-KEEP_META = {"handle_meta": "first_found"}
-
 
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     """A map of sky density or counts: `~astropy.nddata.NDData` with counts and solid angles.
 
     Made by `sky_map`; `SkyHeatmap.sky_map` holds the one that is drawn. Arrays have the shape
     (ny, nx), row 0 at the bottom.
+
+    Maps with the same pixels are added, subtracted, multiplied and divided (``a - b``, or
+    ``a.subtract(b)``), and so are a map and a number or Quantity. ``meta["statistic"]`` of the
+    result is "sum", "difference", "product" or "quotient"; `sky_heatmap` draws it.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     counts : array-like, optional
         Points, or sum of weights, in each pixel, not smoothed.
     solid_angle : `~astropy.units.Quantity`, optional
-        Each pixel's observed area, in sr (in square data units on a map of Cartesian x, y).
+        The sky that each pixel shows, whether it was observed or not, in sr (in square data units
+        on a map of Cartesian x, y).
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask`` (True where there is no
         sky), ``uncertainty`` and ``meta``.
@@ -49,9 +52,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     ----------
     counts : `~numpy.ndarray` or None
         Points in each pixel (int64), or the sum of their weights (float64); not smoothed. None
-        on the result of arithmetic, as ``solid_angle`` is.
+        on the result of arithmetic.
     solid_angle : `~astropy.units.Quantity` or None
-        Each pixel's area.
+        The sky that each pixel shows; no footprint of a survey.
     meta : dict
         ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
         ``signed`` (whether the kernel, such as a difference, may make values negative),
@@ -72,17 +75,52 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self.counts = None if counts is None else np.asarray(counts)
         self.solid_angle = solid_angle
 
-    def add(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().add(operand, *args, **KEEP_META | kwargs)
+    # Numbers, arrays and Quantities leave the operators to the map.
+    __array_ufunc__ = None
 
-    def subtract(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().subtract(operand, *args, **KEEP_META | kwargs)
+    def add(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
+        return self._with("add", operand, *args, **kwargs)
 
-    def multiply(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().multiply(operand, *args, **KEEP_META | kwargs)
+    def subtract(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
+        return self._with("subtract", operand, *args, **kwargs)
 
-    def divide(self, operand: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().divide(operand, *args, **KEEP_META | kwargs)
+    def multiply(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
+        return self._with("multiply", operand, *args, **kwargs)
+
+    def divide(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
+        return self._with("divide", operand, *args, **kwargs)
+
+    __add__ = __radd__ = add
+    __sub__ = subtract
+    __mul__ = __rmul__ = multiply
+    __truediv__ = divide
+
+    def __rsub__(self, other: Any) -> SkyMap:
+        return self._filled(other).subtract(self)
+
+    def __rtruediv__(self, other: Any) -> SkyMap:
+        return self._filled(other).divide(self)
+
+    def _filled(self, value: Any) -> SkyMap:
+        """A map with a number or Quantity in all pixels."""
+        value = u.Quantity(value)
+        data = np.full(self.data.shape, value.value)
+        meta = {"frame": self.meta.get("frame", "icrs")}
+        return SkyMap(data, unit=value.unit, wcs=self.wcs, solid_angle=self.solid_angle, meta=meta)
+
+    def _with(self, name: str, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
+        """The result of NDData's arithmetic, with solid angles and a meta that says what it is."""
+        other = operand if isinstance(operand, SkyMap) else None
+        if other is not None:
+            check_geometries(self, other)
+        kwargs = {"compare_wcs": None, "handle_meta": None} | kwargs
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result: SkyMap = getattr(super(), name)(operand, *args, **kwargs)
+        unit, one = result.unit, u.dimensionless_unscaled
+        if unit is not None and unit != one and unit.is_equivalent(one):  # deg⁻² / arcmin⁻²
+            result = super(SkyMap, result).multiply(unit.to(one) / unit, **kwargs)
+        finish(result, name, self, operand, other)
+        return result
 
     def _slice(self, item: Any) -> dict[str, Any]:
         # NDSlicingMixin's documented hook for further attributes.

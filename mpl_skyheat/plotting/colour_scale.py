@@ -37,6 +37,11 @@ class Look(NamedTuple):
 LOOKS = {
     "density": Look("from zero", None, "per unit area"),
     "count": Look("from zero", None, "per pixel"),
+    # Of arithmetic of maps.
+    "sum": Look("from zero", None, ""),
+    "difference": Look("symmetric", "coolwarm", ""),
+    "product": Look("free", None, ""),
+    "quotient": Look("free", None, ""),
 }
 
 # Norms by name. Matplotlib knows "sqrt" and "centered" by no name, and makes Normalizes of "linear"

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
 
+# What other packages call arguments of `sky_heatmap`.
+FOREIGN_NAMES = {"gridsize": "bins", "npix": "bins", "binsz": "pixel_size", "bw": "kernel"}
+FOREIGN_NAMES |= {"smooth": "kernel", "opacity": "alpha", "n_jobs": "threads"}
+FOREIGN_NAMES |= {"workers": "threads", "stat": "statistic"}
+
 
 class SkyHeatmap(AxesImage):
     """The image of a sky map, as `sky_heatmap` returns it.
@@ -227,6 +232,10 @@ class SkyHeatmap(AxesImage):
     def quantity(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
+        if meta["statistic"] not in ("density", "count"):
+            counted = meta["label"] or meta["statistic"]
+            is_bare = unit in (None, u.dimensionless_unscaled)
+            return counted if is_bare else f"{counted} [{unit.to_string('latex_inline')}]"
         counted = meta["label"] or ("weight" if self._is_weighted else "sources")
         per = look_of(self.sky_map).per
         is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
@@ -259,7 +268,8 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
             hint = f"take kernel=mpl_skyheat.Gaussian({name}=...)"
         else:
             options = [*known, *signature(sky_map).parameters, "colorbar"]
-            close = get_close_matches(name, options, 1)
+            foreign = FOREIGN_NAMES.get(name)
+            close = [foreign] if foreign else get_close_matches(name, options, 1)
             hint = f"did you mean {close[0]!r}?" if close else "see help(mpl_skyheat.sky_heatmap)"
         raise TypeError(f"sky_heatmap has no argument {name!r}: {hint}")
 

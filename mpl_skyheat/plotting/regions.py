@@ -10,6 +10,7 @@ from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 
 from mpl_skyheat.sky.frames import change_frame
+from mpl_skyheat.sky.smallest_circle import smallest_circle
 from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 
@@ -34,6 +35,9 @@ WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
 WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
 
+# Narrowest field: positions in deg, as floats, are exact to 6e-14.
+NARROWEST = 1e-9 * u.deg
+
 # Pixels across the largest view.
 MOST_PIXELS = 10_000
 
@@ -53,6 +57,11 @@ class Region:
 
     def __post_init__(self) -> None:
         widest = WIDEST.get(self.projection, 180) * u.deg
+        if self.radius < NARROWEST:
+            raise ValueError(
+                f"radius must be at least {NARROWEST:g}, as positions are not more exact; got "
+                f"{self.radius:.4g}"
+            )
         if self.radius > 180 * u.deg:
             raise ValueError(f"radius must be at most 180 deg; got {self.radius:.4g}")
         if self.radius > widest:
@@ -149,14 +158,16 @@ def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
 
 
 def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
-    """Centre (found if None) and radius of a circle that holds a catalogue."""
+    """Centre (the one given, else the best) and radius of the smallest circle with a catalogue."""
     if center is None:
-        center, together = _mean_position(catalogue)
-        if together < np.cos(WIDEST_FIELD):
-            return center, 180 * u.deg  # Some points are farther than WIDEST_FIELD from any centre.
-    middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
-    farthest = [separation(vectors, middle).max() for vectors in _vectors(catalogue)]
-    return center, max(1.02 * float(np.degrees(max(farthest))), 1e-4) * u.deg
+        middle, farthest = smallest_circle(
+            lambda: _vectors(catalogue), WIDEST_FIELD.to_value(u.rad)
+        )
+        center = SkyCoord(*to_positions(middle), unit="deg", frame=catalogue.frame)
+    else:
+        middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
+        farthest = max(separation(vectors, middle).max() for vectors in _vectors(catalogue))
+    return center, max(1.02 * float(np.degrees(farthest)), 1e-4) * u.deg
 
 
 def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord
+from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
@@ -18,7 +20,7 @@ from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_sky_frame
-from mpl_skyheat.sky.views import ZENITHAL, find_map_frame
+from mpl_skyheat.sky.views import AXES, ZENITHAL, find_map_frame
 from mpl_skyheat.smoothing.kernel_base import parse_width
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ AXIS_NAMES = {
     "RA--": ("RA", "Dec"),
     "GLON": ("Galactic longitude", "Galactic latitude"),
     "ELON": ("Ecliptic longitude", "Ecliptic latitude"),
+    "SLON": ("Supergalactic longitude", "Supergalactic latitude"),
 }
 
 
@@ -89,8 +92,8 @@ def subplot(
 ) -> WCSAxes:
     """Return a WCSAxes that fits a catalogue, with ticks and a grid that suit it.
 
-    Without ``center`` and ``radius`` it shows the circle that holds the catalogue; one that reaches
-    farther than 60° from its centre is shown all-sky, cut open where it has no points.
+    Without ``center`` and ``radius`` it shows the smallest circle that holds the catalogue; one of
+    more than 60° in radius is shown all-sky, cut open where it has no points.
 
     Parameters
     ----------
@@ -100,8 +103,8 @@ def subplot(
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers; by default ICRS.
     map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-        The frame that the Axes show: ICRS, FK5, FK4, Galactic or mean ecliptic. By default that of
-        the points, or ICRS where it is none of these.
+        The frame that the Axes show: ICRS, FK5, FK4, Galactic, supergalactic or mean ecliptic. By
+        default that of the points; where it is none of these, ICRS, with a warning.
     projection : {"TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX"}, \
 optional
         FITS code of the projection; by default TAN for a field and MOL for the whole sky.
@@ -161,6 +164,14 @@ optional
     shown = find_sky_frame("frame", catalogue.frame if frame is None else frame)
     if map_frame is not None:
         shown = find_map_frame("map_frame", map_frame)
+    elif shown.name not in AXES:
+        warnings.warn(
+            f"the Axes show ICRS, as FITS has no axes for the frame {shown.name!r} of the points: "
+            "map_frame='icrs' says so without this warning",
+            AstropyUserWarning,
+            stacklevel=2,
+        )
+        shown = ICRS()
     region = find_region(
         catalogue,
         shown,
@@ -170,6 +181,7 @@ optional
         projection=_parse_projection(projection),
     )
     wcs = region.wcs(shown)
+    is_new = figure is None
     if figure is None:
         figure = _new_figure(region)
     if not isinstance(figure, FigureBase):
@@ -177,6 +189,9 @@ optional
     try:
         return add_sky_axes(figure, wcs, position, is_whole=region.is_whole)
     except (TypeError, ValueError) as error:
+        pyplot: Any = sys.modules.get("matplotlib.pyplot")
+        if is_new and pyplot is not None:
+            pyplot.close(figure)
         raise ValueError(
             f"position must be as in Figure.add_subplot, such as 111 or (1, 2, 1); got {position!r}"
         ) from error
@@ -227,7 +242,7 @@ def parse_position(
             return found
     except (TypeError, ValueError, u.UnitsError):
         pass
-    raise ValueError(f"{name} must be {form}; got {position!r}")
+    raise ValueError(f"{name} must be {form}; got {repr(position)[:60]}")
 
 
 def _position_of_text(text: str, frame: BaseCoordinateFrame) -> SkyCoord:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord, Supergalactic
 from astropy.wcs import WCS
 
 from mpl_skyheat.sky.frames import find_sky_frame
@@ -30,21 +30,29 @@ AXES = {
     "fk5": (("RA---", "DEC--"), "FK5"),
     "fk4": (("RA---", "DEC--"), "FK4"),
     "galactic": (("GLON-", "GLAT-"), ""),
+    "supergalactic": (("SLON-", "SLAT-"), ""),
     "barycentricmeanecliptic": (("ELON-", "ELAT-"), "ICRS"),
 }
 
 
-class EclipticWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
-    """A WCS with mean ecliptic axes and their frame; astropy takes those of a `WCS` for ICRS.
+class FramedWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
+    """A WCS with the frame of mean ecliptic or supergalactic axes, of which astropy tells none.
 
     On an Axes with it, a SkyCoord in any frame is at the right place.
     """
 
     @property
     def world_axis_object_classes(self) -> Any:
-        classes = super().world_axis_object_classes
-        kind, arguments, options = classes["celestial"]
-        return classes | {"celestial": (kind, arguments, options | {"frame": ecliptic_frame(self)})}
+        axes = self.wcs.ctype[0][:4]
+        frame = Supergalactic() if axes == "SLON" else ecliptic_frame(self)
+        return {"celestial": (SkyCoord, (), {"frame": frame, "unit": (u.deg, u.deg)})}
+
+    @property
+    def world_axis_object_components(self) -> Any:
+        return [
+            ("celestial", 0, lambda sky: sky.spherical.lon.deg),
+            ("celestial", 1, lambda sky: sky.spherical.lat.deg),
+        ]
 
 
 def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
@@ -103,7 +111,7 @@ def all_sky_wcs(
 
 def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
     prefixes, radesys = AXES[frame.name]
-    wcs = EclipticWCS(naxis=2) if prefixes[0] == "ELON-" else WCS(naxis=2)
+    wcs = FramedWCS(naxis=2) if prefixes[0] in ("ELON-", "SLON-") else WCS(naxis=2)
     wcs.wcs.ctype = [prefix + code for prefix in prefixes]
     wcs.wcs.crval = [center.spherical.lon.deg, center.spherical.lat.deg]
     wcs.wcs.cdelt = np.array([-1, 1]) * pixel_size.to_value(u.deg)
