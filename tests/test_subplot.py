@@ -207,6 +207,11 @@ def test_the_axes_are_in_the_frame_of_the_points_or_that_asked_for():
         assert ax.sky_heatmap(points).sky_map.meta["inside"] == 500
 
 
+def test_supergalactic_axes_have_degrees():
+    ax = subplot(field(*PLACES["0h"]), map_frame="supergalactic")
+    assert [coord.coord_type for coord in ax.coords] == ["longitude", "latitude"]
+
+
 def test_a_frame_that_fits_has_not_is_named():
     points = field(*PLACES["0h"])
     with pytest.warns(AstropyUserWarning, match=r"the Axes show ICRS, .* 'skyoffseticrs' of the p"):

@@ -314,6 +314,8 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, is_whole: bool)
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
     # Longitudes that rounding has put just below 360° are labelled 0h, not 24h.
     ax.coords[0].set_coord_type("longitude", coord_wrap=(360 - 1e-6) * u.deg)
+    if wcs.wcs.ctype[0].startswith("SLON"):
+        ax.coords[1].set_coord_type("latitude")  # which astropy does not know
     ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
     names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
     if is_whole and code in OUTLINES:
