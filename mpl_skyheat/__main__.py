@@ -250,6 +250,7 @@ def _as_options(text: str) -> str:
     text = re.sub("name the two, as in .*", "name the two with --ra and --dec (and --frame)", text)
     text = re.sub(r"\bframe='(\w+)'", r"--frame \1", text)
     text = re.sub("^data must be (a table, or )?", "CATALOGUE must be ", text)
+    text = text.replace("with norm='log'", "with --norm log")
     for option in OPTIONS:
         if option.to:
             text = re.sub(rf"^{option.name} (?=must|is)", f"{option.flag} ", text)

