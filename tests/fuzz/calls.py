@@ -277,7 +277,8 @@ def draw_options(draw: Draw, call: Call, width: float) -> None:
     if draw.chance(0.25):
         options["bins"] = draw.choice([1, 7, (int(draw.log(1, 300)), int(draw.log(1, 300)))])
     elif draw.chance(0.25):
-        size = 1e-9 if draw.chance(0.05) else min(draw.log(0.004, 2) * width, 179)
+        shown = width if call.wcs or call.axes in ("plain", "flat") else 180
+        size = 1e-9 if draw.chance(0.05) else min(draw.log(0.004, 2) * shown, 90)
         options["pixel_size"] = size if is_flat else size * u.deg
 
 

@@ -142,7 +142,7 @@ def check_counts(call: Call, sky_map: Any, ax: Any) -> None:
         side = np.sqrt(area.max()) or 1.0
         if call.axes == "flat":
             side = np.ptp(sky_map.wcs.low_level_wcs.pixel_to_world_values([0, 1], [0, 1]), 1).min()
-        margin = max(ROUNDING, 1e-15 * np.abs(world).max() / side)
+        margin = min(max(ROUNDING, 1e-15 * np.abs(world).max() / side), 0.5)
     least, most = bounds(wcs, x, y, weights, area.shape, margin)
     # Points in a sliver of sky without a solid angle are moved to the nearest pixel that has one.
     most += most[area == 0].sum()
