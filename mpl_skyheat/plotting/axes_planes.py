@@ -82,8 +82,10 @@ def view_of_axes(
 
     name, crs = getattr(ax, "name", None), getattr(ax, "projection", None)
     if center is not None and name not in GEO_SIZES:
+        hint = "" if center else " (colours that are symmetric about 0 are norm='centered')"
         raise ValueError(
             f"center must be left out on {type(ax).__name__}, which has its own; got {center:g} deg"
+            f"{hint}"
         )
     is_of_cartopy = is_of(ax, "cartopy.mpl.geoaxes", "GeoAxes")
     is_of_skyproj = is_of(ax, "skyproj.skyaxes", "SkyAxes")
