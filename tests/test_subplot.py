@@ -339,6 +339,10 @@ def test_what_is_no_figure_or_catalogue_is_refused():
             {"radius": "1e-12 deg", "center": (0, 0)},
             r"radius must be at least 1e-09 deg, .*; got 1e",
         ),
+        (
+            {"pixel_size": "179 deg", "center": (0, 0), "radius": "20 deg"},
+            r"pixel_size must be at most the width of the region, 40 deg; got 179 deg",
+        ),
         ({"radius": 3}, r"radius must be an angle such as .*; got 3"),
         ({"radius": -3 * u.deg}, r"radius must be positive and finite; got -3.0 deg"),
         ({"pixel_size": "2 pix"}, r"pixel_size must be an angle such as .*; got '2 pix'"),
@@ -592,3 +596,10 @@ def test_every_label_of_a_field_has_its_hours():
     labels = longitudes_labelled(ax)[0]["b"]
     assert len(labels) >= 4
     assert all("^h" in label for label in labels)
+
+
+@pytest.mark.parametrize(("projection", "radius"), [("AIT", 44), ("MOL", 57), ("CAR", 90)])
+def test_pixels_as_wide_as_the_field_need_no_labels(projection, radius):
+    size = radius * 1.9 * u.deg
+    ax = subplot(center=(10, 20), radius=radius * u.deg, projection=projection, pixel_size=size)
+    assert max(ax.wcs.pixel_shape) <= 2

@@ -71,6 +71,11 @@ class Region:
                 "MOL"
             )
         pixels = float(2 * self.radius / self.pixel_size)
+        if pixels < 1:
+            raise ValueError(
+                f"pixel_size must be at most the width of the region, {2 * self.radius:.4g}; got "
+                f"{self.pixel_size:.4g}"
+            )
         if pixels > MOST_PIXELS:
             raise ValueError(
                 f"pixel_size is too small: a map of {pixels:.3g} pixels across; "

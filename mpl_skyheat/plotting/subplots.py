@@ -405,7 +405,11 @@ def _label_beside_pole(ax: Any) -> None:
     nx, ny = wcs.pixel_shape
     x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, 40), np.linspace(-0.5, ny - 0.5, 40))
     offset = (wcs.pixel_to_world_values(x, y)[0] - wcs.wcs.crval[0] + 180) % 360 - 180
-    bottom, top, all_over = (np.nanmax(v) - np.nanmin(v) for v in (offset[0], offset[-1], offset))
+    # NaN, without a warning, of an edge off the sky.
+    bottom, top, all_over = (
+        np.fmax.reduce(v, axis=None) - np.fmin.reduce(v, axis=None)
+        for v in (offset[0], offset[-1], offset)
+    )
     if 0 < bottom < CONVERGING * all_over:
         lon.set_ticks(number=int(LABELS * all_over / bottom))
     elif top < CONVERGING * all_over and all_over > CROWDED:

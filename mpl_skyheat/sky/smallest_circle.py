@@ -36,15 +36,16 @@ def smallest_circle(
         is_growing = False
         for vectors in blocks():
             while True:
-                distance = separation(vectors, center) if len(on_rim) else np.ones(len(vectors))
-                farthest = int(np.argmax(distance))
-                if distance[farthest] <= radius * (1 + RELATIVE) + ABSOLUTE:
+                offset = vectors - center
+                farthest = int(np.argmax(np.einsum("ij,ij->i", offset, offset)))
+                distance = float(separation(vectors[farthest], center))
+                if distance <= radius * (1 + RELATIVE) + ABSOLUTE:
                     break
                 found = _circle_of_few(np.vstack([on_rim, vectors[farthest]]), widest)
                 if found is None:
                     return vectors[0], np.pi
                 if found[1] <= radius:  # by rounding
-                    radius = float(distance[farthest])
+                    radius = distance
                     break
                 is_growing = True
                 center, radius, on_rim = found
