@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.nddata import NDData
 
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.sky.vectors import to_vectors
@@ -18,8 +19,30 @@ RESULTS = {
     "divide": ("quotient", "/"),
 }
 
+# Signs in a label that need brackets around it.
+SIGNS = tuple(f" {sign} " for _, sign in RESULTS.values())
+
 # Pixels are the same if their positions agree to this fraction of the map's size.
 TOLERANCE = 1e-9
+
+
+def as_operand(value: Any) -> Any:
+    """What NDData's arithmetic takes: maps and other NDData, and numbers as Quantities."""
+    if isinstance(value, NDData):
+        return value
+    if isinstance(value, u.UnitBase):
+        return u.Quantity(1, value)
+    array = value if isinstance(value, u.Quantity) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"operand must be a SkyMap, a number or a Quantity; got {value!r:.60}")
+    return value
+
+
+def _may_be_negative(value: Any) -> bool:
+    """Whether a map is signed by its statistic or kernel, or another operand is below 0."""
+    if isinstance(value, NDData):
+        return bool(value.meta.get("signed"))
+    return bool((u.Quantity(value).value < 0).any())
 
 
 def check_geometries(a: Any, b: Any) -> None:
@@ -76,7 +99,15 @@ def finish(result: Any, name: str, a: Any, b: Any, other: Any) -> None:
         meta = {key: v for key, v in a.meta.items() if str(other.meta.get(key)) == str(v)}
         for key in ("label", "kernel"):
             ours, its = a.meta.get(key), other.meta.get(key)
-            both = f"{ours} {sign} {its}" if ours and its else None
+            both = _combined(ours, sign, its) if ours and its else None
             meta[key] = ours if ours == its and key == "kernel" else both
         meta |= {"statistic": word, "frame": a.meta.get("frame", "icrs")}
+    meta["signed"] = name == "subtract" or _may_be_negative(a) or _may_be_negative(b)
     result.meta = meta
+
+
+def _combined(ours: str, sign: str, its: str) -> str:
+    """Two labels with a sign between them, in brackets where one has signs of its own."""
+    if sign != "+":
+        ours, its = (f"({s})" if any(own in s for own in SIGNS) else s for s in (ours, its))
+    return f"{ours} {sign} {its}"

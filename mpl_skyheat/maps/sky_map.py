@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
 
 from mpl_skyheat.catalogue.reading import read_positions
-from mpl_skyheat.maps.arithmetic import check_geometries, finish
+from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
 from mpl_skyheat.maps.map_files import write_fits
 from mpl_skyheat.sky.grid import SLACK
 from mpl_skyheat.sky.planes import plane_of_wcs, project
@@ -57,7 +57,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         The sky that each pixel shows; no footprint of a survey.
     meta : dict
         ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
-        ``signed`` (whether the kernel, such as a difference, may make values negative),
+        ``signed`` (whether values may be negative, as by a difference of kernels or of maps),
         ``plane_error`` (the error of smoothing with one pixel scale, as a fraction of a source's
         peak), and the rows ``read``, ``dropped`` (not finite or masked), ``inside`` and
         ``outside`` the map; dropped + inside + outside = read.
@@ -110,12 +110,19 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     def _with(self, name: str, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
         """The result of NDData's arithmetic, with solid angles and a meta that says what it is."""
+        operand = as_operand(operand)
         other = operand if isinstance(operand, SkyMap) else None
         if other is not None:
             check_geometries(self, other)
         kwargs = {"compare_wcs": None, "handle_meta": None} | kwargs
         with np.errstate(divide="ignore", invalid="ignore"):
-            result: SkyMap = getattr(super(), name)(operand, *args, **kwargs)
+            try:
+                result: SkyMap = getattr(super(), name)(operand, *args, **kwargs)
+            except u.UnitConversionError as error:
+                its = getattr(operand, "unit", None) or "no unit"
+                raise u.UnitConversionError(
+                    f"operand must be in a unit such as the map's, {self.unit}; got {its}"
+                ) from error
         unit, one = result.unit, u.dimensionless_unscaled
         if unit is not None and unit != one and unit.is_equivalent(one):  # deg⁻² / arcmin⁻²
             result = super(SkyMap, result).multiply(unit.to(one) / unit, **kwargs)
