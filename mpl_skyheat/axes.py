@@ -202,9 +202,8 @@ def _draw_map(
     ax: Axes, sky_map: Any, given: dict[str, Any], colorbar: Any, image_kwargs: dict[str, Any]
 ) -> SkyHeatmap:
     """Draw a `SkyMap`: its values at the centres of the Axes' pixels (see `sky_heatmap`)."""
-    from mpl_skyheat.catalogue.reading import read_points
     from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import resampled
+    from mpl_skyheat.maps.resampling import corners_of, resampled
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
     from mpl_skyheat.sky.frames import find_frame
@@ -223,9 +222,8 @@ def _draw_map(
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
     shown = find_frame(sky_map.meta.get("frame", "icrs"))
-    empty = read_points(([], []), None, "flat" if shown is None else shown, None)
     asked = _agreed_center(ax, shown, parse_center(given["center"]))
-    on_axes = view_of_axes(ax, empty, shown, asked)
+    on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
     heat = SkyHeatmap(ax, drawn, grid.extent, **image_kwargs)
     if on_axes.transform is not None:

@@ -319,6 +319,7 @@ def test_a_colorbar_is_named_by_its_side(field, stars):
         ("opacity", "did you mean 'alpha'"),
         ("n_jobs", "did you mean 'threads'"),
         ("stat", "did you mean 'statistic'"),
+        ("mincnt", r"see help\(mpl_skyheat.sky_heatmap\)"),
         ("xyz", r"see help\(mpl_skyheat.sky_heatmap\)"),
     ],
 )

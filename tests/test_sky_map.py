@@ -65,6 +65,31 @@ def test_a_map_takes_numbers_and_quantities_on_both_sides():
         assert result.solid_angle is A.solid_angle
 
 
+def test_results_of_signed_maps_are_drawn_around_zero():
+    contrast = (A - B) / (A + B)
+    assert contrast.meta["label"] == "(red − blue) / (red + blue)"
+    for result in (contrast, (A - B) + (A - B), -1 * A, A + -1 / u.deg**2, A - (B - A)):
+        assert result.meta["signed"]
+        norm = Figure().add_subplot(projection=A.wcs).sky_heatmap(result).norm
+        assert norm.vmin == -norm.vmax < 0
+    for result in (A + B, A * B, A / B, 2 * A):
+        assert not result.meta["signed"]
+    assert (A - (B - A)).meta["label"] == "red − (blue − red)"
+
+
+def test_a_map_takes_units_and_refuses_the_rest():
+    for result in (A * u.deg**2, A / u.deg**-2):
+        assert result.unit == u.dimensionless_unscaled
+        np.testing.assert_allclose(result.data, A.data)
+    for bad in (None, "x"):
+        with pytest.raises(TypeError, match=f"operand must be a SkyMap, .*; got {bad!r}"):
+            A + bad
+    with pytest.raises(u.UnitConversionError, match="the map's, 1 / deg2; got no unit"):
+        A - 1
+    with pytest.raises(u.UnitConversionError, match="the map's, 1 / deg2; got m"):
+        A - 1 * u.m
+
+
 @pytest.mark.parametrize("more", [{"ra": 51.0}, {"shape": (16, 21)}], ids=str)
 def test_maps_of_other_pixels_are_refused(more):
     with pytest.raises(ValueError, match="maps must have the same pixels; got"):
@@ -86,6 +111,39 @@ def test_a_map_is_drawn_again_as_it_is(result):
     for name, value in {"kernel": "2 deg", "data": {}, "bins": 3}.items():
         with pytest.raises(TypeError, match=f"{name} must be left out with a map"):
             ax.sky_heatmap(result, **{name: value})
+
+
+def test_a_map_drawn_on_other_pixels_has_their_solid_angles():
+    fine = subplot(center=(50, 20), radius="1 deg", pixel_size="1 arcmin", projection="ZEA")
+    drawn = fine.sky_heatmap(A).sky_map
+    # ZEA keeps areas.
+    np.testing.assert_allclose(drawn.solid_angle.to_value("arcmin2"), 1, rtol=1e-9)
+    total = (drawn * drawn.solid_angle).data[~drawn.mask].sum()
+    assert total == pytest.approx(A.meta["inside"], rel=0.01)
+
+
+def test_a_map_is_drawn_on_axes_that_show_nothing_yet():
+    bare = Figure().add_subplot(projection=wcs_at())
+    np.testing.assert_array_equal(bare.sky_heatmap(A).sky_map.data, A.data)
+    plain = Figure().add_subplot()
+    heat = plain.sky_heatmap(A)
+    assert plain.xaxis_inverted()
+    assert heat.value_at(50.01, 20.02) == A.value_at(50.01, 20.02)
+    corners = A.wcs.pixel_to_world([-0.5, -0.5, 19.5, 19.5], [-0.5, 15.5, -0.5, 15.5])
+    low, high = sorted(plain.get_xlim())
+    assert low == pytest.approx(corners.ra.deg.min(), abs=1e-5)
+    assert high == pytest.approx(corners.ra.deg.max(), abs=1e-5)
+
+
+def test_a_flat_map_is_drawn_again_as_it_is():
+    rng = np.random.default_rng(3)
+    flat = sky_map(rng.uniform(0, 10, 99), rng.uniform(0, 5, 99), frame="flat", bins=(20, 10))
+    ax = Figure().add_subplot()
+    heat = ax.sky_heatmap(flat + flat)
+    np.testing.assert_array_equal(heat.sky_map.data, 2 * flat.data)
+    np.testing.assert_allclose(heat.sky_map.solid_angle, flat.solid_angle, rtol=1e-6)
+    x, y = flat.wcs.low_level_wcs.pixel_to_world_values([-0.5, 19.5], [-0.5, 9.5])
+    np.testing.assert_allclose(heat.get_extent(), [*x, *y], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

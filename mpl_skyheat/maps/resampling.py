@@ -8,29 +8,49 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.maps.sky_map import SkyMap
+from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import grid_of_bins, native_grid
 from mpl_skyheat.sky.grid_wcs import grid_wcs
+from mpl_skyheat.sky.planes import plane_of_wcs
 
 if TYPE_CHECKING:
+    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.sky.grid import SkyGrid, View
     from mpl_skyheat.sky.planes import Plane
 
 # Pixels along each side of Axes that have none of their own.
 PIXELS = 500
 
+# Corners are this far (pixels) inside the map, so that rounding moves none into another pixel.
+INSET = 1e-6
+
+
+def corners_of(sky_map: SkyMap) -> Catalogue:
+    """The corners of a map's pixels, as points whose bounds are the map's."""
+    sides = (np.linspace(INSET - 0.5, n - 0.5 - INSET, n + 1) for n in sky_map.data.shape[::-1])
+    x, y = (v.ravel() for v in np.meshgrid(*sides))
+    if isinstance(own := sky_map.meta.get("frame"), str) and own == "flat":
+        return read_catalogue(sky_map.wcs.low_level_wcs.pixel_to_world_values(x, y), None, "flat")
+    plane = plane_of_wcs(sky_map.wcs)
+    return read_catalogue(plane.to_sky(x, y), None, plane.frame)
+
 
 def resampled(
     sky_map: SkyMap, plane: Plane, view: View, unit: Any, label: str | None
 ) -> tuple[SkyMap, SkyGrid]:
     """The map's values, in a unit, at the centres of a view's pixels; masked where it has none."""
-    if not view.is_known:
-        raise ValueError("ax must have limits, or a WCS with a shape, to draw a map on it")
     if sky_map.solid_angle is None:
         raise ValueError("solid_angle must be that of the map's pixels to draw it; got None")
-    grid = native_grid(view) if plane.has_pixels else grid_of_bins(view, PIXELS, PIXELS)
+    bins = PIXELS, PIXELS
+    if not view.is_known:
+        view = view.filled(bounds_of([*project_blocks(corners_of(sky_map), plane)], plane))
+        if plane.frame is None:
+            bins = sky_map.data.shape[::-1]
+    grid = native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)
     x, y = (v.ravel() for v in np.meshgrid(grid.x.centres, grid.y.centres))
-    area = SkyMap(sky_map.solid_angle, wcs=sky_map.wcs, meta=sky_map.meta)
     position: Any = (x, y)
     if plane.frame is not None:
         lon, lat = plane.to_sky(x, y)
@@ -38,15 +58,15 @@ def resampled(
         position = (SkyCoord(lon[is_sky], lat[is_sky], unit="deg", frame=plane.frame),)
     else:
         is_sky = np.ones(x.shape, bool)
-    values, areas = np.full(x.shape, np.nan), np.zeros(x.shape)
+    values = np.full(x.shape, np.nan)
     found = sky_map.value_at(*position)
     try:
         found = found if unit is None else found.to(unit)
     except (TypeError, ValueError, u.UnitConversionError) as error:
         raise ValueError(f"unit must be one of the map's, {found.unit}; got {unit!r}") from error
     values[is_sky] = found.value
-    areas[is_sky] = np.nan_to_num(area.value_at(*position).value)
-    values, areas = values.reshape(grid.shape), areas.reshape(grid.shape)
+    values = values.reshape(grid.shape)
+    area_unit = u.dimensionless_unscaled if plane.frame is None else u.sr
     meta = {"statistic": None, "kernel": None, "label": None, "frame": "icrs"} | sky_map.meta
     meta["label"] = meta["label"] if label is None else label
     drawn = SkyMap(
@@ -54,7 +74,7 @@ def resampled(
         unit=found.unit,
         mask=np.isnan(values),
         wcs=grid_wcs(plane, grid),
-        solid_angle=areas << sky_map.solid_angle.unit,
+        solid_angle=MapGeometry(plane, grid).solid_angles << area_unit,
         meta=meta,
     )
     return drawn, grid

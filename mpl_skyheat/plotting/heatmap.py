@@ -269,7 +269,7 @@ def check_image_keywords(keywords: dict[str, Any]) -> None:
         else:
             options = [*known, *signature(sky_map).parameters, "colorbar"]
             foreign = FOREIGN_NAMES.get(name)
-            close = [foreign] if foreign else get_close_matches(name, options, 1)
+            close = [foreign] if foreign else get_close_matches(name, options, 1, 0.7)
             hint = f"did you mean {close[0]!r}?" if close else "see help(mpl_skyheat.sky_heatmap)"
         raise TypeError(f"sky_heatmap has no argument {name!r}: {hint}")
 
