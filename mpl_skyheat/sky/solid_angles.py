@@ -205,8 +205,9 @@ def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
     on_sky = np.stack([nodes[corner] for corner in corners])
     is_whole, has_sky = on_sky.all(axis=0), on_sky.any(axis=0)
     # Between two corners, the sky may bulge into a pixel, or a notch of its edge may end in one:
-    # beside a pixel that the edge cuts, or as far away from it as pixels are long.
-    is_cut = ~is_whole & (has_sky | (min(grid.shape) < FEW_PIXELS))
+    # beside a pixel that the edge cuts, or as far away from it as pixels are long. (All of a small
+    # sky may be in one pixel.)
+    is_cut = ~is_whole & (has_sky | ~has_sky.any() | (min(grid.shape) < FEW_PIXELS))
     near_edge = np.zeros(grid.shape, bool)
     near_edge[row[is_cut], column[is_cut]] = True
     is_at_edge = grown(near_edge, _elongation(sky))[row, column]
