@@ -349,7 +349,8 @@ def _of_cells(
     corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
     areas, middles = np.nan_to_num(polygon_area(corners)), corners.mean(axis=0)
     # Of two cells that share a bent side, both follow it.
-    is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < bent)
+    with np.errstate(invalid="ignore"):  # of a cell that is a line, 0 × ∞: it is followed
+        is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < bent)
     x, y = (cell_corners(v)[:, is_bent] for v in (x, y))
     polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_bent], sky, steps, along))
     areas[is_bent], middles[is_bent] = polygon_area(polygons), polygons.mean(axis=0)
