@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def to_vectors(lon: FloatArray, lat: FloatArray) -> FloatArray:
     """Unit vectors (along the last axis) of positions in deg."""
     lon, lat = np.radians(lon), np.radians(lat)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+    cosine = np.cos(lat)
+    return np.stack([cosine * np.cos(lon), cosine * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def to_positions(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
