@@ -15,7 +15,7 @@ from helpers import make_wcs
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from mpl_skyheat import Annulus, sky_heatmap, sky_map
+from mpl_skyheat import Annulus, Moffat, sky_heatmap, sky_map
 
 
 @pytest.fixture
@@ -107,6 +107,13 @@ def test_one_bin_centred_beside_the_edge_of_the_sky_is_smoothed():
         skymap = sky_map([40], [-5], wcs=wcs, bins=1, kernel=1 * u.pix)
     assert skymap.counts == 1
     assert skymap.data > 0
+
+
+@pytest.mark.filterwarnings("ignore:the kernel is")
+def test_half_of_the_sky_amid_one_bin_among_many_of_a_margin_has_its_area():
+    wcs = make_wcs("SIN", shape=(200, 200), cdelt=(-1, 1))
+    skymap = sky_map([83], [-5], wcs=wcs, bins=1, kernel=Moffat("10 deg", beta=1.5))
+    assert skymap.solid_angle.sum().value == pytest.approx(2 * np.pi, rel=0.01)
 
 
 def test_a_sliver_of_sky_whose_coverage_rounding_hides_is_not_nan():
