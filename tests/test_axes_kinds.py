@@ -361,7 +361,7 @@ def test_a_centre_is_for_geographic_axes():
     ):
         Figure().add_subplot().sky_heatmap([1], [2], center=3)
     with pytest.raises(
-        ValueError, match=r"center must be a longitude, such as 180.u.deg, or a Sky"
+        ValueError, match=r"center must be a longitude, such as 180.u.deg, or one Sky"
     ):
         Figure().add_subplot(projection="hammer").sky_heatmap([1], [2], center="middle")
 

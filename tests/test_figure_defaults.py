@@ -261,3 +261,19 @@ def test_longitudes_on_the_map_have_a_halo():
     ax.tick_params(axis="x", labelcolor="red")
     ax.sky_heatmap([10.0, 200], [20.0, 30])
     assert {label.get_color() for label in ax.get_xticklabels()} == {"red"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"vmin": [1, 2]}, "vmin must be a finite number"),
+        ({"vmin": True}, "vmin must be a finite number"),
+        ({"vmin": 5, "vmax": 1}, "vmin must not be larger than vmax; got vmin=5, vmax=1"),
+        ({"vmin": 0, "norm": "log"}, "vmin must be positive with norm='log'; got 0"),
+    ],
+)
+def test_limits_that_are_none_are_refused(limits, message):
+    ax = Figure().add_subplot()
+    with pytest.raises(ValueError, match=message):
+        ax.sky_heatmap([1.0, 2.0], [3.0, 4.0], **limits)
+    assert not ax.images

@@ -242,7 +242,7 @@ def test_weights_keep_a_unit_that_nobody_knows():
     assert first.unit == second.unit
 
 
-WHOLE = RNG.uniform(0, 2 * np.pi, 20_000), np.arcsin(RNG.uniform(-1, 1, 20_000))
+WHOLE = RNG.uniform(0, 2 * np.pi, 3_000), np.arcsin(RNG.uniform(-1, 1, 3_000))
 
 
 @pytest.mark.parametrize(
@@ -271,12 +271,12 @@ def test_a_whole_sky_that_is_not_in_degrees_is_warned_of(lon, lat, message):
     [
         (np.degrees(WHOLE[0]), np.degrees(WHOLE[1])),
         # A stripe on the equator, evenly filled.
-        (np.degrees(WHOLE[0]), RNG.uniform(-1.5, 1.5, 20_000)),
-        (np.degrees(WHOLE[0]), RNG.uniform(-1.25, 1.25, 20_000)),
+        (np.degrees(WHOLE[0]), RNG.uniform(-1.5, 1.5, 3_000)),
+        (np.degrees(WHOLE[0]), RNG.uniform(-1.25, 1.25, 3_000)),
         # Fields, and strips of right ascension.
-        (WHOLE[0], RNG.uniform(-30, 30, 20_000)),
-        (RNG.uniform(0, 24, 20_000), RNG.uniform(-40, 40, 20_000)),
-        (RNG.uniform(5, 20, 20_000), np.degrees(WHOLE[1])),
+        (WHOLE[0], RNG.uniform(-30, 30, 3_000)),
+        (RNG.uniform(0, 24, 3_000), RNG.uniform(-40, 40, 3_000)),
+        (RNG.uniform(5, 20, 3_000), np.degrees(WHOLE[1])),
     ],
 )
 def test_positions_in_degrees_are_not_warned_of(lon, lat):

@@ -100,3 +100,24 @@ def test_a_map_is_drawn_again_as_it_is(result):
 def test_an_error_names_the_argument(name, value):
     with pytest.raises(ValueError, match=f"^{name} must be .*got"):
         Figure().add_subplot(projection="mollweide").sky_heatmap([1], [2], **{name: value})
+
+
+@pytest.mark.parametrize("part", [np.s_[4:12, 3:15], np.s_[-9:, :7], np.s_[2:]])
+def test_a_part_of_a_map_has_a_wcs_that_can_be_written(part, tmp_path):
+    cut = A[part]
+    y, x = np.indices(cut.data.shape)
+    np.testing.assert_array_equal(cut.value_at(cut.wcs.pixel_to_world(x, y)).value, A.data[part])
+    cut.write(tmp_path / "part.fits")
+    assert "CRPIX1" in cut.wcs.to_header()
+
+
+def test_nothing_is_lost_on_axes_with_coarser_pixels():
+    fine = sky_map([50.013], [20.007], wcs=wcs_at(), shape=(16, 20), bins=(200, 160))
+    ax = Figure().add_subplot(projection=WCS(wcs_at().to_header()))
+    ax.set(xlim=(-0.5, 19.5), ylim=(-0.5, 15.5))
+    drawn = ax.sky_heatmap(fine).sky_map
+    assert drawn.data.shape == (16, 20)
+    ours = np.nansum(drawn.data * drawn.unit * A.solid_angle).to_value("")
+    assert ours == pytest.approx(1, rel=1e-6)
+    mollweide = Figure().add_subplot(projection="mollweide").sky_heatmap(fine).sky_map
+    assert np.nanmax(mollweide.data) > 0

@@ -73,8 +73,8 @@ MUTANTS = {
     ),
     "pixels that the edge of the sky cuts": Mutant(
         "sky/solid_angles.py",
-        "is_cut = ~is_whole &",
-        "is_cut = is_whole &",
+        "near_edge[row[is_cut], column[is_cut]] = True",
+        "near_edge[row[is_cut], column[is_cut]] = False",
         "test_grid.py::test_the_pixels_of_the_whole_sky_sum_to_4_pi",
     ),
     "a margin on one side only": Mutant(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
+from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.maps.arithmetic import check_geometries, finish
@@ -128,7 +129,18 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         for name in COMPANIONS:
             companion = getattr(self, name)
             kwargs[name] = None if companion is None else companion[item]
+        kwargs["wcs"] = self._wcs_of_part(item, kwargs["wcs"])
         return kwargs
+
+    def _wcs_of_part(self, item: Any, part: Any) -> Any:
+        """The WCS of a part of the map: a FITS WCS, in place of a wrapped one, if there is one."""
+        wcs = getattr(self.wcs, "low_level_wcs", self.wcs)
+        slices = item if isinstance(item, tuple) else (item,)
+        is_plain = all(isinstance(s, slice) and s.step in (None, 1) for s in slices)
+        if not isinstance(wcs, WCS) or not is_plain:
+            return part
+        sizes = zip(slices, self.data.shape, strict=False)
+        return wcs.slice([slice(*s.indices(size)[:2]) for s, size in sizes], numpy_order=True)
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky.

@@ -81,6 +81,8 @@ def find_norm(norm: Any, *, is_smoothed: bool) -> Any:
 def set_open_limits(norm: Any, values: FloatArray, look: Look, *, is_smoothed: bool) -> None:
     """Set the limits of a norm that are still open, from the values (at least one) of a map."""
     low, high = norm.vmin, norm.vmax
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"vmin must not be larger than vmax; got vmin={low:g}, vmax={high:g}")
     if isinstance(norm, LogNorm) and low is not None and low <= 0:
         raise ValueError(f"vmin must be positive with norm='log'; got {low:g}")
     if isinstance(norm, LogNorm) and is_smoothed:

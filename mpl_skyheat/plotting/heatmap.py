@@ -93,7 +93,8 @@ class SkyHeatmap(AxesImage):
         # Longitude (deg) in the middle of a geographic Axes of matplotlib, and the map's frame.
         self.sky_in_middle: tuple[float, Any] | None = None
         self.set_data(np.ma.masked_invalid(_drawn_values(sky_map, ax)))
-        self.set_clim(vmin, vmax)
+        unit = sky_map.unit or u.dimensionless_unscaled
+        self.set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
         values = self._values_to_scale()
         set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
         if norm == "asinh":
@@ -290,7 +291,7 @@ def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
         plain = float(limit.to_value(unit) if isinstance(limit, u.Quantity) else limit)
     except (TypeError, ValueError):
         plain = np.nan
-    if isinstance(limit, str) or not np.isfinite(plain):
+    if isinstance(limit, str | bool) or not np.isfinite(plain):
         raise ValueError(
             f"{name} must be a finite number or Quantity, or None for that of the map; got "
             f"{limit!r:.60}"

@@ -205,9 +205,9 @@ def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
     on_sky = np.stack([nodes[corner] for corner in corners])
     is_whole, has_sky = on_sky.all(axis=0), on_sky.any(axis=0)
     # Between two corners, the sky may bulge into a pixel, or a notch of its edge may end in one:
-    # beside a pixel that the edge cuts, or as far away from it as pixels are long.
-    # Or all of the sky lies amid one.
-    is_cut = ~is_whole & (has_sky | (min(grid.shape) < FEW_PIXELS) | ~has_sky.any())
+    # beside a pixel that the edge cuts, or as far away from it as pixels are long. (All of a small
+    # sky may be in one pixel.)
+    is_cut = ~is_whole & (has_sky | ~has_sky.any() | (min(grid.shape) < FEW_PIXELS))
     near_edge = np.zeros(grid.shape, bool)
     near_edge[row[is_cut], column[is_cut]] = True
     is_at_edge = grown(near_edge, _elongation(sky))[row, column]
@@ -349,7 +349,7 @@ def _of_cells(
     corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
     areas, middles = np.nan_to_num(polygon_area(corners)), corners.mean(axis=0)
     # Of two cells that share a bent side, both follow it.
-    with np.errstate(invalid="ignore"):  # 0 · ∞ of a line, which is followed
+    with np.errstate(invalid="ignore"):  # of a cell that is a line, 0 × ∞: it is followed
         is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < bent)
     x, y = (cell_corners(v)[:, is_bent] for v in (x, y))
     polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_bent], sky, steps, along))
