@@ -107,8 +107,10 @@ class SkyPixels:
     def _lengths(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Lengths (rad) of what pixels show of the sky, from three places along each side."""
         x, y = lattice_in_pixels(self._grid, rows, columns, 2)
-        on_sky = self._sky(x, y)[..., np.newaxis]
-        vectors = np.where(on_sky, self._sky.vectors(x, y), 0.0)
+        vectors = self._sky.vectors(x, y)
+        # By rounding, a WCS may end a hair before the outline of its sky.
+        on_sky = self._sky(x, y)[..., np.newaxis] & np.isfinite(vectors)
+        vectors = np.where(on_sky, vectors, 0.0)
         middle = vectors.sum(axis=(1, 2)) / np.maximum(on_sky.sum(axis=(1, 2)), 1)
         distance = np.linalg.norm(vectors - middle[:, np.newaxis, np.newaxis], axis=-1)
         return np.asarray(2 * np.where(on_sky[..., 0], distance, 0.0).max(axis=(1, 2), initial=0.0))

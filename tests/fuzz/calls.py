@@ -143,6 +143,7 @@ class Call:
         return "\n".join([what, *lines])
 
 
+@np.errstate(invalid="ignore")
 def make_call(seed: int, number: int) -> Call:
     """Make the call with a number."""
     draw = Draw(seed, number)
@@ -163,8 +164,7 @@ def make_call(seed: int, number: int) -> Call:
             call.options["shape"] = call.shape
     if draw.chance(0.15):
         call.planted = draw.choice([k for k in BAD if k in arguments_of(call.function)])
-    with np.errstate(invalid="ignore"):
-        width = draw_points(draw, call)
+    width = draw_points(draw, call)
     if not call.planted:  # else others may be refused before it
         draw_options(draw, call, width)
     dress_points(draw, call)
@@ -277,7 +277,11 @@ def draw_options(draw: Draw, call: Call, width: float) -> None:
     if draw.chance(0.25):
         options["bins"] = draw.choice([1, 7, (int(draw.log(1, 300)), int(draw.log(1, 300)))])
     elif draw.chance(0.25):
-        shown = width if call.wcs or call.axes in ("plain", "flat") else 180
+        shown = width if call.wcs else 180
+        if call.axes in ("plain", "flat"):
+            known = np.isfinite(call.lon + call.lat)
+            places = np.stack([call.lon, call.lat])[:, known]
+            shown = (np.ptp(places, axis=1).max() if known.any() else 0.0) or 1.0
         size = 1e-9 if draw.chance(0.05) else min(draw.log(0.004, 2) * shown, 90)
         options["pixel_size"] = size if is_flat else size * u.deg
 
