@@ -44,7 +44,7 @@ def draw_gammapy(stars):
 
 def draw_ligo_skymap(stars):
     """Draw a HEALPix map on the Axes of ligo.skymap."""
-    import ligo.skymap.plot  # noqa: F401
+    import ligo.skymap.plot  # noqa: F401  (it registers the projections)
 
     ax = plt.axes(projection="astro hours mollweide")
     plt.colorbar(ax.imshow_hpx(healpix_density(stars)))

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 
 if TYPE_CHECKING:
+    from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.axes_planes import AxesView
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
     from mpl_skyheat.sky.grid import View
@@ -56,9 +57,10 @@ def sky_heatmap(
         columns (ra/dec, RAJ2000/DEJ2000, l/b with ``frame="galactic"``, ...). Arrays of any
         shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
-        a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, whose values are
-        taken at the centres of the Axes' pixels; beside it only ``unit``, ``label``,
-        ``colorbar``, ``center`` and arguments of the image.
+        a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, on the Axes'
+        pixels: the mean of the map's pixels with their centres in each, or the value at its centre
+        where these are larger. Beside it only ``unit``, ``label``, ``colorbar``, ``center`` and
+        arguments of the image.
     data : table-like, str or path-like, optional
         An astropy, pandas, polars, pyarrow, xarray or FITS table, a zarr or HDF5 group, a
         structured array or a dict, which may be the first argument, too; or the name of a FITS,
@@ -158,14 +160,13 @@ def sky_heatmap(
     from mpl_skyheat.catalogue.reading import read_points
     from mpl_skyheat.maps.making import make_map
     from mpl_skyheat.maps.request import MapRequest, parse_center
+    from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.axes_planes import view_of_axes
-    from mpl_skyheat.plotting.colorbars import rehearse_colorbar
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
     from mpl_skyheat.sky.frames import find_frame
-    from mpl_skyheat.sky.grid import View
 
-    if len(points) == 1 and hasattr(points[0], "solid_angle"):
-        return _draw_map(ax, points[0], given, colorbar, image_kwargs)
+    if len(points) == 1 and isinstance(points[0], SkyMap):
+        return _draw_map(ax, points[0], given)
     request = MapRequest.checked(
         frame=frame,
         statistic=statistic,
@@ -186,28 +187,16 @@ def sky_heatmap(
     on_axes = view_of_axes(ax, catalogue, shown, asked)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
-    if bar is not None:
-        rehearse_colorbar(heat, **bar)
-    if on_axes.transform is not None:
-        _show_projected(ax, heat, on_axes)
-    else:
-        _show(ax, heat, on_axes, view if on_axes.view.is_known else View(*grid.extent))
-    _make_current(ax, heat)
-    if bar is not None:
-        heat.add_colorbar(**bar)
-    return heat
+    return _added(heat, on_axes, view, bar)
 
 
-def _draw_map(
-    ax: Axes, sky_map: Any, given: dict[str, Any], colorbar: Any, image_kwargs: dict[str, Any]
-) -> SkyHeatmap:
-    """Draw a `SkyMap`: its values at the centres of the Axes' pixels (see `sky_heatmap`)."""
+def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
+    """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
     from mpl_skyheat.maps.request import parse_center
     from mpl_skyheat.maps.resampling import corners_of, resampled
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
     from mpl_skyheat.sky.frames import find_frame
-    from mpl_skyheat.sky.grid import View
 
     taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
     for name, parameter in signature(sky_heatmap).parameters.items():
@@ -219,24 +208,36 @@ def _draw_map(
             raise TypeError(
                 f"{name} must be left out with a map, which is made already; got {repr(value)[:60]}"
             )
-    bar = _colorbar_arguments(colorbar)
-    check_image_keywords(image_kwargs)
+    bar = _colorbar_arguments(given["colorbar"])
+    check_image_keywords(given["image_kwargs"])
     shown = find_frame(sky_map.meta.get("frame", "icrs"))
     asked = _agreed_center(ax, shown, parse_center(given["center"]))
     on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
-    heat = SkyHeatmap(ax, drawn, grid.extent, **image_kwargs)
+    heat = SkyHeatmap(ax, drawn, grid.extent, **given["image_kwargs"])
+    return _added(heat, on_axes, on_axes.view, bar)
+
+
+def _added(
+    heat: SkyHeatmap, on_axes: AxesView, view: View, bar: dict[str, Any] | None
+) -> SkyHeatmap:
+    """The image, added to its Axes with a colorbar of arguments ``bar``, if any.
+
+    Arguments that a colorbar does not take are an error before the Axes is changed.
+    """
+    from mpl_skyheat.plotting.colorbars import rehearse_colorbar
+    from mpl_skyheat.sky.grid import View
+
+    ax: Any = heat.axes
+    if bar is not None:
+        rehearse_colorbar(heat, **bar)
     if on_axes.transform is not None:
         _show_projected(ax, heat, on_axes)
     else:
-        _show(ax, heat, on_axes, on_axes.view if on_axes.view.is_known else View(*grid.extent))
+        _show(ax, heat, on_axes, view if on_axes.view.is_known else View(*heat.get_extent()))
     _make_current(ax, heat)
     if bar is not None:
-        try:
-            heat.add_colorbar(**bar)
-        except Exception:
-            heat.remove()
-            raise
+        heat.add_colorbar(**bar)
     return heat
 
 

@@ -76,7 +76,7 @@ def positions(*points, **kwargs):
     return block.lon.tolist(), block.lat.tolist(), block.weights, block.dropped
 
 
-# What is read
+# The columns that are read of a file
 
 
 @pytest.mark.parametrize("ending", FORMATS)

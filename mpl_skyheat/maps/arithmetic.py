@@ -95,7 +95,7 @@ def finish(result: Any, name: str, a: Any, b: Any, other: Any) -> None:
         scales = name in ("multiply", "divide") and not isinstance(b, u.Quantity)
         meta["statistic"] = a.meta.get("statistic") if scales and np.isscalar(b) else word
     else:
-        # The numbers of rows, and all else that differs, are those of neither.
+        # Entries that differ between the maps, such as the numbers of rows, are left out.
         meta = {key: v for key, v in a.meta.items() if str(other.meta.get(key)) == str(v)}
         for key in ("label", "kernel"):
             ours, its = a.meta.get(key), other.meta.get(key)

@@ -59,7 +59,7 @@ class AxesView:
     plane: Plane
     # NaN where the bounds of the points are to be taken.
     view: View
-    # Limits of the Axes, NaN where they are still those of an empty one.
+    # Limits of the Axes; NaN for an axis that nobody has set, and in which nothing is drawn.
     limits: View
     # From the plane to the screen; None stands for ax.transData.
     transform: Any = None
@@ -166,7 +166,7 @@ def _limits_of_plain_axes(ax: Any) -> View:
 
 
 def _is_open(ax: Any, name: str) -> bool:
-    """Whether nobody has set the limits of one axis: those that a map has set stay open, too."""
+    """Whether an axis ("x" or "y") still scales itself to what is drawn, as no user has set it."""
     return bool(getattr(ax, f"get_autoscale{name}_on")())
 
 

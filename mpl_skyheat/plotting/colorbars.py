@@ -58,8 +58,16 @@ class TextRecorder(RendererAgg):
         super().__init__(width, height, dpi)  # type: ignore[no-untyped-call]
         self.boxes: list[Bbox] = []
 
-    def draw_text(  # type: ignore[no-untyped-def]
-        self, gc, x, y, s, prop, angle, ismath=False, mtext=None
+    def draw_text(
+        self,
+        gc: Any,
+        x: float,
+        y: float,
+        s: str,
+        prop: Any,
+        angle: float,
+        ismath: Any = False,
+        mtext: Any = None,
     ) -> None:
         del gc, mtext
         width, height, descent = self.get_text_width_height_descent(s, prop, ismath)  # type: ignore[no-untyped-call]

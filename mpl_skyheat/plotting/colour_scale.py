@@ -28,20 +28,20 @@ class Look(NamedTuple):
     """
 
     limits: Literal["from zero", "symmetric", "free"]
-    cmap: str | None
-    # What a value is divided by, for the colorbar's label.
-    per: str
+    cmap: str | None = None
+    # What a value is divided by, in the colorbar's label; "" for a value of its own.
+    per: str = ""
 
 
 # By the statistic, never by the data: noise of 713 to 741 must not fill the whole scale.
 LOOKS = {
-    "density": Look("from zero", None, "per unit area"),
-    "count": Look("from zero", None, "per pixel"),
+    "density": Look("from zero", per="per unit area"),
+    "count": Look("from zero", per="per pixel"),
     # Of arithmetic of maps.
-    "sum": Look("from zero", None, ""),
-    "difference": Look("symmetric", "coolwarm", ""),
-    "product": Look("free", None, ""),
-    "quotient": Look("free", None, ""),
+    "sum": Look("from zero"),
+    "difference": Look("symmetric", "coolwarm"),
+    "product": Look("free"),
+    "quotient": Look("free"),
 }
 
 # Norms by name. Matplotlib knows "sqrt" and "centered" by no name, and makes Normalizes of "linear"
@@ -63,7 +63,8 @@ LOWEST_OF_SMOOTHED = 1e-3
 
 def look_of(sky_map: SkyMap) -> Look:
     """How a map is drawn: as its statistic, or signed if a kernel has made it so."""
-    look = LOOKS[sky_map.meta["statistic"]]
+    # (A map that somebody has put together may have another, or none.)
+    look = LOOKS.get(sky_map.meta.get("statistic"), Look("free"))
     # (RdBu's white would look like sky that was not observed.)
     return Look("symmetric", "coolwarm", look.per) if sky_map.meta.get("signed") else look
 

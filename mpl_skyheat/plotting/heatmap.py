@@ -233,21 +233,18 @@ class SkyHeatmap(AxesImage):
     def quantity(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
-        if meta["statistic"] not in ("density", "count"):
-            counted = meta["label"] or meta["statistic"]
-            is_bare = unit in (None, u.dimensionless_unscaled)
-            return counted if is_bare else f"{counted} [{unit.to_string('latex_inline')}]"
-        counted = meta["label"] or ("weight" if self._is_weighted else "sources")
         per = look_of(self.sky_map).per
-        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
-        if meta["statistic"] == "density" and not is_flat:
-            area = unit**-1
-            if area.is_equivalent(u.sr):
-                return f"{counted} / {area.to_string('latex_inline')}"
-            return f"{counted} [{unit.to_string('latex_inline')}]"
-        if unit != u.dimensionless_unscaled:
+        if per:
+            counted = meta["label"] or ("weight" if self._is_weighted else "sources")
+        else:
+            counted = meta["label"] or meta["statistic"] or "value"
+        if per and unit is not None and (unit**-1).is_equivalent(u.sr):
+            return f"{counted} / {(unit**-1).to_string('latex_inline')}"
+        if unit not in (None, u.dimensionless_unscaled):
             counted += f" [{unit.to_string('latex_inline')}]"
-        return f"{counted} {per}"
+        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
+        is_per_area = meta["statistic"] == "density" and not is_flat  # by its unit
+        return counted if is_per_area else f"{counted} {per}".strip()
 
     @property
     def _is_weighted(self) -> bool:

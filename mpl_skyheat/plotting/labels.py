@@ -23,13 +23,12 @@ SYMBOLS |= {"az": "Azimuth", "alt": "Altitude"}
 
 
 class DegreeFormatter(Formatter):
-    """Labels degrees, those of longitudes from 0 to 360 (of offsets from −180 to 180).
+    """Labels in degrees, wrapped into the 360° from ``first`` on; latitudes (None) as they are.
 
     A class, as a figure with a function on its Axes cannot be pickled.
     """
 
     def __init__(self, first: float | None = None) -> None:
-        # The lowest of the longitudes; None for latitudes.
         self._first = first
 
     def __call__(self, x: float, pos: int | None = None) -> str:

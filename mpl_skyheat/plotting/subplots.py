@@ -18,9 +18,11 @@ from matplotlib.lines import Line2D
 
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.halo import Halo
+from mpl_skyheat.plotting.labels import axis_names
 from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_sky_frame
 from mpl_skyheat.sky.views import AXES, ZENITHAL, find_map_frame
+from mpl_skyheat.sky.wcs_frames import true_frame
 from mpl_skyheat.smoothing.kernel_base import parse_width
 
 if TYPE_CHECKING:
@@ -69,13 +71,6 @@ INSET = 1e-7
 # Fraction of the size of a round map by which its labelled lines end before the rim, so that the
 # labels do not cross it.
 OFF_RIM = 0.08
-
-AXIS_NAMES = {
-    "RA--": ("RA", "Dec"),
-    "GLON": ("Galactic longitude", "Galactic latitude"),
-    "ELON": ("Ecliptic longitude", "Ecliptic latitude"),
-    "SLON": ("Supergalactic longitude", "Supergalactic latitude"),
-}
 
 
 def subplot(
@@ -317,7 +312,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, is_whole: bool)
     if wcs.wcs.ctype[0].startswith("SLON"):
         ax.coords[1].set_coord_type("latitude")  # which astropy does not know
     ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
-    names = AXIS_NAMES[wcs.wcs.ctype[0][:4]]
+    names = axis_names(true_frame(wcs, wcs))
     if is_whole and code in OUTLINES:
         _label_inside(ax, code)
     elif is_polar:

@@ -13,6 +13,7 @@ from astropy.wcs import WCS
 from mpl_skyheat.sky.frames import find_sky_frame
 from mpl_skyheat.sky.vectors import circles
 from mpl_skyheat.sky.wcs_frames import ecliptic_frame
+from mpl_skyheat.sky.wrapped_wcs import IN_DEGREES, sky_coords_in
 
 # The outermost positions that are projected are this far (deg) from the edge of the projection,
 # beyond which none is defined. Must be below `grid.SLACK` pixels, so that points at the edge count.
@@ -44,15 +45,11 @@ class FramedWCS(WCS):  # type: ignore[misc]  # (astropy's has no types)
     @property
     def world_axis_object_classes(self) -> Any:
         axes = self.wcs.ctype[0][:4]
-        frame = Supergalactic() if axes == "SLON" else ecliptic_frame(self)
-        return {"celestial": (SkyCoord, (), {"frame": frame, "unit": (u.deg, u.deg)})}
+        return sky_coords_in(Supergalactic() if axes == "SLON" else ecliptic_frame(self))
 
     @property
     def world_axis_object_components(self) -> Any:
-        return [
-            ("celestial", 0, lambda sky: sky.spherical.lon.deg),
-            ("celestial", 1, lambda sky: sky.spherical.lat.deg),
-        ]
+        return IN_DEGREES
 
 
 def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 DISTORTION_TOLERANCE = 1e-9
 
 
+# How astropy takes longitude and latitude (deg) from a SkyCoord.
+IN_DEGREES = [
+    ("celestial", 0, lambda sky: sky.spherical.lon.deg),
+    ("celestial", 1, lambda sky: sky.spherical.lat.deg),
+]
+
+
+def sky_coords_in(frame: BaseCoordinateFrame) -> dict[str, Any]:
+    """How astropy makes a SkyCoord in a frame of longitude and latitude (deg)."""
+    return {"celestial": (SkyCoord, (), {"frame": frame, "unit": (u.deg, u.deg)})}
+
+
 class ProjectedWCS(BaseLowLevelWCS):
     """The WCS of a plane that has a pair of functions, ``to_plane`` and ``to_sky``, and a frame."""
 
@@ -50,14 +62,11 @@ class ProjectedWCS(BaseLowLevelWCS):
 
     @property
     def world_axis_object_components(self) -> list[Any]:
-        return [
-            ("celestial", 0, lambda c: c.spherical.lon.deg),
-            ("celestial", 1, lambda c: c.spherical.lat.deg),
-        ]
+        return IN_DEGREES
 
     @property
     def world_axis_object_classes(self) -> dict[str, Any]:
-        return {"celestial": (SkyCoord, (), {"frame": self._frame, "unit": (u.deg, u.deg)})}
+        return sky_coords_in(self._frame)
 
 
 class GridWCS(BaseWCSWrapper):

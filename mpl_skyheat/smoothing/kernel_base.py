@@ -40,7 +40,7 @@ class KernelAlgebra(ABC):
 
     @property
     def is_signed(self) -> bool:
-        """Whether smoothed values may be negative, as those of a difference of kernels."""
+        """Whether smoothed counts may be below 0: a term is subtracted, or has negative pixels."""
         return any(factor < 0 or kernel.has_negatives for factor, kernel in self.terms)
 
     def __add__(self, other: object) -> KernelSum:
@@ -81,7 +81,10 @@ class KernelSum(KernelAlgebra):
 class PixelKernel(KernelAlgebra):
     """A kernel that can be laid out on a pixel grid."""
 
-    has_negatives = False
+    @property
+    def has_negatives(self) -> bool:
+        """Whether it is below 0 anywhere."""
+        return False
 
     @property
     def terms(self) -> Terms:

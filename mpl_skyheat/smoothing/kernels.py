@@ -260,7 +260,7 @@ class ArrayKernel(PixelKernel):
         self._pixels: FloatArray = pixels / total
 
     @property
-    def has_negatives(self) -> bool:  # type: ignore[override]
+    def has_negatives(self) -> bool:
         return bool((self._pixels < 0).any())
 
     @property

@@ -1,4 +1,4 @@
-"""What is right of a random call: its counts are astropy's, or its error names an argument."""
+"""Judges of random calls: counts must be astropy's, and an error must name an argument."""
 
 import re
 import warnings

@@ -387,7 +387,7 @@ def is_refused(folder, name):
 
 
 def some(names, every):
-    """Parameters, of which one in so many is not slow."""
+    """Parameters of a test: the first of each ``every`` names; the others are marked slow."""
     return [
         pytest.param(name, marks=[] if number % every == 0 else pytest.mark.slow)
         for number, name in enumerate(names)
