@@ -92,6 +92,11 @@ class Axis:
         widened = 1.0 if self.closed_at is None else 1 + 1e-12
         return Axis(self.origin, self.step * widened, self.count + 2 * margin, self.first - margin)
 
+    def part(self, start: int, stop: int) -> Axis:
+        """Bins ``start`` to ``stop`` of the axis."""
+        closed_at = self.closed_at if stop == self.count else None
+        return Axis(self.origin, self.step, stop - start, self.first + start, closed_at)
+
     def contains(self, x: FloatArray) -> BoolArray:
         """Whether x lies in a bin (NaN does not)."""
         low, high = self.bounds

@@ -293,10 +293,12 @@ def _traced(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> FloatA
     is_left = np.asarray(on_sky.any(axis=(1, 2)))
     areas[is_whole], is_left[is_whole] = _of_whole(sky, row[is_whole], column[is_whole], 0.0)
     left = np.flatnonzero(is_left)
-    found, _, is_large = _of_cells(
+    found, _, corners = _of_cells(
         sky, x[left], y[left], on_sky[left], LITTLE_BENT, SPHERE_STEPS, ALONG
     )
     areas[left] = found.sum(axis=(1, 2)) / (1 - 2 * HAIR) ** 2
+    a, b, c, d = corners
+    is_large = np.fmax(separation(a, c), separation(b, d)) > LARGE_CELL
     again = left[is_large.any(axis=(1, 2))]
     if len(again) and cells < MOST_CELLS:
         areas[again] = _traced(sky, row[again], column[again], 2 * cells)
@@ -328,7 +330,7 @@ def cells_with_sky(
     Of what they show of the sky, with straight sides; those that show none have an area of 0.
     """
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
-    areas, middles, _ = _of_cells(sky, x, y, sky(x, y), np.inf, PLANE_STEPS, STRAIGHT)
+    areas, middles, _ = _of_cells(sky, x, y, sky(x, y), None, PLANE_STEPS, STRAIGHT)
     return areas, middles
 
 
@@ -337,25 +339,29 @@ def _of_cells(
     x: FloatArray,
     y: FloatArray,
     on_sky: BoolArray,
-    bent: float,
+    bent: float | None,
     steps: int,
     along: FloatArray,
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Areas of cells and vectors to their middles, and which of them are large.
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Areas of cells, vectors to their middles, and to their corners, NaN off the sky.
 
-    Sides are followed from ``bent`` on, the angle between opposite ones times length over width.
+    The sky's edge is followed, and sides from ``bent`` on, the angle between opposite ones times
+    length over width.
     """
     nodes = cell_corners(on_sky)
     corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
-    areas, middles = np.nan_to_num(polygon_area(corners)), corners.mean(axis=0)
-    # Of two cells that share a bent side, both follow it.
-    with np.errstate(invalid="ignore"):  # of a cell that is a line, 0 × ∞: it is followed
-        is_bent = nodes.any(axis=0) & ~(_turn(corners) * _shape(corners) < bent)
-    x, y = (cell_corners(v)[:, is_bent] for v in (x, y))
-    polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_bent], sky, steps, along))
-    areas[is_bent], middles[is_bent] = polygon_area(polygons), polygons.mean(axis=0)
-    diagonals = separation(corners[0], corners[2]), separation(corners[1], corners[3])
-    return areas, middles, np.fmax(*diagonals) > LARGE_CELL
+    areas, middles = polygon_area(corners), corners.mean(axis=0)
+    is_followed = np.isnan(areas)
+    if bent is not None:
+        # Of two cells that share a bent side, both follow it.
+        with np.errstate(invalid="ignore"):  # of a cell that is a line, 0 × ∞: it is followed
+            is_followed |= ~(_turn(corners) * _shape(corners) < bent)
+    areas[is_followed] = 0.0
+    is_followed &= nodes.any(axis=0)
+    x, y = (cell_corners(v)[:, is_followed] for v in (x, y))
+    polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_followed], sky, steps, along))
+    areas[is_followed], middles[is_followed] = polygon_area(polygons), polygons.mean(axis=0)
+    return areas, middles, corners
 
 
 def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:

@@ -143,7 +143,7 @@ class SphereField(Field):
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         assert isinstance(kernel, RadialKernel)
         if self._pixels is None:
-            self._pixels = SkyPixels(self.geometry)
+            self._pixels = SkyPixels(self.geometry, self._team)
         return self._pixels.values(self._smooth(channel, kernel), kernel)
 
     def smoothed_at(

@@ -6,13 +6,16 @@ off the sky, it has the mean over the part of the pixel that shows sky.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpl_skyheat.compute.loader import should_compile
+from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.sky.block_polynomials import interpolated
 from mpl_skyheat.sky.frames import rotate
+from mpl_skyheat.sky.grid import SkyGrid
 from mpl_skyheat.sky.sky_edge import NODES_TOGETHER, SkyTest, lattice_in_pixels
 from mpl_skyheat.sky.solid_angles import cells_with_sky
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
@@ -20,8 +23,9 @@ from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mpl_skyheat.compute.arrays import FloatArray, IntArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.sky.geometry import MapGeometry
+    from mpl_skyheat.sky.planes import Plane
 
     # Longitude and latitude (rad) on the lattice.
     Positions = tuple[FloatArray, FloatArray]
@@ -42,91 +46,131 @@ CELLS_OF_SLIVER = 8
 # Accuracy (bins of the lattice) of the interpolated positions of pixels.
 ACCURACY = 1e-5
 
+# Pixels in a band, about: some bands for each thread, of blocks as large as polynomials fit.
+BAND = 2**19
+
 
 class SkyPixels:
-    """The pixels of a map that show sky, on the lattice of its geometry."""
+    """The pixels of a map that show sky, in bands of rows that the threads of a team share."""
 
-    def __init__(self, geometry: MapGeometry) -> None:
-        assert geometry.sphere is not None
-        plane = geometry.plane
-        self._plane, self._grid, self._area = plane, geometry.grid, geometry.solid_angles
-        self._turn = geometry.sphere.turn
-        # Flat indices of the pixels that show sky.
-        self._flat = np.flatnonzero(self._area > 0)
-        self._is_compiled = should_compile(len(self._flat))
-        self._sky = SkyTest(self._grid, plane.to_sky, plane.to_plane, plane.shows)
-        self._centres = self._positions_of_centres(ACCURACY * geometry.sphere.lattice.lat_step)
+    def __init__(self, geometry: MapGeometry, team: Team) -> None:
+        self._grid, (ny, nx) = geometry.grid, geometry.grid.shape
+        # As in counting: each thread has a copy of the WCS. Without copies, one thread asks.
+        self._planes = geometry.plane.twins(team.size)
+        self._team = team if len(self._planes) == team.size else Team(1)
+        # However many threads there are: the result does not depend on that.
+        edges = np.linspace(0, ny, max(round(nx * ny / BAND), 1) + 1).astype(int).tolist()
+        self._rows = [slice(*ends) for ends in pairwise(edges)]
+        self._bands = [_Band(geometry, rows) for rows in self._rows]
+
+        def place(thread: int, band: _Band) -> None:
+            band.place(self._planes[thread])
+
+        self._team.share(self._bands, place)
 
     def values(self, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
         """The values of a smooth map in the pixels; NaN in pixels without sky."""
-        lon, lat = self._centres
-        is_narrow = kernel.resolution_length < NARROW * np.sqrt(self._area.ravel()[self._flat])
-        wants_mean = is_narrow | np.isnan(lon)
-        values = np.empty(len(self._flat))
-        values[~wants_mean] = smooth((lon[~wants_mean], lat[~wants_mean]))
-        values[wants_mean] = self._means(smooth, kernel, self._flat[wants_mean])
-        image = np.full(self._grid.shape, np.nan)
-        image.ravel()[self._flat] = values
+        image = np.empty(self._grid.shape)
+
+        def read(thread: int, number: int) -> None:
+            values = self._bands[number].values(self._planes[thread], smooth, kernel)
+            image[self._rows[number]] = values
+
+        self._team.share(range(len(self._bands)), read)
         return image
 
-    def _positions_of_centres(self, accuracy: float) -> Positions:
-        """The positions of the pixels' centres; NaN where the centre is off the sky."""
 
-        def sky(x: FloatArray, y: FloatArray) -> FloatArray:
-            return np.asarray(self._turned(x, y))
+class _Band:
+    """Some rows of a map; ``plane`` is everywhere the copy of the thread that is at work."""
 
-        images, known = interpolated(self._grid, sky, self._sky, number=2, atol=accuracy)
+    def __init__(self, geometry: MapGeometry, rows: slice) -> None:
+        assert geometry.sphere is not None
+        grid = geometry.grid
+        self._grid = SkyGrid(grid.x, grid.y.part(rows.start, rows.stop))
+        self._turn = geometry.sphere.turn
+        self._accuracy = ACCURACY * geometry.sphere.lattice.lat_step
+        areas = geometry.solid_angles[rows].ravel()
+        # Flat indices of the pixels that show sky, and solid angles (sr) of what they show.
+        self._flat = np.flatnonzero(areas > 0)
+        self._areas = areas[self._flat]
+        self._is_compiled = should_compile(len(self._flat))
+
+    def place(self, plane: Plane) -> None:
+        """Find the positions of the pixels' centres; NaN where the centre is off the sky."""
+
+        def positions(x: FloatArray, y: FloatArray) -> FloatArray:
+            return np.asarray(self._turned(plane, x, y))
+
+        sky = self._sky(plane)
+        images, known = interpolated(self._grid, positions, sky, number=2, atol=self._accuracy)
         lon, lat = images.reshape(2, -1)[:, self._flat]
         unknown = np.flatnonzero(~known.ravel()[self._flat])
         rows, columns = np.divmod(self._flat[unknown], self._grid.x.count)
         x, y = self._grid.x.centres[columns], self._grid.y.centres[rows]
-        lon[unknown], lat[unknown] = self._turned(x, y)
+        lon[unknown], lat[unknown] = self._turned(plane, x, y)
         # Interpolated centres show sky. A projection may go on beyond its sky, to other centres.
-        is_off = unknown[~self._sky(x, y)]
+        is_off = unknown[~sky(x, y)]
         lon[is_off] = lat[is_off] = np.nan
-        return lon, lat
+        self._lon, self._lat = lon, lat
 
-    def _turned(self, x: FloatArray, y: FloatArray) -> Positions:
-        lon, lat = self._plane.to_sky(x, y)
+    def values(self, plane: Plane, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
+        """The values of a smooth map in the band's pixels; NaN in pixels without sky."""
+        is_narrow = kernel.resolution_length < NARROW * np.sqrt(self._areas)
+        wants_mean = is_narrow | np.isnan(self._lon)
+        values = np.empty(len(self._flat))
+        values[~wants_mean] = smooth((self._lon[~wants_mean], self._lat[~wants_mean]))
+        values[wants_mean] = self._means(self._sky(plane), smooth, kernel, wants_mean)
+        image = np.full(self._grid.shape, np.nan)
+        image.ravel()[self._flat] = values
+        return image
+
+    def _sky(self, plane: Plane) -> SkyTest:
+        return SkyTest(self._grid, plane.to_sky, plane.to_plane, plane.shows)
+
+    def _turned(self, plane: Plane, x: FloatArray, y: FloatArray) -> Positions:
+        lon, lat = plane.to_sky(x, y)
         return rotate(lon, lat, self._turn, is_compiled=self._is_compiled)
 
-    def _means(self, smooth: Smooth, kernel: RadialKernel, flat: IntArray) -> FloatArray:
-        """Means over the pixels with flat indices, as told by their solid angles."""
-        rows, columns = np.divmod(flat, self._grid.x.count)
-        length = np.maximum(self._lengths(rows, columns), np.sqrt(self._area.ravel()[flat]))
-        wanted = np.ceil(CELLS_PER_WIDTH * length / kernel.resolution_length)
-        cells = np.clip(wanted, FEWEST_CELLS, MOST_CELLS).astype(int)
-        means: FloatArray = np.full(len(flat), np.nan)
+    def _means(
+        self, sky: SkyTest, smooth: Smooth, kernel: RadialKernel, wanted: BoolArray
+    ) -> FloatArray:
+        """Means over the wanted pixels, as told by their solid angles."""
+        rows, columns = np.divmod(self._flat[wanted], self._grid.x.count)
+        length = np.maximum(_lengths(sky, rows, columns), np.sqrt(self._areas[wanted]))
+        fine = np.ceil(CELLS_PER_WIDTH * length / kernel.resolution_length)
+        cells = np.clip(fine, FEWEST_CELLS, MOST_CELLS).astype(int)
+        means: FloatArray = np.full(len(rows), np.nan)
         for number in np.unique(cells):
             some = cells == number
-            means[some] = self._cell_means(smooth, rows[some], columns[some], int(number))
+            means[some] = self._cell_means(sky, smooth, rows[some], columns[some], int(number))
         some = np.isnan(means)
-        means[some] = self._cell_means(smooth, rows[some], columns[some], CELLS_OF_SLIVER)
+        means[some] = self._cell_means(sky, smooth, rows[some], columns[some], CELLS_OF_SLIVER)
         return np.asarray(np.nan_to_num(means))
 
-    def _lengths(self, rows: IntArray, columns: IntArray) -> FloatArray:
-        """Lengths (rad) of what pixels show of the sky, from three places along each side."""
-        x, y = lattice_in_pixels(self._grid, rows, columns, 2)
-        vectors = self._sky.vectors(x, y)
-        # By rounding, a WCS may end a hair before the outline of its sky.
-        on_sky = self._sky(x, y)[..., np.newaxis] & np.isfinite(vectors)
-        vectors = np.where(on_sky, vectors, 0.0)
-        middle = vectors.sum(axis=(1, 2)) / np.maximum(on_sky.sum(axis=(1, 2)), 1)
-        distance = np.linalg.norm(vectors - middle[:, np.newaxis, np.newaxis], axis=-1)
-        return np.asarray(2 * np.where(on_sky[..., 0], distance, 0.0).max(axis=(1, 2), initial=0.0))
-
     def _cell_means(
-        self, smooth: Smooth, rows: IntArray, columns: IntArray, cells: int
+        self, sky: SkyTest, smooth: Smooth, rows: IntArray, columns: IntArray, cells: int
     ) -> FloatArray:
         """Means over pixels, from the value in the middle of each cell's sky; NaN without sky."""
         means: FloatArray = np.empty(len(rows))
         together = max(NODES_TOGETHER // (cells + 1) ** 2, 1)
         for start in range(0, len(rows), together):
             some = slice(start, start + together)
-            areas, middles = cells_with_sky(self._sky, rows[some], columns[some], cells)
+            areas, middles = cells_with_sky(sky, rows[some], columns[some], cells)
             values, has_sky = np.zeros(areas.shape), areas > 0
             x, y, z = (middles[has_sky] @ self._turn.T).T
             values[has_sky] = smooth((np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))))
             with np.errstate(invalid="ignore"):
                 means[some] = (areas * values).sum(axis=(1, 2)) / areas.sum(axis=(1, 2))
         return means
+
+
+def _lengths(sky: SkyTest, rows: IntArray, columns: IntArray) -> FloatArray:
+    """Lengths (rad) of what pixels show of the sky, from three places along each side."""
+    x, y = lattice_in_pixels(sky.grid, rows, columns, 2)
+    vectors = sky.vectors(x, y)
+    # By rounding, a WCS may end a hair before the outline of its sky.
+    on_sky = sky(x, y)[..., np.newaxis] & np.isfinite(vectors)
+    vectors = np.where(on_sky, vectors, 0.0)
+    middle = vectors.sum(axis=(1, 2)) / np.maximum(on_sky.sum(axis=(1, 2)), 1)
+    distance = np.linalg.norm(vectors - middle[:, np.newaxis, np.newaxis], axis=-1)
+    return np.asarray(2 * np.where(on_sky[..., 0], distance, 0.0).max(axis=(1, 2), initial=0.0))

@@ -42,9 +42,6 @@ POLE = np.sqrt(3) - 2
 # `PRODUCT`: that is faster than an FFT.
 MANY = 60
 
-# Number of values that a thread reads off at a time.
-READ = 2**16
-
 # Number of rings, or orders of their transforms, that a thread works on at a time.
 TOGETHER = 128
 
@@ -212,7 +209,7 @@ class SmoothSphere:
     """A smooth density per steradian, anywhere on the lattice of waves."""
 
     def __init__(self, waves: RingWaves, smooth: FloatArray) -> None:
-        self._lattice, self._order, self._team = waves.lattice, waves.order, waves.team
+        self._lattice, self._order = waves.lattice, waves.order
         self._is_signed = waves.is_signed
         self._noise = NOISE * float(np.abs(smooth).max())
         # Of the splines that the density is the sum of.
@@ -248,18 +245,9 @@ class SmoothSphere:
         return values
 
     def _compiled(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
-        values = np.empty(lon.shape)
-        lattice = self._lattice
+        values, lattice = np.empty(lon.shape), self._lattice
         size = lattice.rings, lattice.columns, lattice.lat_step, lattice.lon_step
-
-        def work(_: int, start: int) -> None:
-            rows = slice(start, start + READ)
-            run(
-                "read_off", lon[rows], lat[rows], size, self._order, PAD,
-                self.coefficients, values[rows],
-            )  # fmt: skip
-
-        self._team.share(range(0, len(lon), READ), work)
+        run("read_off", lon, lat, size, self._order, PAD, self.coefficients, values)
         return values
 
 
