@@ -332,7 +332,7 @@ def _demonstration() -> Figure:
     figure = Figure(figsize=(10, 4))
     # Placed by hand, as no layout engine gives a 2 : 1 ellipse and a square one height.
     galactic = all_sky_wcs(find_frame("galactic"), 1 * u.deg, "MOL")
-    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65), is_whole=True)
+    sky = add_sky_axes(figure, galactic, (0.045, 0.23, 0.52, 0.65), has_outline=True)
     heat = sky.sky_heatmap(
         data=stars,
         pixel_size=0.5 * u.deg,
@@ -346,7 +346,7 @@ def _demonstration() -> Figure:
 
     pleiades = SkyCoord("3h47m +24d07m", frame="icrs")
     wcs = field_wcs(pleiades, 2.5 * u.deg, 1.5 * u.arcmin, "TAN")
-    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65), is_whole=False)
+    field = add_sky_axes(figure, wcs, (0.655, 0.23, 0.26, 0.65), has_outline=False)
     field.sky_heatmap(data=stars, kernel=10 * u.arcmin, unit="deg-2", label="stars", cmap="magma",
                       colorbar=True)  # fmt: skip
     field.set_title("Pleiades, Gaussian σ = 10′")

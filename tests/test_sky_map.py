@@ -169,6 +169,12 @@ def test_a_part_of_a_map_has_a_wcs_that_can_be_written(part, tmp_path):
     assert "CRPIX1" in cut.wcs.to_header()
 
 
+def test_a_file_that_no_fits_reader_would_open_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^file must have a name that ends in .fits .*a.png$"):
+        A.write(tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_lost_on_axes_with_coarser_pixels():
     fine = sky_map([50.013], [20.007], wcs=wcs_at(), shape=(16, 20), bins=(200, 160))
     ax = Figure().add_subplot(projection=WCS(wcs_at().to_header()))

@@ -114,12 +114,44 @@ def test_a_field_has_no_corners_without_sky(code):
     assert np.isfinite(ax.wcs.pixel_to_world_values(x, y)).all() or code == "SIN"
     assert not isinstance(ax.coords.frame, EllipticalFrame)
     ax.figure.draw_without_rendering()
-    # What is wider shows all there is.
     wider = subplot(center=(10, 0), radius=(widest + 0.1) * u.deg, projection=code)
+    if code in ("ZEA", "ARC"):
+        assert_ends_at(wider, SkyCoord(10, 0, unit="deg"), widest + 0.1)
+        return
+    # What is wider shows all there is.
     sky_map = wider.sky_heatmap(*sky())
     shown = sky_map.sky_map.solid_angle.sum().to_value(u.sr)
     assert shown == pytest.approx((2 if code == "SIN" else 4) * np.pi, rel=2e-3)
     assert isinstance(wider.coords.frame, EllipticalFrame) == (code not in ("CAR", "CEA"))
+
+
+def assert_ends_at(ax, center, radius):
+    """That the outline of a round field is as far (deg) from its centre as asked for."""
+    assert isinstance(ax.coords.frame, EllipticalFrame)
+    ax.coords.frame.update_spines()
+    outline = ax.wcs.pixel_to_world(*ax.coords.frame["c"].data.T)
+    assert outline.separation(center).deg == pytest.approx(radius, abs=0.01)
+
+
+@pytest.mark.parametrize(("code", "radius"), [("ZEA", 100), ("ZEA", 150), ("ARC", 130)])
+@pytest.mark.parametrize("center", [(10, -30), (0, 90)])
+def test_a_wide_cap_is_round(code, radius, center):
+    ax = subplot(*sky(), center=center, radius=radius * u.deg, projection=code)
+    assert_ends_at(ax, SkyCoord(*center, unit="deg"), radius)
+    sky_map = ax.sky_heatmap(*sky(), kernel="5 deg").sky_map
+    near = SkyCoord(*sky(), unit="deg").separation(SkyCoord(*center, unit="deg")).deg < radius
+    assert sky_map.counts.sum() >= near.sum()
+    ax.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("code", ["MOL", "AIT", "HPX", "SFL"])
+def test_latitudes_are_labelled_on_one_side(code):
+    ax = subplot(projection=code, radius=180 * u.deg)
+    ax.figure.draw_without_rendering()
+    left, right = ax.get_window_extent().intervalx
+    drawn = ax.get_tightbbox(ax.figure.canvas.get_renderer())
+    assert drawn.x0 < left - 10
+    assert drawn.x1 < right + 2
 
 
 @pytest.mark.parametrize("code", ["TAN", "STG"])
@@ -406,13 +438,13 @@ def test_a_round_map_of_the_whole_sky_is_centred_on_a_position(code, center):
 
 
 @pytest.mark.parametrize(("code", "radius"), [("ZEA", 180), ("ARC", 180), ("SIN", 90)])
-def test_a_map_around_a_pole_has_its_longitudes_along_the_equator(code, radius):
+def test_a_map_around_a_pole_has_its_longitudes_along_a_parallel(code, radius):
     ax = subplot(center=(0, -90), radius=radius * u.deg, projection=code)
     assert "parallel" in ax.coords.frame
     ax.figure.draw_without_rendering()
     along = ax.coords.frame["parallel"].data
     latitudes = ax.wcs.pixel_to_world_values(*along.T)[1]
-    assert latitudes == pytest.approx(-40 if code == "SIN" else 0, abs=1e-3)
+    assert latitudes == pytest.approx({"SIN": -40, "ZEA": 0, "ARC": 40}[code], abs=1e-3)
     ax = subplot(center=(0, 0), radius=radius * u.deg, projection=code)
     assert "parallel" not in ax.coords.frame
 

@@ -189,7 +189,8 @@ def _column_names(data: Any) -> list[Any]:
     ):
         if isinstance(names, Sequence | Mapping):  # not pandas' columns of those names
             return list(names)
+    hint = ": ax.sky_heatmap(sky_map) draws a map" if kind == "SkyMap" else ""
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "
-        f"dict of columns); got {kind}"
+        f"dict of columns); got {kind}{hint}"
     )

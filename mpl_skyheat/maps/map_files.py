@@ -11,6 +11,9 @@ from astropy.wcs import WCS
 
 from mpl_skyheat.compute.writing import replacing
 
+# Endings of the names of FITS files; others would be opened by what cannot read them.
+ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
+
 
 def write_fits(sky_map: Any, file: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Write a map: see `SkyMap.write`."""
@@ -19,6 +22,8 @@ def write_fits(sky_map: Any, file: str | os.PathLike[str], *, overwrite: bool) -
             "wcs must be one that FITS can say for a map to be written, which it is not where its "
             f"pixels are merged ones of a distorted image; got {type(sky_map.wcs).__name__}"
         )
+    if not os.fspath(file).lower().endswith(ENDINGS):
+        raise ValueError(f"file must have a name that ends in .fits or .fits.gz; got {file!s}")
     if os.path.lexists(file) and not overwrite:
         raise FileExistsError(f"{file} is there already: overwrite=True replaces it")
     with replacing(file) as new:

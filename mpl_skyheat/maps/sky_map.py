@@ -59,9 +59,10 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     meta : dict
         ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
         ``signed`` (whether values may be negative, as by a difference of kernels or of maps),
-        ``plane_error`` (the error of smoothing with one pixel scale, as a fraction of a source's
-        peak), and the rows ``read``, ``dropped`` (not finite or masked), ``inside`` and
-        ``outside`` the map; dropped + inside + outside = read.
+        ``geometry_reason`` (why "auto" took that geometry), ``plane_error`` (the error of smoothing
+        with one pixel scale, as a fraction of a source's peak), and the rows ``read``, ``dropped``
+        (not finite or masked), ``unseen`` (left out by a filter; 0 so far), ``inside`` and
+        ``outside`` the map; dropped + unseen + inside + outside = read.
     """
 
     def __init__(
@@ -210,7 +211,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         OSError
             If the file is there already, or cannot be written.
         ValueError
-            If the map's WCS is not one of FITS.
+            If the map's WCS is not one of FITS, or the file's name does not end as it must.
         """
         write_fits(self, file, overwrite=overwrite)
 

@@ -228,7 +228,13 @@ def rehearse_colorbar(
     if arguments:
         elsewhere = Figure().add_axes((0, 0, 1, 1))
         mappable = ScalarMappable(deepcopy(heat.norm), heat.cmap)
-        Colorbar(elsewhere, mappable, location=location, **arguments)
+        try:
+            Colorbar(elsewhere, mappable, location=location, **arguments)
+        except TypeError as error:
+            raise TypeError(
+                "colorbar must have arguments that matplotlib.figure.Figure.colorbar takes; got "
+                f"{arguments!r}: {error}"
+            ) from error
 
 
 def make_side_axes(ax: Axes, location: Side) -> tuple[Axes, dict[str, Any]]:

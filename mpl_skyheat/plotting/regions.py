@@ -31,9 +31,12 @@ WIDEST_FIELD = 60 * u.deg
 WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 
 # Fields of a larger radius (deg) would have corners, or notches, without sky: the whole sky is
-# shown in their place, which is half of it in a SIN.
+# shown in their place, or a round field.
 WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
 WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
+
+# Projections whose large fields are round; a SIN of more than its radius shows half of the sky.
+ROUND = ("ZEA", "ARC", "SIN")
 
 # Narrowest field: positions in deg, as floats, are exact to 6e-14.
 NARROWEST = 1e-9 * u.deg
@@ -83,16 +86,16 @@ class Region:
             )
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is the whole sky, or the half of it that a SIN shows."""
-        is_half = self.projection == "SIN" and self.radius >= WIDEST["SIN"] * u.deg
-        return is_half or not self.is_field
+    def has_outline(self) -> bool:
+        """Whether the view ends at an outline: that of the whole sky, or of a round field."""
+        return not self.is_field or self.radius > WIDEST_WITHIN.get(self.projection, 180) * u.deg
 
     def wcs(self, frame: BaseCoordinateFrame) -> WCS:
         """The WCS of the field, or of the sky with the centre's longitude in the middle."""
         if self.center is not None and self.is_field:
             center = self.center.transform_to(frame)
-            return field_wcs(center, self.radius, self.pixel_size, self.projection)
+            size = self.radius, self.pixel_size
+            return field_wcs(center, *size, self.projection, is_round=self.has_outline)
         return all_sky_wcs(frame, self.pixel_size, self.projection, self.center)
 
 
@@ -128,8 +131,9 @@ def find_region(
     is_field = radius < whole
     if projection is not None and is_field:
         is_field = radius <= WIDEST_WITHIN.get(projection, 180) * u.deg
-        if projection == "SIN" and not is_field:
-            radius, is_field = max(radius, WIDEST["SIN"] * u.deg), True
+        if projection in ROUND and not is_field:
+            is_field = True
+            radius = max(radius, WIDEST["SIN"] * u.deg) if projection == "SIN" else radius
     if pixel_size is None:
         pixel_size = 2 * radius / 240 if is_field else 1 * u.deg
     if not is_field:

@@ -64,6 +64,9 @@ CROWDED = 120
 # A round map whose centre is beyond this latitude (deg) is labelled around the pole.
 POLAR = 75
 
+# Where such a map has these labels, as a fraction of its radius: on the nearest parallel of 20°.
+OUTWARDS = 0.75
+
 # Fraction of its size by which a frame around the whole sky is inside the sky's edge, where there
 # are positions for ticks.
 INSET = 1e-7
@@ -108,10 +111,11 @@ optional
         the position, and others on its longitude. Numbers (deg) and text are read in the frame of
         the points.
     radius : `~astropy.units.Quantity` ['angle'] or str, optional
-        From the centre of the field to the edges; 180° for the whole sky. So is a field that would
-        have corners without sky (beyond 44° of a HPX, 57° of a CEA, 67° of a SFL, 72° of an AIT or
-        MOL, 90° of a CAR or ZEA, 127° of an ARC); beyond 50°, a SIN shows half of the sky.
-        Where points are all over the sky, a field needs a ``center``, too.
+        From the centre of the field to the edges; 180° for the whole sky. Fields that would have
+        corners without sky are round (beyond 90° of a ZEA, 127° of an ARC, and 50° of a SIN, which
+        shows half of the sky), or the whole sky (beyond 44° of a HPX, 57° of a CEA, 67° of a SFL,
+        72° of an AIT or MOL, 90° of a CAR). Where points are all over the sky, a field needs a
+        ``center``, too.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
         Side of the Axes' pixels; by default 240 across a field, and 1° on the whole sky. They are
         those of a map unless it says otherwise, merged k × k above 1024 along a side.
@@ -182,7 +186,7 @@ optional
     if not isinstance(figure, FigureBase):
         raise TypeError(f"figure must be a Figure or SubFigure; got {type(figure).__name__}")
     try:
-        return add_sky_axes(figure, wcs, position, is_whole=region.is_whole)
+        return add_sky_axes(figure, wcs, position, has_outline=region.has_outline)
     except (TypeError, ValueError) as error:
         pyplot: Any = sys.modules.get("matplotlib.pyplot")
         if is_new and pyplot is not None:
@@ -265,10 +269,11 @@ def _frame_class(code: str) -> Any:
     class WholeFrame(base):
         """A frame just inside the edge of the sky, where there are positions for ticks.
 
-        One that is no rectangle has lines below and left of it, not drawn, for the axes' names.
+        One that is no rectangle has lines below (b) and left (l) of it for the axes' names, and
+        its western half (w) for labels; they are not drawn.
         """
 
-        spine_names = base.spine_names if base is RectangularFrame else base.spine_names + "bl"
+        spine_names = base.spine_names if base is RectangularFrame else base.spine_names + "blw"
 
         def update_spines(self) -> None:
             view = np.array([self.parent_axes.get_xlim(), self.parent_axes.get_ylim()])
@@ -279,6 +284,10 @@ def _frame_class(code: str) -> Any:
             super().update_spines()
             middle, half = view.mean(axis=1), 0.5 * np.diff(view, axis=1).ravel()
             for name, spine in self.items():
+                if name == "w":
+                    places = self["c"].data
+                    spine.data = places[places[:, 0] < middle[0]]
+                    continue
                 is_given = name == "c" and outline is not None
                 offset = half * outline if is_given else spine.data - middle
                 inset = OFF_RIM if name in ("h", "v") else INSET
@@ -287,15 +296,17 @@ def _frame_class(code: str) -> Any:
     return WholeFrame
 
 
-def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, is_whole: bool) -> WCSAxes:
-    """Add a WCSAxes with a grid and labels that suit a field or, if ``is_whole``, the whole sky.
+def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, has_outline: bool) -> WCSAxes:
+    """Add a WCSAxes with a grid and labels that suit a field.
+
+    Or, if ``has_outline``, the whole sky or a round field.
 
     ``position`` is one of `~matplotlib.figure.Figure.add_subplot`, or left, bottom, width, height.
     """
     options: dict[str, Any] = {"projection": wcs}
     code = wcs.wcs.ctype[0][-3:]
     is_polar = _shows_pole(wcs)
-    if is_whole:
+    if has_outline:
         options["frame_class"] = _frame_class(code)
     elif is_polar:
         options["frame_class"] = _polar_frame_class()
@@ -313,7 +324,7 @@ def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, is_whole: bool)
         ax.coords[1].set_coord_type("latitude")  # which astropy does not know
     ax.coords.grid(color="0.6", alpha=0.6, linewidth=0.5)  # visible on dark and light colours
     names = axis_names(true_frame(wcs, wcs))
-    if is_whole and code in OUTLINES:
+    if has_outline and code in OUTLINES:
         _label_inside(ax, code)
     elif is_polar:
         _label_around(ax, names[0])
@@ -424,8 +435,9 @@ def _label_inside(ax: Any, code: str) -> None:
     along = "h"
     if code in ROUND_OUTLINE and abs(ax.wcs.wcs.crval[1]) > POLAR:
         along = "parallel"
-        off_rim = 40 if code == "SIN" else 0  # deg; the rim of a SIN is the equator.
-        lat.add_tickable_gridline(along, np.copysign(off_rim, ax.wcs.wcs.crval[1]) * u.deg)
+        x, y = ax.wcs.wcs.crpix - 1
+        _, labelled = ax.wcs.pixel_to_world_values(x + 0.5 * OUTWARDS * ax.wcs.pixel_shape[0], y)
+        lat.add_tickable_gridline(along, 20 * np.round(labelled / 20) * u.deg)
         lon.set_ticks_position([along])
     lon.set_ticklabel_position([along])
     _set_inside(ax, lon)
@@ -433,6 +445,7 @@ def _label_inside(ax: Any, code: str) -> None:
         lat.set_ticklabel_position(["v"])
         _set_inside(ax, lat)
     else:
-        lat.set_ticks_position(["c"])
-        lat.set_ticklabel_position(["c"])
+        # On one side: labels on the other would crowd what is beside the Axes.
+        lat.set_ticks_position(["w"])
+        lat.set_ticklabel_position(["w"])
         lat.set_ticklabel(exclude_overlapping=True)  # They do in the notches of a HPX.

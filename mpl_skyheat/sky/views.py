@@ -68,20 +68,27 @@ def find_map_frame(name: str, value: Any) -> BaseCoordinateFrame:
     )
 
 
-def field_wcs(center: SkyCoord, radius: u.Quantity, pixel_size: u.Quantity, code: str) -> WCS:
+def field_wcs(
+    center: SkyCoord,
+    radius: u.Quantity,
+    pixel_size: u.Quantity,
+    code: str,
+    *,
+    is_round: bool = False,
+) -> WCS:
     """Make the WCS of a circle of ``radius`` around a centre, with north up and east left.
 
-    Its frame is that of the centre, or ICRS if FITS has no keywords for that.
+    Its frame is that of the centre, or ICRS if FITS has no keywords for that. Of a field that
+    ``is_round``, pixels shrink so that its outline is exactly at the radius.
     """
     if center.frame.name not in AXES:
         center = center.icrs
     wcs = _blank_wcs(center.frame, center, pixel_size, code)
     hemisphere = (90 - EDGE_GAP) * u.deg  # all that a SIN projection shows
-    is_half = code == "SIN" and radius > hemisphere
     at = center.spherical
-    radius = hemisphere if is_half else radius
+    radius = min(radius, hemisphere) if code == "SIN" else radius
     lon, lat = circles(at.lon.deg, at.lat.deg, radius.to_value(u.rad), 360)
-    return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=is_half)
+    return _framed(wcs, lon.ravel(), lat.ravel(), fit_pixels=is_round)
 
 
 def all_sky_wcs(
