@@ -291,9 +291,8 @@ def _save(figure: Any, options: argparse.Namespace) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         figure.set_dpi(options.dpi)
-        # Twice, as the labels' places depend on that of the Axes. savefig() would do it once.
-        for _ in range(2):
-            engine.execute(figure)
+        # Once: savefig() would do it for each of its passes.
+        engine.execute(figure)
         figure.set_layout_engine("none")
     with replacing(options.output) as new, new.open("wb") as file:
         figure.savefig(file, format=options.output.suffix[1:].lower(), dpi=options.dpi)
