@@ -26,13 +26,15 @@ def sky_heatmap(
     data: Any = None,
     frame: Any = "icrs",
     weights: Any = None,
-    statistic: str = "density",
+    values: Any = None,
+    statistic: str | None = None,
     pixel_size: Any = None,
     bins: int | tuple[int, int] | None = None,
     kernel: Any = None,
     boundary: str = "sky",
     geometry: str = "auto",
     center: Any = None,
+    min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,
     colorbar: bool | str | dict[str, Any] = False,
@@ -73,8 +75,12 @@ def sky_heatmap(
     weights : array-like or str, optional
         A weight for each point, not negative, or the name of a column. A unit carries over to
         the map.
-    statistic : {"density", "count"}, optional
-        Points per unit solid angle, or points per pixel.
+    values : array-like or str, optional
+        A value for each point, of any sign, or the name of a column, whose statistic is mapped: by
+        default the mean. A unit, also mag, carries over to the map.
+    statistic : {"density", "count", "sum", "mean", "std", "median", "min", "max"}, optional
+        Points per unit solid angle (the default), or points per pixel; or of ``values``, the last
+        three without a kernel only.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
         Side of the map's pixels, exact at the centre of the view; a number in data units with
         ``frame="flat"``.
@@ -96,14 +102,17 @@ def sky_heatmap(
         sphere, with great-circle separations. With ``"auto"``, on the plane unless that would be
         off by more than 1 % of a source's peak. A kernel in map pixels, and an explicit boundary,
         have a meaning on the plane only; where that is off, a warning says by how much.
+    min_count : float, optional
+        Pixels with fewer points than this are masked: those in the pixel, or under the kernel the
+        effective number (``SkyMap.n_eff``).
     center : `~astropy.units.Quantity` ['angle'], float or SkyCoord, optional
         The longitude (deg) in the middle of matplotlib's geographic axes; by default that of the
         map that they show already, or 0.
     unit : `~astropy.units.Unit` or str, optional
-        Unit of a density; by default deg⁻² where the longer side of the view is at least 1°,
-        arcmin⁻² where it is at least 1′, and arcsec⁻² below.
+        Unit of the map; that of a density is by default deg⁻² where the longer side of the view is
+        at least 1°, arcmin⁻² where it is at least 1′, and arcsec⁻² below.
     label : str, optional
-        What is counted ("stars"), for the colorbar.
+        What is counted ("stars"), or what the values are ("radial velocity"), for the colorbar.
     colorbar : bool, str or dict, optional
         Add a colorbar, on the side named ("left"); a dict gives `SkyHeatmap.add_colorbar` its
         arguments.
@@ -137,6 +146,13 @@ def sky_heatmap(
     smoothed density times Ωₚ. With an explicit boundary, nothing is divided out: the count is K ∗ n
     and the density (K ∗ n) / Ω. Pixels without points are 0; pixels without sky are masked.
 
+    With weights w and values v, the smoothed mean is m = Σ w v K / Σ w K (Nadaraya 1964, Theory
+    Probab. Appl. 9, 141; Watson 1964, Sankhyā A 26, 359), the smoothed sum (Σ w v K / K ∗ Ω) Ωₚ,
+    and the standard deviation √[(Σ w v² K / Σ w K − m²) / (1 − 1/n)] with n = (Σ w K)² / Σ w² K²,
+    the effective number of points (Kish 1965, Survey Sampling, 8.2). Means and deviations are
+    masked where Σ K is below 1 % of K(0). Standard errors, in ``SkyMap.uncertainty``, are those of
+    independent points: √(Σ w² K²) / (K ∗ Ω) of a density.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -168,6 +184,7 @@ def sky_heatmap(
     if len(points) == 1 and isinstance(points[0], SkyMap):
         return _draw_map(ax, points[0], given)
     request = MapRequest.checked(
+        has_values=values is not None,
         frame=frame,
         statistic=statistic,
         pixel_size=pixel_size,
@@ -175,13 +192,14 @@ def sky_heatmap(
         kernel=kernel,
         boundary=boundary,
         geometry=geometry,
+        min_count=min_count,
         unit=unit,
         label=label,
         threads=threads,
     )
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
-    catalogue = read_points(points, data, frame, weights)
+    catalogue = read_points(points, data, frame, weights, values)
     shown = find_frame(frame)
     asked = _agreed_center(ax, shown, parse_center(center))
     on_axes = view_of_axes(ax, catalogue, shown, asked)

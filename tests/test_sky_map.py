@@ -27,7 +27,7 @@ A, B = made(1, label="red"), made(2, label="blue", unit="arcmin-2")
 @pytest.mark.parametrize(
     ("word", "sign", "method"),
     [
-        ("sum", "+", "add"),
+        ("total", "+", "add"),
         ("difference", "−", "subtract"),
         ("product", "×", "multiply"),
         ("quotient", "/", "divide"),

@@ -121,6 +121,21 @@ class Catalogue:
         return unit or u.dimensionless_unscaled
 
     @property
+    def values_unit(self) -> u.UnitBase:
+        """Unit of the values; dimensionless where there is none."""
+        unit = self.values.unit if self.values else None
+        return unit or u.dimensionless_unscaled
+
+    @property
+    def typical_value(self) -> float:
+        """About the mean of the values: sums of squares about it keep their digits."""
+        if self.values is None:
+            return 0.0
+        some = self.values.block(slice(None, None, len(self) // SAMPLE + 1))
+        some = some[np.isfinite(some)]
+        return float(np.median(some)) if len(some) else 0.0
+
+    @property
     def is_in_memory(self) -> bool:
         """Whether rows can be sampled cheaply: no position is in a memory-mapped file."""
         return not any(_is_mapped(c.values) for c in (self.lon, self.lat))

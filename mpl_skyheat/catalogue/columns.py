@@ -55,9 +55,12 @@ def _column(values: Any, name: str) -> Column:
     if isinstance(values, list | tuple) and any(isinstance(v, u.Quantity) for v in values[:1]):
         values = u.Quantity(values)
     unit = unit_of(values)
-    if unit == u.mag:
+    if name == "values":
+        # Means of magnitudes are what many ask for: mag(AB) is mag.
+        unit = unit.function_unit if isinstance(unit, u.FunctionUnitBase) else unit
+    elif unit == u.mag:
         raise TypeError(f"{name} must have a linear unit; got 'mag' (take 10**(-0.4 * magnitude))")
-    if isinstance(unit, u.FunctionUnitBase):
+    elif isinstance(unit, u.FunctionUnitBase):
         raise TypeError(f"{name} must have a linear unit; got '{unit}' (take its physical value)")
     array = _array(values, name)
     if array.dtype.kind == "O":

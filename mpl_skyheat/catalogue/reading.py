@@ -37,7 +37,8 @@ def read_points(
         given = *points, *(column for column in (weights, values) if column is not None)
         if not all(map(is_name, given)):
             raise TypeError(
-                "points and weights must be names of columns where data is an iterator of tables; "
+                "points, weights and values must be names of columns where data is an iterator of "
+                "tables; "
                 f"got {', '.join(type(name).__name__ for name in given)}"
             )
         return Stream(data, lambda table: read_catalogue(points, table, frame, weights, values))
@@ -47,6 +48,11 @@ def read_points(
         raise ValueError(
             "weights must come with the points, as chunks of (ra, dec, weights), where those are "
             f"an iterator; got {weights!r}"
+        )
+    if values is not None:
+        raise ValueError(
+            "values must be the name of a column of the chunks, given as data=, where points come "
+            f"from an iterator; got {values!r:.60}"
         )
 
     def read(chunk: Any) -> Catalogue:

@@ -31,7 +31,9 @@ class Stream:
         head = read(first)
         self._first: Catalogue | None = head
         self.frame, self.weights, self.values = head.frame, head.weights, head.values
-        self.lon, self.lat, self.weights_unit = head.lon, head.lat, head.weights_unit
+        self.lon, self.lat = head.lon, head.lat
+        self.weights_unit, self.values_unit = head.weights_unit, head.values_unit
+        self.typical_value = head.typical_value
         self._sky: BaseCoordinateFrame | None = None
 
     def in_frame(self, frame: BaseCoordinateFrame | None) -> Stream:
@@ -77,11 +79,15 @@ class Stream:
                 f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
                 f"{self.frame!r}"
             )
-        first, own = ((c.weights is None, c.values is None, c.weights_unit) for c in (self, chunk))
-        if first != own:
-            raise ValueError(
-                f"weights must be alike in all chunks; got another unit, or none, in chunk {number}"
+        for name in ("weights", "values"):
+            first, own = (
+                (getattr(c, name) is None, getattr(c, f"{name}_unit")) for c in (self, chunk)
             )
+            if first != own:
+                raise ValueError(
+                    f"{name} must be alike in all chunks; got another unit, or none, in chunk "
+                    f"{number}"
+                )
 
 
 def _joined(chunks: list[Catalogue]) -> Catalogue:

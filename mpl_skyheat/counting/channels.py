@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Channel:
-    """The sum Σ wᵃ vᵇ, with the powers a and b, or an extreme of v.
+    """The sum Σ wᵃ vᵇ, with the powers a and b, an extreme of v, or all v.
 
-    ``extreme`` is 0 for a sum, −1 for the least v and 1 for the greatest.
+    ``extreme`` is 0 for a sum, −1 for the least v and 1 for the greatest. If ``is_held``, the
+    values of all rows are held, as the middle one needs them.
     """
 
     name: str
     w_power: int = 0
     v_power: int = 0
     extreme: int = 0
+    is_held: bool = False
 
     @property
     def is_smoothable(self) -> bool:
         """Whether it is a sum, which can be smoothed, and no extreme."""
-        return self.extreme == 0
+        return self.extreme == 0 and not self.is_held
 
     @property
     def is_count(self) -> bool:
@@ -49,7 +51,7 @@ class Channel:
         if self.v_power:
             if values is None:
                 raise ValueError(f"channel {self.name!r} needs values; got a catalogue without")
-            shifted = values if self.extreme else values - offset
+            shifted = values - offset if self.is_smoothable else values
             factors.append(shifted if self.v_power == 1 else shifted**self.v_power)
         if not factors:
             return None
@@ -69,6 +71,7 @@ CHANNELS = {
         Channel("w2v2", 2, 2),
         Channel("min", v_power=1, extreme=-1),
         Channel("max", v_power=1, extreme=1),
+        Channel("median", v_power=1, is_held=True),
     )
 }
 

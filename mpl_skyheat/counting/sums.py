@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mpl_skyheat.compute.loader import is_worth_compiling, run, should_compile
+from mpl_skyheat.compute.memory import allowed_bytes
 from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.compute.tile_layout import LOST, OFF
 from mpl_skyheat.counting.channels import find_channels, recentred
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.streams import Stream
-    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.sky.geometry import MapGeometry
 
     # Longitudes and latitudes (deg, in the frame of the catalogue) -> which rows are added.
@@ -67,7 +68,11 @@ class Sums:
         self.flat: dict[str, NDArray[Any]] = {}
         self.spreads: dict[tuple[str, int], PointSpread] = {}
         sphere = geometry.sphere
+        # Flat pixels and values of all rows on the wide grid, if a channel holds them.
+        self.held: list[tuple[IntArray, FloatArray]] = []
         for name, channel in self.channels.items():
+            if channel.is_held:
+                continue
             dtype = np.int64 if channel.is_count else float
             self.flat[name] = np.full(self._size, COMBINE[channel.extreme][0], dtype)
             if sphere is not None and channel.is_smoothable:
@@ -135,8 +140,10 @@ class Sums:
         total = Sums(self.geometry, self.channels, offset=self.offset)
         shift = other.offset - self.offset
         theirs = recentred(other.flat, shift)
-        for name, channel in self.channels.items():
-            total.flat[name] = COMBINE[channel.extreme][1](self.flat[name], theirs[name])
+        for name in self.flat:
+            extreme = self.channels[name].extreme
+            total.flat[name] = COMBINE[extreme][1](self.flat[name], theirs[name])
+        total.held = self.held + other.held
         for order in {order for _, order in self.spreads}:
             mine, them = (
                 {name: s.total for (name, o), s in sums.spreads.items() if o == order}
@@ -236,6 +243,10 @@ class Sums:
         """
         for name, channel in self.channels.items():
             amounts = channel.amounts(weights, values, self.offset)
+            if channel.is_held:
+                assert amounts is not None
+                self._hold(pixels, amounts)
+                continue
             flat = self.flat[name]
             if channel.extreme:
                 assert amounts is not None
@@ -253,6 +264,31 @@ class Sums:
             # OFF … LOST, −1 … −3, index these from the end.
             self._in_core = np.append(in_core.ravel(), [False] * -LOST)
         self.rows["inside"] += int(np.count_nonzero(self._in_core[pixels]))
+
+    def _hold(self, pixels: NDArray[Any], values: FloatArray) -> None:
+        on_grid = np.flatnonzero(pixels >= 0)
+        self.held.append((pixels[on_grid].astype(np.intp), values[on_grid]))
+        # Sorting them takes as much again.
+        takes = 2 * sum(p.nbytes + v.nbytes for p, v in self.held)
+        if takes > allowed_bytes():
+            raise ValueError(
+                f"statistic='median' holds the values of all rows, {takes / 2**30:.3g} GiB for the "
+                "rows so far, more than half of this machine's memory: take 'mean', or a part of "
+                "the catalogue"
+            )
+
+    def medians(self) -> FloatArray:
+        """The middle value of the rows in each of the map's pixels; NaN without rows."""
+        found = np.full(self._size, np.nan)
+        if self.held:
+            pixels, values = (np.concatenate(column) for column in zip(*self.held, strict=True))
+            order = np.lexsort((values, pixels))
+            pixels, values = pixels[order], values[order]
+            starts = np.flatnonzero(np.diff(pixels, prepend=-1))
+            counts = np.diff(np.append(starts, len(pixels)))
+            low, high = (values[starts + half] for half in ((counts - 1) // 2, counts // 2))
+            found[pixels[starts]] = 0.5 * (low + high)
+        return found.reshape(self.geometry.wide.shape)[self.geometry.core]
 
     def _spread(
         self, chunk: Catalogue, is_compiled: bool, team: Team, row_filter: RowFilter | None
@@ -297,8 +333,8 @@ class Sums:
         has_sky = self.geometry.wide_solid_angles.ravel() > 0
         without = np.flatnonzero(~has_sky)
         has_rows = np.zeros(len(without), bool)
-        for name, channel in self.channels.items():
-            has_rows |= self.flat[name][without] != COMBINE[channel.extreme][0]
+        for name, flat in self.flat.items():
+            has_rows |= flat[without] != COMBINE[self.channels[name].extreme][0]
         if not has_rows.any() or not has_sky.any():
             return
         strays = without[has_rows]
@@ -309,11 +345,14 @@ class Sums:
             ~has_sky.reshape(shape), return_distances=False, return_indices=True
         )
         there = np.ravel_multi_index(tuple(nearest.reshape(2, -1)[:, strays]), shape)
-        for name, channel in self.channels.items():
-            flat = self.flat[name]
-            start, combine = COMBINE[channel.extreme]
+        for name, flat in self.flat.items():
+            start, combine = COMBINE[self.channels[name].extreme]
             combine.at(flat, there, flat[strays])
             flat[strays] = start
+        if self.held:
+            moved = np.arange(self._size)
+            moved[strays] = there
+            self.held = [(moved[pixels], values) for pixels, values in self.held]
 
 
 def _head_of(chunk: Catalogue) -> Head | None:

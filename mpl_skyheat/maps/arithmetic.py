@@ -13,7 +13,7 @@ from mpl_skyheat.sky.vectors import to_vectors
 
 # What ``meta["statistic"]`` of the result says, and the sign between two labels.
 RESULTS = {
-    "add": ("sum", "+"),
+    "add": ("total", "+"),
     "subtract": ("difference", "−"),
     "multiply": ("product", "×"),
     "divide": ("quotient", "/"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS
+from astropy.nddata import StdDevUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.catalogue.reading import read_points
@@ -18,6 +19,7 @@ from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.maps.doubts import warn_of_rows
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
+from mpl_skyheat.maps.statistic_table import channels_of
 from mpl_skyheat.maps.statistics import statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
@@ -41,12 +43,14 @@ def sky_map(
     data: Any = None,
     frame: Any = "icrs",
     weights: Any = None,
-    statistic: str = "density",
+    values: Any = None,
+    statistic: str | None = None,
     pixel_size: Any = None,
     bins: int | tuple[int, int] | None = None,
     kernel: Any = None,
     boundary: str = "sky",
     geometry: str = "auto",
+    min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,
     threads: int | None = None,
@@ -55,9 +59,9 @@ def sky_map(
 
     Parameters
     ----------
-    *points, data, frame, weights, statistic, pixel_size, bins, kernel
+    *points, data, frame, weights, values, statistic, pixel_size, bins, kernel
         As in `sky_heatmap`.
-    boundary, geometry, unit, label, threads
+    boundary, geometry, min_count, unit, label, threads
         As in `sky_heatmap`.
     wcs : `~astropy.wcs.WCS` or other celestial WCS
         Two celestial axes. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
@@ -69,7 +73,7 @@ def sky_map(
     Returns
     -------
     SkyMap
-        The map with its unit, WCS, mask, counts and solid angles.
+        The map with its unit, WCS, mask, standard errors, counts and solid angles.
 
     Raises
     ------
@@ -88,6 +92,7 @@ def sky_map(
     Unit("1 / deg2")
     """
     request = MapRequest.checked(
+        has_values=values is not None,
         frame=frame,
         statistic=statistic,
         pixel_size=pixel_size,
@@ -95,11 +100,12 @@ def sky_map(
         kernel=kernel,
         boundary=boundary,
         geometry=geometry,
+        min_count=min_count,
         unit=unit,
         label=label,
         threads=threads,
     )
-    catalogue = read_points(points, data, frame, weights)
+    catalogue = read_points(points, data, frame, weights, values)
     plane, view = _plane_and_view(wcs, shape, catalogue)
     return make_map(catalogue, plane, view, request)[0]
 
@@ -128,7 +134,12 @@ def make_map(
     where = choose_where(request, plane, region, closed=blocks is not None)
     for text in filter(None, (where.choice.warning, where.kernels.warning)):
         warnings.warn(text, AstropyUserWarning, stacklevel=3)
-    sums = Sums(where.geometry, ("n",) if catalogue.weights is None else ("w",))
+    channels = channels_of(
+        request.statistic,
+        has_weights=catalogue.weights is not None,
+        counts_rows=request.min_count is not None and request.kernel is None,
+    )
+    sums = Sums(where.geometry, channels, offset=catalogue.typical_value)
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
@@ -148,27 +159,37 @@ def _map_of(
 ) -> SkyMap:
     """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
-    (channel,) = sums.channels
-    values = statistic_of(sums, channel, where, request, team)
+    found = statistic_of(sums, where, request, team)
     across = max(view.across(geometry.grid.steps))
-    unit, factor = map_unit(request, catalogue.weights_unit, geometry.solid_angles, across)
-    off_sky = geometry.solid_angles <= 0
-    values *= factor
-    values[off_sky] = np.nan
+    units = catalogue.weights_unit, catalogue.values_unit
+    unit, factor = map_unit(request, *units, geometry.solid_angles, across)
+    values = found.values * factor
+    values[geometry.solid_angles <= 0] = np.nan
+    if request.min_count is not None:
+        rows = sums.pixels["n"][geometry.core] if request.kernel is None else found.n_eff
+        assert rows is not None
+        values[~(rows >= request.min_count)] = np.nan
+    mask = np.isnan(values)
+    error, n_eff = (
+        None if array is None else np.where(mask, np.nan, array)
+        for array in (found.error, found.n_eff)
+    )
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
-        mask=off_sky,
+        mask=mask,
+        uncertainty=None if error is None else StdDevUncertainty(factor * error, unit=unit),
         wcs=grid_wcs(geometry.plane, geometry.grid),
-        counts=sums.pixels[channel][geometry.core].copy(),
+        counts=_counts(sums, catalogue)[geometry.core].copy(),
+        n_eff=n_eff,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         meta={
             "statistic": request.statistic,
             "kernel": None if request.kernel is None else repr(request.kernel),
-            "signed": request.kernel is not None and request.kernel.is_signed,
+            "signed": request.is_signed,
             "boundary": request.boundary,
-            "label": request.label,
+            "label": request.label or (catalogue.values.label if catalogue.values else None),
             "frame": frame,
             **sums.rows,
             "geometry": where.choice.geometry,
@@ -176,6 +197,13 @@ def _map_of(
             "plane_error": where.kernels.error,
         },
     )
+
+
+def _counts(sums: Sums, catalogue: Catalogue | Stream) -> Any:
+    """Rows in each pixel, as integers, or the sums of their weights."""
+    if catalogue.weights is not None:
+        return sums.pixels["w"]
+    return sums.pixels["n"] if "n" in sums.pixels else sums.pixels["w"].astype(np.int64)
 
 
 def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tuple[Plane, View]:

@@ -41,9 +41,14 @@ def _hdus(sky_map: Any, wcs: WCS) -> Any:
     mask = None if sky_map.mask is None else np.asarray(sky_map.mask, dtype=np.uint8)
     for name, values in (
         ("MASK", mask), ("COUNTS", sky_map.counts), ("OMEGA", sky_map.solid_angle),
+        ("NEFF", sky_map.n_eff),
     ):  # fmt: skip
         if values is not None:
             hdus.append(fits.ImageHDU(np.asarray(values), wcs.to_header(relax=True), name))
+    if sky_map.uncertainty is not None:
+        hdu = fits.ImageHDU(sky_map.uncertainty.array, wcs.to_header(relax=True), "UNCERT")
+        hdu.header["UTYPE"] = type(sky_map.uncertainty).__name__  # as CCDData reads it
+        hdus.append(hdu)
     if sky_map.solid_angle is not None:
         hdus["OMEGA"].header["BUNIT"] = sky_map.solid_angle.unit.to_string("fits")
     return hdus

@@ -10,6 +10,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from mpl_skyheat.maps.statistic_table import STATISTICS
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
 from mpl_skyheat.smoothing.kernels import as_kernel
 from mpl_skyheat.smoothing.plane import PAD_MODES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # Values of the arguments that are one of a few words.
 CHOICES = {
-    "statistic": ("density", "count"),
+    "statistic": tuple(STATISTICS),
     "boundary": ("sky", *PAD_MODES),
     "geometry": ("auto", "plane", "sphere"),
 }
@@ -40,6 +41,7 @@ class MapRequest:
     unit: u.UnitBase | None
     label: str | None
     frame: Any
+    min_count: float | None = None
     threads: int | None = None
 
     @property
@@ -50,9 +52,19 @@ class MapRequest:
     def terms(self) -> Terms:
         return () if self.kernel is None else self.kernel.terms
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether the kernel is negative anywhere, as a difference of two is."""
+        return self.kernel is not None and self.kernel.is_signed
+
     @classmethod
-    def checked(cls, **given: Any) -> MapRequest:
-        """The request of all arguments by name; an error names the argument that is wrong."""
+    def checked(cls, *, has_values: bool = False, **given: Any) -> MapRequest:
+        """The request of all arguments by name; an error names the argument that is wrong.
+
+        ``has_values`` if there are values for each row, whose mean is then the default statistic.
+        """
+        if given["statistic"] is None:
+            given["statistic"] = "mean" if has_values else "density"
         for name, choices in CHOICES.items():
             if not isinstance(given[name], str) or given[name] not in choices:
                 listed = ", ".join(map(repr, choices))
@@ -69,17 +81,56 @@ class MapRequest:
             "bins": _parse_bins,
             "kernel": as_kernel,
             "unit": lambda unit: _parse_unit(unit, given["statistic"]),
+            "min_count": _parse_min_count,
             "threads": _parse_threads,
         }
         for name, parse in parsers.items():
             given[name] = None if given.get(name) is None else parse(given[name])
-        return cls(**given)
+        request = cls(**given)
+        _check_statistic(request, has_values=has_values)
+        return request
+
+
+def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
+    """Raise a ValueError if a statistic has no meaning with the other arguments."""
+    name = request.statistic
+    found = STATISTICS[name]
+    if has_values and not found.needs_values:
+        raise ValueError(
+            f"statistic={name!r} is of rows, not of values: give weights=, to add them up, or a "
+            "statistic of values such as 'mean' or 'sum'"
+        )
+    if found.needs_values and not has_values:
+        raise ValueError(f"values must be given with statistic={name!r}; got None")
+    if request.kernel is None:
+        return
+    if not found.is_smoothable:
+        raise ValueError(
+            f"kernel must be left out with statistic={name!r}, which has no smoothed form; got "
+            f"{request.kernel!r}"
+        )
+    if request.is_signed and not found.is_linear:
+        raise ValueError(
+            f"kernel must not be negative anywhere with statistic={name!r}; got {request.kernel!r}"
+        )
+    if request.min_count is not None and (request.is_signed or request.boundary == "reflect"):
+        raise ValueError(
+            f"min_count={request.min_count:g} needs a number of rows under the kernel, which there "
+            "is none of with a difference of kernels, and with boundary='reflect'"
+        )
 
 
 def check_label(label: Any) -> None:
     """Raise a TypeError if a label is no text."""
     if label is not None and not isinstance(label, str):
         raise TypeError(f"label must be text, such as 'stars', or None; got {label!r:.60}")
+
+
+def _parse_min_count(min_count: Any) -> float:
+    is_number = isinstance(min_count, int | float | np.number) and not isinstance(min_count, bool)
+    if not is_number or not 0 <= float(min_count) < math.inf:
+        raise ValueError(f"min_count must be a number of rows, 0 or more; got {min_count!r}")
+    return float(min_count)
 
 
 def _parse_threads(threads: Any) -> int:
@@ -115,14 +166,14 @@ def _parse_bins(bins: Any) -> tuple[int, int]:
 
 
 def _parse_unit(unit: Any, statistic: str) -> u.UnitBase:
-    if statistic != "density":
+    if statistic == "count":
         raise ValueError(f"unit is that of a density; got unit={unit!r}, statistic={statistic!r}")
     try:
         return u.Unit(unit)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"unit must be per solid angle, such as u.deg**-2 or 'arcmin-2'; got {unit!r}"
-        ) from error
+        wanted = "per solid angle, such as u.deg**-2 or 'arcmin-2'"
+        wanted = wanted if statistic == "density" else "one of the values"
+        raise ValueError(f"unit must be {wanted}; got {unit!r}") from error
 
 
 def parse_center(center: Any) -> float | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle")
+COMPANIONS = ("counts", "solid_angle", "n_eff")
 
 
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
@@ -34,7 +34,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     Maps with the same pixels are added, subtracted, multiplied and divided (``a - b``, or
     ``a.subtract(b)``), and so are a map and a number or Quantity. ``meta["statistic"]`` of the
-    result is "sum", "difference", "product" or "quotient"; `sky_heatmap` draws it.
+    result is "total", "difference", "product" or "quotient"; `sky_heatmap` draws it.
 
     Parameters
     ----------
@@ -45,9 +45,11 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     solid_angle : `~astropy.units.Quantity`, optional
         The sky that each pixel shows, whether it was observed or not, in sr (in square data units
         on a map of Cartesian x, y).
+    n_eff : array-like, optional
+        The effective number of points at each pixel.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask`` (True where there is no
-        sky), ``uncertainty`` and ``meta``.
+        sky, or no value), ``uncertainty`` and ``meta``.
 
     Attributes
     ----------
@@ -56,6 +58,13 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         on the result of arithmetic.
     solid_angle : `~astropy.units.Quantity` or None
         The sky that each pixel shows; no footprint of a survey.
+    n_eff : `~numpy.ndarray` or None
+        The points in each pixel, or under the kernel, (Σ w K)² / Σ w² K²: N points at one place are
+        N, and a field of λ per sr is 4πσ²λ under a Gaussian. None where there is no such number:
+        of a difference of kernels, with ``boundary="reflect"``, and after arithmetic.
+    uncertainty : `~astropy.nddata.StdDevUncertainty` or None
+        Standard errors of densities, counts, sums and means, as of independent points. Arithmetic
+        takes two maps as independent, which a part of a catalogue and all of it are not.
     meta : dict
         ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
         ``signed`` (whether values may be negative, as by a difference of kernels or of maps),
@@ -71,10 +80,12 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         *args: Any,
         counts: ArrayLike | None = None,
         solid_angle: u.Quantity | None = None,
+        n_eff: ArrayLike | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(data, *args, **kwargs)
         self.counts = None if counts is None else np.asarray(counts)
+        self.n_eff = None if n_eff is None else np.asarray(n_eff)
         self.solid_angle = solid_angle
 
     # Numbers, arrays and Quantities leave the operators to the map.
@@ -150,6 +161,58 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         sizes = zip(slices, self.data.shape, strict=False)
         return wcs.slice([slice(*s.indices(size)[:2]) for s, size in sizes], numpy_order=True)
 
+    def like(self, array: ArrayLike, unit: Any = None, label: str | None = None) -> SkyMap:
+        """Return a map of another array on the same pixels, such as ``n_eff``, to be drawn.
+
+        Parameters
+        ----------
+        array : array-like or `~astropy.units.Quantity`
+            Of the map's shape; what is not finite is masked.
+        unit : `~astropy.units.Unit` or str, optional
+            By default that of a Quantity, or none.
+        label : str, optional
+            What its values are, for the colorbar.
+
+        Raises
+        ------
+        ValueError
+            If the array has another shape.
+        """
+        values = u.Quantity(array, unit=unit, dtype=float)
+        if values.shape != self.data.shape:
+            raise ValueError(
+                f"array must have the map's shape, {self.data.shape}; got {values.shape}"
+            )
+        meta = {"statistic": None, "kernel": None, "label": label}
+        return SkyMap(
+            np.array(values.value),
+            unit=values.unit,
+            mask=~np.isfinite(values.value),
+            wcs=self.wcs,
+            solid_angle=self.solid_angle,
+            meta={"frame": self.meta.get("frame", "icrs")} | meta,
+        )
+
+    @property
+    def error(self) -> SkyMap:
+        """The map of standard errors; a ValueError where there are none."""
+        if self.uncertainty is None:
+            raise ValueError(
+                f"a map of {self.meta.get('statistic')!r} has standard errors only where its sums "
+                "tell them; this one has none"
+            )
+        label = self.meta.get("label")
+        found = self.like(self.uncertainty.array, self.unit, f"error of {label or 'the map'}")
+        found.meta["statistic"] = "error"
+        return found
+
+    @property
+    def signal_to_noise(self) -> SkyMap:
+        """The map of values over their standard errors; a ValueError where there are none."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.data / self.error.data
+        return self.like(ratio, label="signal to noise")
+
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky.
 
@@ -196,8 +259,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     def write(self, file: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the map as a FITS file.
 
-        The image has the values, with BUNIT and WCS; extensions MASK, COUNTS and OMEGA (sr) have
-        what their names say, and the card SKYHEAT has ``meta`` as JSON.
+        The image has the values, with BUNIT and WCS; extensions MASK, COUNTS, OMEGA (sr), NEFF and
+        UNCERT (standard errors, as `~astropy.nddata.CCDData` reads them) have what their names
+        say, and the card SKYHEAT has ``meta`` as JSON.
 
         Parameters
         ----------

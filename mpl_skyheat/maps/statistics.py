@@ -1,7 +1,15 @@
-"""Statistics of maps: pure functions of sums under kernels."""
+"""Statistics of maps: pure functions of sums over pixels, or of sums under kernels.
+
+S1 = Σ w K and S2 = Σ w² K² are sums over rows of weights w (1 if there are none) under a kernel K;
+with values v, V1 = Σ w v K, V2 = Σ w v² K, Q1 = Σ w² v K², Q2 = Σ w² v² K². Without a kernel they
+are sums over the rows in a pixel. Values are summed about an offset near their mean.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,34 +17,281 @@ import numpy as np
 from mpl_skyheat.smoothing.field import Field, PlaneField, SphereField
 
 if TYPE_CHECKING:
-    from mpl_skyheat.compute.arrays import FloatArray
+    from collections.abc import Callable
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.where import Where
+    from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
+
+# Fraction of K(0) below which the kernel's sum over rows is too low for a mean: else a lone row
+# would have a disc of its own value, 5 σ wide.
+FEWEST_UNDER_KERNEL = 0.01
+
+# Effective number of rows from which their scatter is known.
+MORE_THAN_ONE = 1 + 1e-6
 
 
-def statistic_of(
-    sums: Sums, channel: str, where: Where, request: MapRequest, team: Team
-) -> FloatArray:
-    """The statistic of a channel: a density (per sr or data unit²) or counts per pixel.
+@dataclass(frozen=True)
+class Found:
+    """A statistic in the map's pixels, with its standard error and the effective number of rows.
 
-    A smoothed count is the smoothed density times the pixel's solid angle, which is the smoothed
-    sum if the boundary is explicit. Without a kernel, a count is the sum itself.
+    NaN where they are not known; None where they have no meaning.
     """
-    geometry, kernels = where.geometry, where.kernels
-    is_density = request.statistic == "density"
-    if not kernels.terms:
+
+    values: FloatArray
+    error: FloatArray | None = None
+    n_eff: FloatArray | None = None
+
+
+class Moments(ABC):
+    """Sums over the map's pixels from which statistics are found."""
+
+    def __init__(self, sums: Sums) -> None:
         sums.settle()
-        counts = sums.pixels[channel][geometry.core].astype(float)
-        if is_density:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                counts /= geometry.solid_angles
-        return counts
+        self.offset, self.first_sums = sums.offset, sums.pixels
+        self._has_weights = "w2" in sums.channels
+        self._names = sums.channels
+
+    @abstractmethod
+    def first(self, channel: str) -> FloatArray:
+        """The sum of a channel, with K."""
+
+    @abstractmethod
+    def second(self, channel: str) -> FloatArray:
+        """The sum of a channel, with K²."""
+
+    @abstractmethod
+    def density(self, channel: str) -> FloatArray:
+        """The sum of a channel over the solid angle (sr) that it is from."""
+
+    @abstractmethod
+    def density_variance(self, channel: str) -> FloatArray:
+        """The variance of a density, from the channel of squared amounts."""
+
+    @property
+    @abstractmethod
+    def peak(self) -> float:
+        """K(0): what one row adds to `first` where it is."""
+
+    @property
+    def weight(self) -> str:
+        """The channel of S1."""
+        return "w" if "w" in self._names else "n"
+
+    def squared(self, channel: str) -> str:
+        """The channel of w² in place of w, which are the same without weights."""
+        if not self._has_weights:
+            return {"w2": self.weight, "w2v": "wv", "w2v2": "wv2"}[channel]
+        return channel
+
+    def s1(self) -> FloatArray:
+        return self.first(self.weight)
+
+    def s2(self) -> FloatArray:
+        """S2, at most S1² and K(0) w S1 of the largest weight, which it is where rounding hides it.
+
+        (Beside many rows, S2 is lost in the rounding of an FFT where S1 is not.)
+        """
+        most = np.minimum(self.s1(), self.peak * self.heaviest) * self.s1()
+        found = self.second(self.squared("w2"))
+        return np.where((found > 0) & (found < most), found, most)
+
+    @property
+    def heaviest(self) -> float:
+        """At least the largest weight of a row."""
+        if not self._has_weights:
+            return 1.0
+        return float(np.sqrt(self.first_sums["w2"].max(initial=0.0)))
+
+    def n_eff(self) -> FloatArray:
+        """S1² / S2 (Kish 1965, Survey Sampling, 8.2)."""
+        return _ratio(self.s1() ** 2, self.s2())
+
+
+class PixelMoments(Moments):
+    """Sums over the rows in each pixel."""
+
+    def __init__(self, sums: Sums) -> None:
+        super().__init__(sums)
+        core, self._area = sums.geometry.core, sums.geometry.solid_angles
+        self._sums = {name: image[core] for name, image in sums.pixels.items()}
+
+    peak = 1.0
+
+    def first(self, channel: str) -> FloatArray:
+        return np.asarray(self._sums[channel], float)
+
+    second = first
+
+    def density(self, channel: str) -> FloatArray:
+        return _ratio(self.first(channel), self._area)
+
+    def density_variance(self, channel: str) -> FloatArray:
+        return _ratio(self.first(channel), self._area**2)
+
+
+class SmoothMoments(Moments):
+    """Sums under a kernel, or a linear combination of kernels, in each pixel."""
+
+    def __init__(self, field: Field, terms: Terms) -> None:
+        super().__init__(field.sums)
+        self._field, self._terms = field, terms
+        # Smoothed channels, each by name and whether with K².
+        self._kept: dict[tuple[str, bool], FloatArray] = {}
+
+    @property
+    def peak(self) -> float:
+        return sum(factor * self._field.peak(kernel) for factor, kernel in self._terms)
+
+    def first(self, channel: str) -> FloatArray:
+        if (channel, False) not in self._kept:
+            smoothed = (f * self._field.smoothed(channel, kernel) for f, kernel in self._terms)
+            self._kept[channel, False] = sum(smoothed, start=np.zeros(()))
+        return self._kept[channel, False]
+
+    def second(self, channel: str) -> FloatArray:
+        if (channel, True) not in self._kept:
+            self._kept[channel, True] = self._products(channel, lambda _: np.ones(()))
+        return self._kept[channel, True]
+
+    def density(self, channel: str) -> FloatArray:
+        if len(self._terms) > 1:
+            return self._field.density(channel, self._terms)
+        return _ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
+
+    def density_variance(self, channel: str) -> FloatArray:
+        if len(self._terms) == 1 and channel == self.squared("w2"):
+            return _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
+        return self._products(channel, self._field.exposure)
+
+    def _products(self, channel: str, exposure: Callable[[PixelKernel], FloatArray]) -> FloatArray:
+        """Σᵢⱼ aᵢaⱼ (KᵢKⱼ ∗ channel) / (EᵢEⱼ) over pairs of kernels."""
+        total = np.zeros(self._field.geometry.grid.shape)
+        for i, (factor, kernel) in enumerate(self._terms):
+            for j, (other_factor, other) in enumerate(self._terms[: i + 1]):
+                both = factor * other_factor * (1 if i == j else 2)
+                squares = self._field.smoothed_squares(channel, kernel, other)
+                total += both * _ratio(squares, exposure(kernel) * exposure(other))
+        return total
+
+
+def moments_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Moments:
+    """The sums in the map's pixels, smoothed if there is a kernel."""
+    kernels = where.kernels
+    if not kernels.terms:
+        return PixelMoments(sums)
     field: Field
     if where.choice.geometry == "sphere":
         field = SphereField(sums, team)
     else:
         field = PlaneField(sums, kernels.metric, request.boundary, kernels.margin())
-    density = field.density(channel, kernels.terms)
-    return density if is_density else density * geometry.solid_angles
+    return SmoothMoments(field, kernels.terms)
+
+
+def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Found:
+    """The statistic that is asked for, per sr (or data unit²) if it is a density.
+
+    A smoothed count, or sum, is the smoothed density times the pixel's solid angle, which is the
+    smoothed sum if the boundary is explicit.
+    """
+    moments = moments_of(sums, where, request, team)
+    area = where.geometry.solid_angles
+    name = request.statistic
+    if name in ("min", "max", "median"):
+        return _extreme(sums, name)
+    functions: dict[str, Callable[[Moments], Found]] = {
+        "density": partial(_density, area=None),
+        "count": partial(_density, area=area),
+        "sum": partial(_sum, area=area),
+        "mean": _mean,
+        "std": _std,
+    }
+    found = functions[name](moments)
+    if found.n_eff is None and not request.is_signed:
+        found = replace(found, n_eff=moments.n_eff())
+    if request.boundary == "reflect" and request.kernel is not None:
+        # A row and its mirror image are one.
+        found = replace(found, error=None, n_eff=None)
+    return found
+
+
+def _density(moments: Moments, area: FloatArray | None) -> Found:
+    values = moments.density(moments.weight)
+    variance = moments.density_variance(moments.squared("w2"))
+    error = np.sqrt(np.maximum(variance, 0.0))
+    if area is not None:
+        values, error = values * area, error * area
+    return Found(values, error)
+
+
+def _sum(moments: Moments, area: FloatArray) -> Found:
+    """Σ w v: V1/E1 × Ω, with σ = √Q2/E1 × Ω; both about no offset."""
+    o = moments.offset
+    weight, squared = moments.weight, moments.squared
+    values = moments.density("wv") + o * moments.density(weight)
+    variance = (
+        moments.density_variance(squared("w2v2"))
+        + 2 * o * moments.density_variance(squared("w2v"))
+        + o**2 * moments.density_variance(squared("w2"))
+    )
+    return Found(values * area, np.sqrt(np.maximum(variance, 0.0)) * area)
+
+
+def _has_enough(moments: Moments) -> BoolArray:
+    """Where there are rows enough for a mean."""
+    rows = moments.first("n") if "n" in moments.first_sums else moments.s1()
+    return np.asarray(rows >= FEWEST_UNDER_KERNEL * moments.peak)
+
+
+def _mean(moments: Moments) -> Found:
+    """The weighted mean V1/S1 (Nadaraya 1964; Watson 1964), and its standard error.
+
+    Without weights std/√n_eff; with weights √(Q2 − 2mQ1 + m²S2)/S1 × √(n_eff/(n_eff − 1)).
+    """
+    s1, n_eff = moments.s1(), moments.n_eff()
+    enough = _has_enough(moments)
+    mean = np.where(enough, _ratio(moments.first("wv"), s1), np.nan)
+    if moments.squared("w2") == "w2":
+        q1, q2 = moments.second("w2v"), moments.second("w2v2")
+        scatter = np.maximum(q2 - 2 * mean * q1 + mean**2 * moments.s2(), 0.0)
+        error = np.sqrt(_ratio(scatter, s1**2) * _bessel(n_eff))
+    else:
+        error = np.sqrt(_variance(moments, mean, n_eff) / n_eff)
+    return Found(mean + moments.offset, error, n_eff)
+
+
+def _std(moments: Moments) -> Found:
+    """√[(V2/S1 − m²) / (1 − 1/n_eff)]; its square is unbiased, not itself."""
+    n_eff = moments.n_eff()
+    mean = np.where(_has_enough(moments), _ratio(moments.first("wv"), moments.s1()), np.nan)
+    return Found(np.sqrt(_variance(moments, mean, n_eff)), None, n_eff)
+
+
+def _variance(moments: Moments, mean: FloatArray, n_eff: FloatArray) -> FloatArray:
+    scatter = np.maximum(_ratio(moments.first("wv2"), moments.s1()) - mean**2, 0.0)
+    return np.asarray(scatter * _bessel(n_eff))
+
+
+def _bessel(n_eff: FloatArray) -> FloatArray:
+    """n_eff / (n_eff − 1); NaN where the scatter of rows is not known, of one row."""
+    known = n_eff > MORE_THAN_ONE
+    factor = np.full(n_eff.shape, np.nan)
+    factor[known] = n_eff[known] / (n_eff[known] - 1)
+    return factor
+
+
+def _extreme(sums: Sums, name: str) -> Found:
+    """The least, greatest or middle value of the rows in each pixel; NaN without rows."""
+    moments = PixelMoments(sums)
+    rows = moments.first("n")
+    values = sums.medians() if name == "median" else moments.first(name)
+    return Found(np.where(rows > 0, values, np.nan), None, rows)
+
+
+def _ratio(a: FloatArray, b: FloatArray | float) -> FloatArray:
+    """a / b, 0 where b is 0: as of the exposure of a sliver of sky, which an FFT may lose."""
+    b = np.broadcast_to(b, a.shape)
+    return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)

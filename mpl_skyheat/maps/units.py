@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.maps.statistic_table import STATISTICS
+
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.maps.request import MapRequest
@@ -17,17 +19,24 @@ SOME = 4096
 
 
 def map_unit(
-    request: MapRequest, of_weights: u.UnitBase, solid_angles: FloatArray, across: float
+    request: MapRequest,
+    of_weights: u.UnitBase,
+    of_values: u.UnitBase,
+    solid_angles: FloatArray,
+    across: float,
 ) -> tuple[u.UnitBase, float]:
-    """The map's unit, and the factor from per sr (or per square data unit) to it.
+    """The map's unit, and the factor from that of its sums (per sr, or square data unit) to it.
 
     ``across`` is the number of pixels along the longer side of the view.
     """
-    if request.statistic == "count" or request.is_flat:
-        if request.unit is not None:
-            raise ValueError(f"unit must be left out with frame='flat'; got {request.unit}")
+    kind, unit = STATISTICS[request.statistic].unit, request.unit
+    if kind != "area":
+        own = {"weights": of_weights, "values": of_values}.get(kind)
+        return _converted(own or _product(of_weights, of_values), unit)
+    if request.is_flat:
+        if unit is not None:
+            raise ValueError(f"unit must be left out with frame='flat'; got {unit}")
         return of_weights, 1.0
-    unit = request.unit
     if unit is None:
         unit = _per(of_weights, _unit_of_view(solid_angles, across))
     try:
@@ -37,6 +46,22 @@ def map_unit(
         if of_weights != u.dimensionless_unscaled:
             wanted = f"that of the weights per solid angle, such as {of_weights / u.deg**2}"
         raise ValueError(f"unit must be {wanted}; got {unit}") from error
+
+
+def _product(of_weights: u.UnitBase, of_values: u.UnitBase) -> u.UnitBase:
+    """The unit of weights times values; magnitudes have no multiples of another unit."""
+    if of_weights == u.dimensionless_unscaled:
+        return of_values
+    return of_weights * of_values
+
+
+def _converted(own: u.UnitBase, unit: u.UnitBase | None) -> tuple[u.UnitBase, float]:
+    if unit is None:
+        return own, 1.0
+    try:
+        return unit, float(own.to(unit))
+    except u.UnitConversionError as error:
+        raise ValueError(f"unit must be one of the values, such as {own}; got {unit}") from error
 
 
 @cache

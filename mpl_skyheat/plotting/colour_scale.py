@@ -31,14 +31,23 @@ class Look(NamedTuple):
     cmap: str | None = None
     # What a value is divided by, in the colorbar's label; "" for a value of its own.
     per: str = ""
+    # What precedes the name of what the values are: "mean" radial velocity.
+    prefix: str = ""
 
 
 # By the statistic, never by the data: noise of 713 to 741 must not fill the whole scale.
 LOOKS = {
     "density": Look("from zero", per="per unit area"),
     "count": Look("from zero", per="per pixel"),
+    "sum": Look("free", prefix="sum of"),
+    "mean": Look("free", prefix="mean"),
+    "std": Look("from zero", prefix="std of"),
+    "median": Look("free", prefix="median"),
+    "min": Look("free", prefix="least"),
+    "max": Look("free", prefix="greatest"),
+    "error": Look("from zero"),
     # Of arithmetic of maps.
-    "sum": Look("from zero"),
+    "total": Look("from zero"),
     "difference": Look("symmetric", "coolwarm"),
     "product": Look("free"),
     "quotient": Look("free"),

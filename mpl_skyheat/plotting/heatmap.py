@@ -233,9 +233,12 @@ class SkyHeatmap(AxesImage):
     def quantity(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
-        per = look_of(self.sky_map).per
+        look = look_of(self.sky_map)
+        per = look.per
         if per:
             counted = meta["label"] or ("weight" if self._is_weighted else "sources")
+        elif look.prefix:
+            counted = f"{look.prefix} {meta['label'] or 'values'}"
         else:
             counted = meta["label"] or meta["statistic"] or "value"
         if per and unit is not None and (unit**-1).is_equivalent(u.sr):

@@ -14,7 +14,7 @@ import numpy as np
 from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.sky.frames import rotate
 from mpl_skyheat.sky.shipping import ShippingError, packed
-from mpl_skyheat.smoothing.kernel_base import RadialKernel
+from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 from mpl_skyheat.smoothing.pixels import SkyPixels
 from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms
 from mpl_skyheat.smoothing.rings import RingWaves
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 # The name of the image of solid angles among the channels' images.
 EXPOSURE = "exposure"
+
+# Distances within a kernel's reach at which its largest value is looked for.
+PLACES = 256
 
 # Number of exposures kept for the next maps, as of a figure with several panels of one region.
 MOST_KEPT = 4
@@ -53,6 +56,14 @@ class Field(ABC):
     @abstractmethod
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         """K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
+
+    def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+        """K₁K₂ ∗ a channel of squared amounts, for variances: as `smoothed` with the product."""
+        return self.smoothed(channel, kernel.product(other))
+
+    @abstractmethod
+    def peak(self, kernel: PixelKernel) -> float:
+        """The most that one row adds to `smoothed`."""
 
     @abstractmethod
     def exposure(self, kernel: PixelKernel) -> FloatArray:
@@ -106,6 +117,9 @@ class PlaneField(Field):
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         return self._transforms.convolved(channel, kernel.raster(self._metric))
 
+    def peak(self, kernel: PixelKernel) -> float:
+        return float(kernel.raster(self._metric).max())
+
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
     ) -> FloatArray:
@@ -145,6 +159,21 @@ class SphereField(Field):
         if self._pixels is None:
             self._pixels = SkyPixels(self.geometry, self._team)
         return self._pixels.values(self._smooth(channel, kernel), kernel)
+
+    def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+        squares = super().smoothed_squares(channel, kernel, other)
+        # A pixel that is wider than a kernel has the mean over it, whose variance is that of the
+        # rows in the pixel.
+        area, core = self.geometry.solid_angles, self.geometry.core
+        narrow = min(k.resolution_length for k in (kernel, other) if isinstance(k, RadialKernel))
+        is_wide = narrow < NARROW * np.sqrt(area)
+        squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
+        return squares
+
+    def peak(self, kernel: PixelKernel) -> float:
+        assert isinstance(kernel, RadialKernel)
+        distances = np.linspace(0, kernel.reach, PLACES)
+        return float(kernel.density(distances, self._sphere.lattice.lat_step).max())
 
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray

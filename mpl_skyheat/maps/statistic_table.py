@@ -1,0 +1,44 @@
+"""The statistics that a map may show: what each sums, and where it has a meaning."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Statistic(NamedTuple):
+    """What a statistic sums, and where it has a meaning.
+
+    ``sums`` are the channels that it needs, and ``weighted`` those of rows with weights. Its unit
+    is that of the weights per ``"area"`` or not (``"weights"``), that of ``"weighted values"``, or
+    that of the ``"values"``.
+    """
+
+    unit: str
+    sums: tuple[str, ...]
+    weighted: tuple[str, ...] = ()
+    is_smoothable: bool = True
+    # Whether differences of kernels have a meaning: sums over S1 have none.
+    is_linear: bool = True
+
+    @property
+    def needs_values(self) -> bool:
+        return self.unit in ("weighted values", "values")
+
+
+STATISTICS = {
+    "density": Statistic("area", ("n",), ("w", "w2")),
+    "count": Statistic("weights", ("n",), ("w", "w2")),
+    "sum": Statistic("weighted values", ("w", "wv2"), ("w2v2", "wv")),
+    "mean": Statistic("values", ("w", "wv2"), ("n", "wv", "w2v2"), is_linear=False),
+    "std": Statistic("values", ("w", "wv2"), ("n", "w2", "wv2"), is_linear=False),
+    "median": Statistic("values", ("n", "median"), is_smoothable=False),
+    "min": Statistic("values", ("n", "min"), is_smoothable=False),
+    "max": Statistic("values", ("n", "max"), is_smoothable=False),
+}
+
+
+def channels_of(statistic: str, *, has_weights: bool, counts_rows: bool) -> tuple[str, ...]:
+    """Names of the channels of a statistic; ``counts_rows`` if the number of rows is asked for."""
+    found = STATISTICS[statistic]
+    names = found.weighted or found.sums if has_weights else found.sums
+    return (*names, "n") if counts_rows and "n" not in names else names
