@@ -416,6 +416,7 @@ REFUSED = [
     ({"min_count": "3"}, "min_count must be a number of rows, 0 or more; got '3'"),
     ({"values": [1, 2] * u.m, "unit": "s"}, "unit must be one of the values, such as m; got s"),
     ({"values": [1, 2], "statistic": "mode"}, "statistic must be one of 'density', 'count', 'sum'"),
+    ({"values": [1, 2], "statistic": "max", "weights": [1, 1]}, "weights must be left out with"),
     ({"values": [1, 2, 3]}, "ra and values must have the same length; got 2 and 3"),
 ]  # fmt: skip
 

@@ -19,7 +19,7 @@ from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.maps.doubts import warn_of_rows
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
-from mpl_skyheat.maps.statistic_table import channels_of
+from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
 from mpl_skyheat.maps.statistics import statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
@@ -119,6 +119,11 @@ def make_map(
     """
     if not request.is_flat == (catalogue.frame is None) == (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
+    if catalogue.weights is not None and request.statistic in EXTREMES:
+        raise ValueError(
+            f"weights must be left out with statistic={request.statistic!r}, on which they have no "
+            "effect; got some"
+        )
     own_frame = catalogue.frame
     catalogue = catalogue.in_frame(plane.frame)
     team = Team(thread_count(request.threads))

@@ -37,6 +37,10 @@ STATISTICS = {
 }
 
 
+# Statistics of the values alone, whatever the weights.
+EXTREMES = ("median", "min", "max")
+
+
 def channels_of(statistic: str, *, has_weights: bool, counts_rows: bool) -> tuple[str, ...]:
     """Names of the channels of a statistic; ``counts_rows`` if the number of rows is asked for."""
     found = STATISTICS[statistic]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpl_skyheat.maps.statistic_table import EXTREMES
 from mpl_skyheat.smoothing.field import Field, PlaneField, SphereField
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     moments = moments_of(sums, where, request, team)
     area = where.geometry.solid_angles
     name = request.statistic
-    if name in ("min", "max", "median"):
+    if name in EXTREMES:
         return _extreme(sums, name)
     functions: dict[str, Callable[[Moments], Found]] = {
         "density": partial(_density, area=None),

@@ -35,6 +35,7 @@ OF_MAP = {
     "geometry": ["auto", "plane", "sphere"],
     "unit": ["arcmin-2", u.sr**-1],
     "label": ["stars", "$x^2$ é"],
+    "min_count": [0, 1, 2.5],
     "threads": [1, 2, 3],
 }
 OF_IMAGE = {
@@ -52,12 +53,16 @@ OF_SUBPLOT = {
     "center": [(0, 90), (359.9, -45.0), SkyCoord(10, 20, unit="deg", frame="galactic")],
 }
 
+OF_VALUES = ["mean", "sum", "std", "median", "min", "max"]
+
 # Values that an argument must refuse by its name.
 BAD = {
     "kernel": [0 * u.deg, -1 * u.pix, "2", 2.0, "2 kg", np.ones((2, 3)), np.ones(3)],
     "bins": [0, -3, 2.5, "a", (1, 2, 3), (0, 1), np.nan],
     "pixel_size": [0 * u.deg, "x", np.inf * u.deg, [1, 2] * u.deg],
-    "statistic": ["average", 3, None],
+    "statistic": ["average", 3],
+    "values": [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], "rv", ["a", "b"]],
+    "min_count": [-1, "3", np.nan, True],
     "boundary": ["edge", None, 0],
     "geometry": ["ball", None, 2],
     "unit": ["kg", 3, "nonsense"],
@@ -120,11 +125,12 @@ class Call:
     is_compiled: bool = False
     # The argument with a value that must be refused.
     planted: str = ""
-    # Positions (deg, or x and y; NaN where one is missing), in a frame, and weights.
+    # Positions (deg, or x and y; NaN where one is missing), in a frame, weights and values.
     lon: Any = None
     lat: Any = None
     frame: Any = None
     weights: Any = None
+    values: Any = None
     # Whether the kernel ends before the map does, around each point.
     is_within: bool = False
 
@@ -272,6 +278,12 @@ def draw_options(draw: Draw, call: Call, width: float) -> None:
         options |= {"boundary": "fill", "statistic": "count"}
         return
     options |= draw.some(OF_MAP, 0.15)
+    if draw.chance(0.25):
+        size = call.lon.size
+        call.values = draw.rng.normal(draw.choice([0.0, 1e9, -3.0]), draw.log(1e-9, 1e9), size)
+        call.values[draw.rng.random(size) < draw.choice([0.0, 0.1])] = np.nan
+        options |= {"statistic": draw.choice(OF_VALUES)}
+        options.pop("unit", None)
     if draw.chance(0.6):
         options["kernel"] = draw_kernel(draw, is_flat=is_flat, width=width)
     if draw.chance(0.25):
@@ -306,7 +318,7 @@ def dress_points(draw: Draw, call: Call) -> None:
     forms = ["arrays"]
     if call.axes != "flat":
         forms += ["lists", "quantities", "SkyCoord", "table", "masked", "float32"]
-    if call.has_size and not call.planted:
+    if call.has_size and not call.planted and call.values is None:
         forms.append("chunks")
     form = draw.choice(forms)
     if form == "lists":
@@ -333,6 +345,8 @@ def dress_points(draw: Draw, call: Call) -> None:
         return
     if weights is not None:
         call.options["weights"] = weights * draw.choice([1, 1, u.Jy])
+    if call.values is not None:
+        call.options["values"] = call.values * draw.choice([1, 1, u.mag, u.km / u.s])
 
 
 def frame_of(wcs: WCS) -> Any:

@@ -91,7 +91,10 @@ def expect(is_right: Any, text: str) -> None:
 def known(call: Call) -> Any:
     """Which rows are neither NaN nor masked."""
     is_known = np.isfinite(call.lon) & np.isfinite(call.lat)
-    return is_known if call.weights is None else is_known & np.isfinite(call.weights)
+    for column in (call.weights, call.values):
+        if column is not None:
+            is_known = is_known & np.isfinite(column)
+    return is_known
 
 
 def check_rows(call: Call, sky_map: Any) -> None:
@@ -103,7 +106,13 @@ def check_rows(call: Call, sky_map: Any) -> None:
     total = meta["dropped"] + meta["inside"] + meta["outside"]
     expect(total == number, f"dropped + inside + outside is {total} of {number}")
     expect((area >= 0).all() and np.isfinite(area).all(), "a solid angle is negative or NaN")
-    expect(np.array_equal(np.isfinite(sky_map.data), area > 0), "NaN is not where there is no sky")
+    is_full = call.values is None and call.options.get("min_count") is None
+    has_value = np.isfinite(sky_map.data)
+    expect((area > 0)[has_value].all(), "there are values where there is no sky")
+    if is_full or call.options.get("statistic") == "sum":
+        is_right = has_value.all(where=area > 0) or call.options.get("min_count") is not None
+        expect(is_right, "NaN is where there is sky")
+    check_values(call, sky_map)
     rows, columns = np.divmod(np.linspace(0, area.size - 1, 300).astype(int), area.shape[1])
     low = sky_map.wcs.low_level_wcs
     x, y = low.world_to_pixel_values(*low.pixel_to_world_values(columns, rows))
@@ -114,6 +123,18 @@ def check_rows(call: Call, sky_map: Any) -> None:
     if call.is_within and not call.planted and (area > 0).all():
         lost = sky_map.counts.sum() - sky_map.data.sum()
         expect(abs(lost) <= 1e-6 * sky_map.counts.sum(), f"a smoothed sum is {lost} too small")
+
+
+def check_values(call: Call, sky_map: Any) -> None:
+    """Check that means and extremes are among the values, and errors and n_eff not negative."""
+    with np.errstate(invalid="ignore"):
+        if call.options.get("statistic") in ("mean", "median", "min", "max"):
+            least, most = np.nanmin(call.values, initial=0), np.nanmax(call.values, initial=0)
+            slack = 1e-6 * max(most - least, 1e-6 * max(abs(most), abs(least)))
+            outside = (sky_map.data < least - slack) | (sky_map.data > most + slack)
+            expect(not outside.any(), "a mean is beyond all values")
+        for array in (sky_map.n_eff, getattr(sky_map.uncertainty, "array", None)):
+            expect(array is None or not (array < 0).any(), "an error or a number is negative")
 
 
 def check_counts(call: Call, sky_map: Any, ax: Any) -> None:
