@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 import mpl_skyheat
 from mpl_skyheat.catalogue.reading import read_catalogue, read_data
 from mpl_skyheat.compute.writing import replacing
+from mpl_skyheat.maps.statistic_table import STATISTICS
 from mpl_skyheat.plotting.regions import PROJECTIONS
 from mpl_skyheat.plotting.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_sky_axes
 from mpl_skyheat.sky.frames import find_frame, find_sky_frame
@@ -107,6 +108,7 @@ _kernel = _parsed_as(
 )
 _limit = _parsed_as(_parse_limit, "a number, or one with a unit such as '3 arcmin-2'")
 _size = _parsed_as(_parse_size, f"width x height in inches, such as 8x5, up to {MOST_INCHES}")
+_number = _parsed_as(float, "a number")
 _dpi = _parsed_as(_parse_dpi, f"a number of dots per inch up to {MOST_DPI}")
 
 
@@ -156,8 +158,13 @@ OPTIONS = (
     Option("--pixel-size", "ANGLE", 'such as 1arcmin or "0.2 deg"', _angle, BOTH),
     Option("--kernel", "ANGLE", "sigma of a Gaussian to smooth with (default: none)", _kernel, MAP),
     Option("--weights", "COLUMN", "weights to add up (default: each row counts as one)", to=MAP),
-    Option("--unit", "UNIT", "unit of the density, such as arcmin-2", to=MAP),
-    Option("--label", "TEXT", "what is counted, for the colorbar", to=MAP),
+    Option("--values", "COLUMN", "values to map, by default their mean", to=MAP),
+    Option("--statistic", "NAME", f"{', '.join(STATISTICS)} (default: density, or mean with "
+           "--values)", to=MAP, choices=tuple(STATISTICS)),
+    Option("--min-count", "NUMBER", "rows, or effective rows under the kernel, below which nothing "
+           "is drawn", _number, MAP),
+    Option("--unit", "UNIT", "unit of the map, such as arcmin-2 for a density", to=MAP),
+    Option("--label", "TEXT", "what is counted or averaged, for the colorbar", to=MAP),
     Option("--title", "TEXT", "title of the picture"),
     Option("--cmap", "NAME", "matplotlib colormap", to=MAP),
     Option("--norm", "SCALE", "colour scale: linear (the default), log, asinh or sqrt",
@@ -302,7 +309,7 @@ def _heatmap(options: argparse.Namespace) -> SkyHeatmap:
     """The heatmap of a catalogue file, as `subplot` and `sky_heatmap` make it."""
     frame = find_sky_frame("--frame", options.frame)
     names = () if options.ra is None else (options.ra, options.dec)
-    data = read_data(names, options.catalogue, frame, options.weights)
+    data = read_data(names, options.catalogue, frame, options.weights, options.values)
     if options.output.exists() and options.output.samefile(options.catalogue):
         raise ValueError(f"--output must not be the catalogue; got {options.output}")
     if not len(read_catalogue(names, data, frame)):

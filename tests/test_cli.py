@@ -918,3 +918,19 @@ def test_slivers_at_the_edge_of_the_sky_do_not_set_the_colours(heat_of):
     heat = heat_of(write("sky.csv", whole_sky()), "--map-frame", "galactic")
     of_scripts = mpl_skyheat.SkyHeatmap(heat.axes, heat.sky_map, heat.get_extent())
     assert heat.norm.vmax == of_scripts.norm.vmax < np.nanmax(heat.sky_map.data)
+
+
+def test_values_of_a_column_are_averaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    columns = {"ra": rng.uniform(9, 11, 500), "dec": rng.uniform(-1, 1, 500), "rv": np.arange(500)}
+    table = Table(columns)
+    table["rv"].unit = "km/s"
+    table.write("stars.ecsv")
+    options = ["--values", "rv", "--kernel", "20arcmin", "--min-count", "3", "-o", "map.fits"]
+    assert main(["stars.ecsv", *options]) == 0
+    with fits.open("map.fits") as hdus:
+        assert hdus[0].header["BUNIT"] == "km s-1"
+        assert 200 < np.nanmean(hdus[0].data) < 300
+        assert {"UNCERT", "NEFF"} <= {hdu.name for hdu in hdus}
+    assert main(["stars.ecsv", "--values", "rv", "--statistic", "median", "-o", "map.png"]) == 0
