@@ -48,21 +48,21 @@ def ready(tmp_path):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    replace(tmp_path / "pyproject.toml", r"^\[project.scripts\]$", urls_table() + r"\g<0>")
-    replace(tmp_path / "pyproject.toml", r"^\[project.urls\]\nRepository = .*\n(?!\n)", "")
-    replace(tmp_path / "CITATION.cff", r"^repository-code: .*\n", "")
-    replace(tmp_path / "CITATION.cff", r"\Z", f"repository-code: {REPOSITORY}\n")
-    replace(tmp_path / "CHANGELOG.md", r"^## Unreleased\n(.|\n)*?(?=^## )", "## Unreleased\n\n")
+    pyproject, citation, changelog = (tmp_path / name for name in names[:3])
+    if not replace(pyproject, "^Repository = .*", f'Repository = "{REPOSITORY}"'):
+        table = f'[project.urls]\nRepository = "{REPOSITORY}"\n\n'
+        replace(pyproject, r"^\[project.scripts\]$", rf"{table}\g<0>")
+    replace(citation, r"^repository-code: .*\n", "")
+    replace(citation, r"\Z", f"repository-code: {REPOSITORY}\n")
+    replace(changelog, r"^## Unreleased\n(.|\n)*?(?=^## )", "")
+    replace(changelog, r"\A(.|\n)*?(?=^## )", r"\g<0>## Unreleased\n\n")
     return tmp_path
 
 
-def urls_table():
-    return f'[project.urls]\nRepository = "{REPOSITORY}"\n\n'
-
-
 def replace(path, pattern, text):
-    content = path.read_text(encoding="utf-8")
-    path.write_text(re.sub(pattern, text, content, flags=re.MULTILINE), encoding="utf-8")
+    content, count = re.subn(pattern, text, path.read_text("utf-8"), flags=re.MULTILINE)
+    path.write_text(content, encoding="utf-8")
+    return count
 
 
 def test_the_citation_has_the_version_and_the_date_of_the_changelog(citation):
@@ -105,7 +105,7 @@ def test_a_tag_that_is_ready_has_no_faults(ready):
     ],
 )
 def test_a_tag_that_is_not_ready_is_refused_with_the_reason(ready, file, pattern, text, fault):
-    replace(ready / file, pattern, text)
+    assert replace(ready / file, pattern, text) == 1
     faults = load("tools/check_release.py").find_faults(TAG, ready)
     assert any(re.search(fault, found) for found in faults), faults
 
