@@ -140,3 +140,17 @@ def test_pypi_shows_the_readme_with_absolute_links():
     assert all(link.startswith("https://") for link in links)
     snippets = re.compile("```.*?```", flags=re.DOTALL)
     assert snippets.findall(changed) == snippets.findall(readme)
+
+
+def test_the_answers_for_affiliation_point_to_files_and_targets():
+    page = (ROOT / "docs" / "affiliated.md").read_text(encoding="utf-8")
+    cells = [row.split("|")[3] for row in page.splitlines() if row.startswith("|")]
+    named = re.findall(r"`([^`]+)`", " ".join(cells))
+    assert len(named) > 30
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in named:
+        if name.startswith("make "):
+            for target in name.split()[1:]:
+                assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), name
+        else:
+            assert (ROOT / name).exists(), name
