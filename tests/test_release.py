@@ -113,7 +113,7 @@ def test_a_tag_that_is_not_ready_is_refused_with_the_reason(ready, file, pattern
 def test_the_notes_of_a_release_are_its_section_of_the_changelog(ready):
     (ready / "tools").mkdir()
     script = shutil.copy(ROOT / "tools" / "check_release.py", ready / "tools")
-    command = [sys.executable, script, TAG]
+    command = [sys.executable, "-X", "utf8", script, TAG]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     changelog = (ready / "CHANGELOG.md").read_text(encoding="utf-8")
