@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test test-slow lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick mutants clean
+.PHONY: figure test test-slow lint types test-oldest fuzz wheel baseline docs-figures benchmark benchmark-quick mutants clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed
@@ -40,6 +40,10 @@ fuzz: $(VENV)/installed-test
 # Plant faults in copies of the package: a named test must find each.
 mutants: $(VENV)/installed-test
 	$(BIN)/python tools/mutants.py
+
+# Build the sdist and the wheel, and draw with the wheel in a fresh environment. DIST=dist keeps them.
+wheel: $(VENV)/installed-release
+	$(BIN)/python tools/check_wheel.py $(if $(DIST),--keep '$(DIST)')
 
 # Draw the reference images anew. Open every old and new one before committing them.
 baseline: $(VENV)/installed-test
@@ -77,6 +81,10 @@ $(VENV)/installed-test: pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-release: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[release]'
 	@touch $@ $(VENV)/installed
 
 # The floors of pyproject.toml.
