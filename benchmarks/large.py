@@ -5,8 +5,9 @@ Machines are noisy: what is reported are ratios of medians. gammapy, healpy and 
 are measured where they are installed.
 
 Run as ``python benchmarks/large.py [JOB ...]``; with ``--write`` the table in docs/comparison.md is
-written anew, with ``--quick`` there are fewer points, larger pixels and single turns. ``--catalogue`` is a table of stars for the figure of a whole process, by default the
-one that comes with the package. Another checkout is measured by
+written anew, with ``--quick`` there are fewer points, larger pixels and single turns.
+``--catalogue`` is a table of stars for the figure of a whole process, by default the one that comes
+with the package. Another checkout is measured by
 ``PYTHONPATH=CHECKOUT python benchmarks/large.py ...``.
 """
 

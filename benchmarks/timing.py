@@ -1,4 +1,4 @@
-"""What the benchmarks share: jobs that take turns, ratios of their medians, tables of them in the docs."""
+"""What the benchmarks share: jobs that take turns, ratios of their medians, tables in the docs."""
 
 import argparse
 import gc

@@ -14,7 +14,7 @@ import mpl_skyheat
 
 project = "mpl_skyheat"
 author = "The mpl_skyheat developers"
-copyright = author  # noqa: A001: Sphinx's name
+copyright = author  # noqa: A001
 release = version = mpl_skyheat.__version__
 
 extensions = [
@@ -60,7 +60,7 @@ numpydoc_show_class_members = False
 # -- Gallery -------------------------------------------------------------------------------------
 
 
-def set_up_figures(gallery_conf, name):
+def set_up_figures(*_):
     """Have every script begin with matplotlib's defaults, and fail on a warning of its own."""
     mpl.rcdefaults()
     mpl.use("agg")

@@ -1,4 +1,4 @@
-"""Draw the figures of docs/tutorial.md: its snippets run, and the PNG files that they save are kept."""
+"""Draw the figures of docs/tutorial.md: run its snippets, and keep the PNG files that they save."""
 
 import os
 import re

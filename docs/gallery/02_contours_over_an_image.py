@@ -19,7 +19,7 @@ y = np.concatenate([rng.uniform(0, 300, 600), rng.normal(130, 25, 300)])
 wcs = WCS({"CTYPE1": "RA---TAN", "CRVAL1": 194.9, "CRPIX1": 150, "CDELT1": -1 / 360,
            "CTYPE2": "DEC--TAN", "CRVAL2": 28.0, "CRPIX2": 150, "CDELT2": 1 / 360})  # fmt: skip
 image = rng.normal(0, 0.1, (300, 300))
-for i, j, flux in zip(x, y, rng.pareto(1.5, 900)):
+for i, j, flux in zip(x, y, rng.pareto(1.5, 900), strict=True):
     image += flux * np.exp(-np.hypot(np.arange(300) - i, np.arange(300)[:, np.newaxis] - j))
 
 sky = mpl_skyheat.sky_map(wcs.pixel_to_world(x, y), wcs=wcs, shape=image.shape, kernel=2 * u.arcmin)

@@ -2,9 +2,9 @@
 An Axes of matplotlib's
 =======================
 
-Matplotlib's mollweide, aitoff, hammer and lambert Axes know no frame: they show the sky in ``frame``,
-with the longitude ``center`` in the middle and east on the left. Markers are put there in radians, at
-minus the longitude from the middle.
+Matplotlib's mollweide, aitoff, hammer and lambert Axes know no frame: they show the sky in
+``frame``, with the longitude ``center`` in the middle and east on the left. Markers are put there
+in radians, at minus the longitude from the middle.
 """
 
 import matplotlib.pyplot as plt

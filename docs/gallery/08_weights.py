@@ -15,7 +15,9 @@ stars = mpl_skyheat.datasets.bright_stars()
 flux = 3640 * 10 ** (-0.4 * stars["VT"].filled(99.0).value) * u.Jy
 figure = plt.figure(figsize=(9, 4.4), layout="constrained")
 for i, (weights, label) in enumerate([(None, "stars"), (flux, "flux")], 1):
-    ax = mpl_skyheat.subplot(center="5h36m -1d", radius=9 * u.deg, figure=figure, position=(1, 2, i))
+    ax = mpl_skyheat.subplot(
+        center="5h36m -1d", radius=9 * u.deg, figure=figure, position=(1, 2, i)
+    )
     ax.sky_heatmap(data=stars, weights=weights, kernel=40 * u.arcmin, label=label,
                    colorbar="bottom")  # fmt: skip
 plt.show()

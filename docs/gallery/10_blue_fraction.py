@@ -2,8 +2,8 @@
 One map over another
 ====================
 
-Maps with the same pixels are added, subtracted, multiplied and divided, and `SkyMap` s are drawn like
-points. Of the bright stars, the blue ones are young: they follow the Galactic plane and Gould's belt,
+Maps with the same pixels are added, subtracted, multiplied and divided; `sky_heatmap` draws the
+result. Of bright stars, the blue ones are young: they follow the Galactic plane, and Gould's belt,
 which is tilted against it.
 """
 

@@ -2,8 +2,8 @@
 A catalogue in chunks
 =====================
 
-Catalogues larger than memory come as an iterator of chunks. ``sky_map.meta`` says what became of every
-row: here those of a file that ends at declination +30°, where the density falls to 0.
+Catalogues larger than memory come as an iterator of chunks. ``sky_map.meta`` says what became of
+every row: here those of a survey that ends at declination +30°, where the density falls to 0.
 """
 
 import matplotlib.pyplot as plt
