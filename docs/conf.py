@@ -6,6 +6,7 @@ The theme and the docstrings' rules are those of astropy's affiliated packages
 
 import os
 import warnings
+from pathlib import Path
 
 import matplotlib as mpl
 from sphinx_gallery.sorting import FileNameSortKey
@@ -77,6 +78,7 @@ sphinx_gallery_conf = {
     "thumbnail_size": (480, 336),
     "abort_on_example_error": True,
     "write_computation_times": False,
+    "min_reported_time": 60,  # s
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
@@ -93,6 +95,7 @@ html_css_files = ["skyheat.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
+    "header_links_before_dropdown": 6,
     "show_nav_level": 2,
     "navigation_with_keys": False,
     "show_prev_next": True,
@@ -101,4 +104,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": []}
+# Pages without others below them have no navigation of a section, and more room for code.
+html_sidebars = {page.stem: [] for page in Path(__file__).parent.glob("*.md")}
+html_sidebars.pop("reference")
