@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test test-slow lint types test-oldest fuzz baseline docs-figures benchmark benchmark-quick mutants clean
+.PHONY: figure test test-slow lint types test-oldest fuzz wheel baseline docs docs-figures benchmark benchmark-quick mutants clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed
@@ -41,21 +41,31 @@ fuzz: $(VENV)/installed-test
 mutants: $(VENV)/installed-test
 	$(BIN)/python tools/mutants.py
 
+# Build the sdist and the wheel, and draw with the wheel in a fresh environment. DIST=dist keeps them.
+wheel: $(VENV)/installed-release
+	$(BIN)/python tools/check_wheel.py $(if $(DIST),--keep '$(DIST)')
+
 # Draw the reference images anew. Open every old and new one before committing them.
 baseline: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/test_images.py -W ignore --mpl-generate-path=baseline_images
 
-# The figures of the README.
+# The site, with its gallery, in docs/_build/html. It needs no network; warnings are errors.
+docs: $(VENV)/installed-docs
+	MPLBACKEND=agg $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "the site is in docs/_build/html/index.html"
+
+# The figures of the README and of the site's pages.
 docs-figures: $(VENV)/installed-test
 	$(BIN)/python -m mpl_skyheat -o docs/figures/skyheat.png
 	$(BIN)/python examples/field_survey.py docs/figures/field_survey.png
 	$(BIN)/python examples/every_axes.py docs/figures/every_axes.png
 	$(BIN)/python examples/beside_the_peers.py docs/figures/beside_the_peers.png
+	$(BIN)/python tools/tutorial_figures.py
 
-# The numbers of the README; CATALOGUE is a table of stars for the figure beside STILTS.
+# The numbers of the README and of the site; CATALOGUE is a table of stars for the figure beside STILTS.
 benchmark: $(VENV)/installed-test
-	$(BIN)/python benchmarks/recipe.py --readme
-	$(BIN)/python benchmarks/large.py --readme $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
+	$(BIN)/python benchmarks/recipe.py --write
+	$(BIN)/python benchmarks/large.py --write $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
 # That the benchmarks run, and that their answers are right.
 benchmark-quick: $(VENV)/installed-test
@@ -75,8 +85,16 @@ $(VENV)/installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[test,test-peers,test-axes]'
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-release: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[release]'
 	@touch $@ $(VENV)/installed
 
 # The floors of pyproject.toml.
@@ -88,4 +106,4 @@ $(OLDEST)/installed: pyproject.toml tools/oldest.py
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) figures
+	rm -rf $(VENV) $(OLDEST) figures docs/_build docs/api docs/auto_gallery

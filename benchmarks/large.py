@@ -4,10 +4,11 @@ Every job asserts its answer; peers take their turns in the same process, or as 
 Machines are noisy: what is reported are ratios of medians. gammapy, healpy and STILTS (of Debian)
 are measured where they are installed.
 
-Run as ``python benchmarks/large.py [JOB ...]``; with ``--readme`` the table in README.md is written
-anew, with ``--quick`` there are fewer points, larger pixels and single turns. ``--catalogue`` is a
-table of stars for the figure of a whole process, by default the one that comes with the package.
-Another checkout is measured by ``PYTHONPATH=CHECKOUT python benchmarks/large.py ...``.
+Run as ``python benchmarks/large.py [JOB ...]``; with ``--write`` the table in docs/comparison.md is
+written anew, with ``--quick`` there are fewer points, larger pixels and single turns.
+``--catalogue`` is a table of stars for the figure of a whole process, by default the one that comes
+with the package. Another checkout is measured by
+``PYTHONPATH=CHECKOUT python benchmarks/large.py ...``.
 """
 
 import shutil
@@ -32,7 +33,7 @@ from timing import (
     report,
     seconds,
     turns,
-    write_readme,
+    write_table,
 )
 
 import mpl_skyheat
@@ -369,14 +370,14 @@ JOBS = {
 
 
 def main():
-    """Run the jobs named, or all; with ``--readme``, write their rows into README.md."""
+    """Run the jobs named, or all; with ``--write``, write their rows into the site."""
     parser = parser_of(__doc__)
     parser.add_argument("jobs", nargs="*", choices=[*JOBS, []], metavar="JOB", help=", ".join(JOBS))
     parser.add_argument("--catalogue", help="a FITS table of stars, with RA and DEC")
     parser.add_argument("--billion", action="store_true", help="stream 10⁹ points, too")
     options = parser.parse_args()
-    if options.readme and options.jobs:
-        parser.error("--readme writes the whole table: it goes with all jobs")
+    if options.write and options.jobs:
+        parser.error("--write writes the whole table: it goes with all jobs")
     options.many = QUICK_MANY if options.quick else MANY
     options.rounds = 1 if options.quick else 5
     if options.quick:
@@ -386,8 +387,8 @@ def main():
     rows = ["| job | beside | times as fast |", "|---|---|---:|"]
     for name in options.jobs or JOBS:
         rows += JOBS[name](options)
-    if options.readme:
-        write_readme("large.py", "\n".join(rows))
+    if options.write:
+        write_table("large.py", "\n".join(rows))
 
 
 if __name__ == "__main__":

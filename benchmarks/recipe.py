@@ -2,7 +2,7 @@
 
 Both make the same map of the same points, in turns and in one process; the counts are asserted to
 be equal and the smoothed maps to agree. Machines are noisy: what is reported are ratios of medians.
-Run as ``python benchmarks/recipe.py``; with ``--readme`` the table in README.md is written anew,
+Run as ``python benchmarks/recipe.py``; with ``--write`` the table in README.md is written anew,
 with ``--quick`` there are fewer points, and single turns.
 """
 
@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.convolution import Gaussian2DKernel, convolve
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from timing import output_of, parser_of, power, times_as_fast, turns, write_readme
+from timing import output_of, parser_of, power, times_as_fast, turns, write_table
 
 from mpl_skyheat import sky_map
 
@@ -96,15 +96,15 @@ def table(quick):
 
 
 def main():
-    """Print the numbers; with ``--readme``, write them into README.md."""
+    """Print the numbers; with ``--write``, write them into README.md."""
     options = parser_of(__doc__).parse_args()
     added = 1000 * import_seconds(1 if options.quick else 7)
     text = (
         f"{table(options.quick)}\n\nThe import adds {added:.0f} ms to matplotlib's and astropy's."
     )
     print(text)
-    if options.readme:
-        write_readme("recipe.py", text)
+    if options.write:
+        write_table("recipe.py", text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks share: jobs that take turns, ratios of their medians, the README's tables."""
+"""What the benchmarks share: jobs that take turns, ratios of their medians, tables in the docs."""
 
 import argparse
 import gc
@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+# Where each script's table is.
+TABLES = {"recipe.py": ROOT / "README.md", "large.py": ROOT / "docs" / "comparison.md"}
 END = "<!-- end -->"
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -19,7 +21,7 @@ def parser_of(description):
     """Return a parser with the options that all scripts have."""
     parser = argparse.ArgumentParser(description=description)
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--readme", action="store_true", help="write the table into README.md")
+    mode.add_argument("--write", action="store_true", help="write the table to where it is shown")
     mode.add_argument(
         "--quick",
         action="store_true",
@@ -88,7 +90,7 @@ def power(count):
 
 
 def times_as_fast(ratio):
-    """Return a ratio of times as the README shows it."""
+    """Return a ratio of times as the tables show it."""
     return f"{ratio:.0f} ×" if ratio >= 9.5 else f"{ratio:.1f} ×"
 
 
@@ -98,11 +100,12 @@ def report(name, peer, ratio, more=""):
     return f"| {name} | {peer} | {times_as_fast(ratio)} |"
 
 
-def write_readme(script, text):
-    """Put a script's text between its marker in README.md and the next end."""
+def write_table(script, text):
+    """Put a script's text between its marker in the page that shows it and the next end."""
+    page = TABLES[script]
     begin = f"<!-- benchmarks/{script} -->"
-    before, found, rest = README.read_text(encoding="utf-8").partition(begin)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     _, ended, after = rest.partition(END)
     if not (found and ended):
-        raise ValueError(f"README.md has no {begin} with {END} after it")
-    README.write_text(f"{before}{begin}\n{text}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{page.name} has no {begin} with {END} after it")
+    page.write_text(f"{before}{begin}\n{text}\n{END}{after}", encoding="utf-8")

@@ -102,7 +102,12 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
     ("points", "kwargs", "error", "text"),
     [
         (("RA", "dec"), {}, ValueError, "no column 'RA' in data; it has ra, dec, flux"),
-        (("ra", "dec"), {"weights": "w"}, ValueError, "no column 'w' in data; it has ra, dec, …"),
+        (
+            ("ra", "dec"),
+            {"weights": "w"},
+            ValueError,
+            "weights: no column 'w' in data; it has ra, dec, …",
+        ),
         (("ra",), {}, TypeError, "points must be named in pairs …; got the single name 'ra'"),
         ((), {"data": {"x": RA, "y": DEC}}, ValueError, UNRECOGNISED + "ra/dec; …among x, y: …"),
         ((), {"data": EITHER}, ValueError, UNRECOGNISED + "…found RAJ2000/DEJ2000; ra/dec among…"),

@@ -467,7 +467,8 @@ def test_lengths_of_transforms_are_those_that_scipy_finds_fast():
 
 def convolved(image, kernel):
     margin = kernel.shape[1] // 2, kernel.shape[0] // 2
-    return ImageTransforms({"image": image}, margin).convolved("image", kernel)
+    transforms = ImageTransforms({"image": image}, margin)
+    return transforms.convolved("image", transforms.transfer(kernel))
 
 
 def test_large_maps_are_smoothed_as_small_ones(monkeypatch):

@@ -124,7 +124,10 @@ def _read_catalogue(
     if data is not None:
         table = Table(data)
         points = table.select(points, sky_frame)
-        weights, values = (table[c] if table.is_name(c) else c for c in (weights, values))
+        weights, values = (
+            table.column(c, name) if table.is_name(c) else c
+            for c, name in ((weights, "weights"), (values, "values"))
+        )
     more: Any = {
         name: _column(column, name)
         for name, column in (("weights", weights), ("values", values))

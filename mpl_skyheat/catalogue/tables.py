@@ -53,6 +53,13 @@ class Table:
             return _fits_column(column, definitions[name])
         return column
 
+    def column(self, name: Any, argument: str) -> Any:
+        """The column of a name that was given as an argument, which errors name."""
+        try:
+            return self[name]
+        except ValueError as error:
+            raise ValueError(f"{argument}: {error}") from error
+
     def check(self, *names: Any) -> None:
         """Raise a ValueError if there is not just one column of each of the names."""
         for name in names:

@@ -77,8 +77,8 @@ def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
     centre = nearest_sky(plane.to_sky, view)
     if centre is None:
         raise ValueError(
-            f"the region to map shows no sky; got pixels {view.x_min:g} to {view.x_max:g} in x, "
-            f"{view.y_min:g} to {view.y_max:g} in y"
+            "wcs (or that of the Axes) must show sky in the region to map; it shows none in pixels "
+            f"{view.x_min:g} to {view.x_max:g} in x, {view.y_min:g} to {view.y_max:g} in y"
         )
     return centre
 

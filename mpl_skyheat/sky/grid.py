@@ -18,6 +18,10 @@ Projection = Callable[["Any", "Any"], tuple["FloatArray", "FloatArray"]]
 # stay below `tiles.EDGE`.
 SLACK = 1e-6
 
+# Bounds that differ by no more than this fraction of themselves are those of points that are all
+# the same but for rounding.
+SAME = 1e-11
+
 # Without pixel_size and bins, a map has at most this many pixels along its longer side.
 DEFAULT_LIMIT = 1024
 
@@ -174,7 +178,8 @@ def native_grid(view: View) -> SkyGrid:
     left, right = np.floor(view.x_min + 0.5), np.ceil(view.x_max + 0.5)
     bottom, top = np.floor(view.y_min + 0.5), np.ceil(view.y_max + 0.5)
     longest = max(right - left, top - bottom, 1.0)
-    merge = int(np.ceil(longest / DEFAULT_LIMIT))
+    # (A float: points beside the horizon of a TAN may be 1e20 pixels away.)
+    merge = float(np.ceil(longest / DEFAULT_LIMIT))
 
     def axis(low: float, high: float) -> Axis:
         return Axis(low - 0.5, merge, max(int(np.ceil((high - low) / merge)), 1))
@@ -186,8 +191,8 @@ def grid_of_bins(view: View, nx: int, ny: int, *, closed: bool = False) -> SkyGr
     """A view in nx × ny equal bins."""
 
     def axis(low: float, high: float, count: int) -> Axis:
-        if low == high:  # as numpy.histogram does for values that are all the same
-            low, high = low - 0.5, high + 0.5
+        if high - low <= SAME * max(abs(low), abs(high)):
+            low, high = low - 0.5, high + 0.5  # as numpy.histogram does
         return Axis(low, (high - low) / count, count, closed_at=high if closed else None)
 
     return SkyGrid(axis(view.x_min, view.x_max, nx), axis(view.y_min, view.y_max, ny))

@@ -23,7 +23,7 @@ def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tup
         step = 1e-3
         for _ in range(4):  # the angle is all but proportional to the step
             chord = _chord(to_sky, at, direction, step)
-            if np.isnan(chord):  # such a pixel hangs over the edge of the sky
+            if not chord > 0:  # such a pixel hangs over the edge of the sky, or has no width
                 break
             step *= size / chord
             if step < 1e-6:  # and wholly so here, where rounding would show

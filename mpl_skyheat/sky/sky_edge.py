@@ -11,12 +11,11 @@ from mpl_skyheat.sky.grid import SLACK, Projection, SkyGrid
 from mpl_skyheat.sky.vectors import circles, separation, to_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
-    from mpl_skyheat.sky.outlines import Outline
 
 
 # Positions that come back to within this many map pixels are not looked at any closer.
@@ -42,7 +41,7 @@ class SkyTest:
     grid: SkyGrid
     to_sky: Projection
     to_plane: Projection
-    outline: Outline | None = None
+    outline: Callable[[FloatArray, FloatArray], BoolArray] | None = None
 
     def __call__(self, x: FloatArray, y: FloatArray) -> BoolArray:
         if self.outline is not None:

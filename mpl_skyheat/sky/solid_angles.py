@@ -145,7 +145,7 @@ def _whole_area(sky: SkyTest) -> float | None:
     grid = sky.grid
     x, y = places_all_over(grid, PLACES)
     areas = local_areas(sky.to_sky, x, y, *grid.steps)
-    known = np.isfinite(areas)
+    known = areas > 0
     if not known.any():
         return None
     part = min(TINY / float(np.sqrt(np.median(areas[known]))), 1.0)
@@ -203,7 +203,9 @@ def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
     at_y, at_x = np.divmod(wanted, along_x)
     nodes[wanted] = sky(grid.x.edges[at_x], grid.y.edges[at_y])
     on_sky = np.stack([nodes[corner] for corner in corners])
-    is_whole, has_sky = on_sky.all(axis=0), on_sky.any(axis=0)
+    is_whole, has_sky = on_sky.all(axis=0), np.asarray(on_sky.any(axis=0))
+    unseen = np.flatnonzero(~has_sky)
+    has_sky[unseen] = sky(grid.x.centres[column[unseen]], grid.y.centres[row[unseen]])
     # Between two corners, the sky may bulge into a pixel, or a notch of its edge may end in one:
     # beside a pixel that the edge cuts, or as far away from it as pixels are long. (All of a small
     # sky may be in one pixel.)

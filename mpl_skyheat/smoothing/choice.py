@@ -49,7 +49,8 @@ class GridKernels:
         self.metric = np.eye(2)
         if not self.is_flat:
             self.metric = pixel_metric(plane.to_sky, centre, grid)
-        if self.terms and not np.linalg.det(self.metric) > 0:
+        has_size = np.isfinite(self.metric).all() and np.linalg.det(self.metric) > 0
+        if self.terms and not has_size:
             lon, lat = (float(v[0]) for v in plane.to_sky(*np.array(centre)[:, np.newaxis]))
             raise ValueError(
                 f"kernel has no size in the map's pixels, which have no area on the sky at the "

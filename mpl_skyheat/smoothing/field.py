@@ -16,7 +16,7 @@ from mpl_skyheat.sky.frames import rotate
 from mpl_skyheat.sky.shipping import ShippingError, packed
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 from mpl_skyheat.smoothing.pixels import SkyPixels
-from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms
+from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms, Transfer
 from mpl_skyheat.smoothing.rings import RingWaves
 
 if TYPE_CHECKING:
@@ -113,12 +113,18 @@ class PlaneField(Field):
                 for name, image in images.items()
             }
         self._transforms = ImageTransforms(images, margin)
+        self._transfers: dict[Any, Transfer] = {}
 
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
-        return self._transforms.convolved(channel, kernel.raster(self._metric))
+        return self._transforms.convolved(channel, self._transfer(kernel))
+
+    def _transfer(self, kernel: PixelKernel) -> Transfer:
+        if kernel.key not in self._transfers:
+            self._transfers[kernel.key] = self._transforms.transfer(kernel.raster(self._metric))
+        return self._transfers[kernel.key]
 
     def peak(self, kernel: PixelKernel) -> float:
-        return float(kernel.raster(self._metric).max())
+        return self._transfer(kernel).peak
 
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray

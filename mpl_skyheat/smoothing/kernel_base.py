@@ -248,6 +248,8 @@ class ProductKernel(PixelKernel):
         return min(x for x, _ in sizes), min(y for _, y in sizes)
 
     def raster(self, metric: FloatArray) -> FloatArray:
+        if self.factors[0] is self.factors[1]:
+            return np.asarray(self.factors[0].raster(metric) ** 2)
         half_x, half_y = self.half_sizes(metric)
         product = np.ones((2 * half_y + 1, 2 * half_x + 1))
         for kernel in self.factors:

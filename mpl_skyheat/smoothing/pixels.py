@@ -6,6 +6,7 @@ off the sky, it has the mean over the part of the pixel that shows sky.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,9 @@ class _Band:
         sky = self._sky(plane)
         images, known = interpolated(self._grid, positions, sky, number=2, atol=self._accuracy)
         lon, lat = images.reshape(2, -1)[:, self._flat]
-        unknown = np.flatnonzero(~known.ravel()[self._flat])
+        # Interpolated pixels show sky all over.
+        self._is_inner = known.ravel()[self._flat]
+        unknown = np.flatnonzero(~self._is_inner)
         rows, columns = np.divmod(self._flat[unknown], self._grid.x.count)
         x, y = self._grid.x.centres[columns], self._grid.y.centres[rows]
         lon[unknown], lat[unknown] = self._turned(plane, x, y)
@@ -140,9 +143,13 @@ class _Band:
         fine = np.ceil(CELLS_PER_WIDTH * length / kernel.resolution_length)
         cells = np.clip(fine, FEWEST_CELLS, MOST_CELLS).astype(int)
         means: FloatArray = np.full(len(rows), np.nan)
+        is_inner = self._is_inner[wanted]
+        everywhere = replace(sky, outline=lambda x, _: np.ones(x.shape, bool))
         for number in np.unique(cells):
-            some = cells == number
-            means[some] = self._cell_means(sky, smooth, rows[some], columns[some], int(number))
+            for test, alike in ((everywhere, is_inner), (sky, ~is_inner)):
+                some = alike & (cells == number)
+                places = rows[some], columns[some]
+                means[some] = self._cell_means(test, smooth, *places, int(number))
         some = np.isnan(means)
         means[some] = self._cell_means(sky, smooth, rows[some], columns[some], CELLS_OF_SLIVER)
         return np.asarray(np.nan_to_num(means))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,16 @@ def fast_length(length: int) -> int:
         length += 1
 
 
+class Transfer(NamedTuple):
+    """The transform of a kernel's pixels; half their width and height, their norm and largest."""
+
+    values: Any
+    half_x: int
+    half_y: int
+    norm: float
+    peak: float
+
+
 class ImageTransforms:
     """Transforms of images of one shape, each made once, for convolution with many kernels.
 
@@ -53,8 +63,14 @@ class ImageTransforms:
         self._transforms: dict[str, Any] = {}
         self._norms: dict[str, float] = {}
 
-    def convolved(self, name: str, pixels: FloatArray) -> FloatArray:
-        """An image, convolved with the pixels of a kernel, without the margin.
+    def transfer(self, pixels: FloatArray) -> Transfer:
+        """The transform of the pixels of a kernel, for any number of images."""
+        values = self._fft.rfft2(pixels, self._padded)
+        half_x, half_y = pixels.shape[1] // 2, pixels.shape[0] // 2
+        return Transfer(values, half_x, half_y, _norm(pixels), float(pixels.max()))
+
+    def convolved(self, name: str, kernel: Transfer) -> FloatArray:
+        """An image, convolved with a kernel, without the margin.
 
         By FFT, so that the cost does not grow with the kernel. Values below the rounding error of
         the transform are set to 0, so that logarithmic scales do not show them.
@@ -62,24 +78,24 @@ class ImageTransforms:
         if name not in self._transforms:
             self._transforms[name] = self._fft.rfft2(self._images[name], self._padded)
             self._norms[name] = _norm(self._images[name])
-        half_y, half_x = pixels.shape[0] // 2, pixels.shape[1] // 2
         (rows, columns), (margin_x, margin_y) = self._shape, self._margin
-        transfer = self._fft.rfft2(pixels, self._padded)
-        smooth = self._fft.irfft2(self._transforms[name] * transfer, self._padded)
+        smooth = self._fft.irfft2(self._transforms[name] * kernel.values, self._padded)
         result = smooth[
-            margin_y + half_y : rows - margin_y + half_y,
-            margin_x + half_x : columns - margin_x + half_x,
+            margin_y + kernel.half_y : rows - margin_y + kernel.half_y,
+            margin_x + kernel.half_x : columns - margin_x + kernel.half_x,
         ]
         # |error| < ε log₂(N) ‖image‖ ‖kernel‖ (Schatzman 1996, SIAM J. Sci. Comput. 17, 1150).
         noise = np.finfo(float).eps * np.log2(result.size + 2.0)
-        noise *= self._norms[name] * _norm(pixels)
+        noise *= self._norms[name] * kernel.norm
         return np.where(np.abs(result) > noise, result, 0.0)
 
 
 def _norm(image: FloatArray) -> float:
     """The root of the sum of squares, which may be too large or too small for a number."""
-    largest = float(np.abs(image).max(initial=0.0))
-    return largest * float(np.sqrt(np.square(image / (largest or 1.0)).sum()))
+    largest = max(float(image.max(initial=0.0)), -float(image.min(initial=0.0)))
+    scale = 1.0 if 1e-100 < largest < 1e100 else largest or 1.0
+    flat = np.ravel(image if scale == 1.0 else image / scale)
+    return scale * float(np.sqrt(flat @ flat))
 
 
 def _fft_for(pixels: int) -> Any:

@@ -52,7 +52,8 @@ def judge(seed: int, number: int) -> str:
             try:
                 sky_map, ax = perform(call)
             except (TypeError, ValueError) as error:
-                names = {call.planted, HANDED_ON.get(call.planted)}
+                # (Axes may show no sky, of which is told first.)
+                names = {call.planted, HANDED_ON.get(call.planted), "wcs"}
                 if not call.planted:
                     names = arguments_of(call.function) | arguments_of("sky_heatmap") | POSITIONS
                 if names & set(re.findall(r"\w+", str(error))):
@@ -120,7 +121,11 @@ def check_rows(call: Call, sky_map: Any) -> None:
     expect((area[rows, columns][is_sky] > 0).all(), "a pixel whose centre shows sky has no area")
     if call.weights is None:
         expect(sky_map.counts.sum() == meta["inside"], "the counts are not the points inside")
-    if call.is_within and not call.planted and (area > 0).all():
+    ny, nx = sky_map.counts.shape
+    beside = sky_map.counts.copy()
+    beside[int(0.39 * ny) : int(0.61 * ny) + 1, int(0.39 * nx) : int(0.61 * nx) + 1] = 0
+    # (Inverses of projections may be off.)
+    if call.is_within and not call.planted and (area > 0).all() and not beside.any():
         lost = sky_map.counts.sum() - sky_map.data.sum()
         expect(abs(lost) <= 1e-6 * sky_map.counts.sum(), f"a smoothed sum is {lost} too small")
 
