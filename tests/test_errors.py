@@ -106,7 +106,7 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
             ("ra", "dec"),
             {"weights": "w"},
             ValueError,
-            "weights: no column 'w' in data; it has ra, dec, …",
+            "weights: no column …; it has ra, dec, …",
         ),
         (("ra",), {}, TypeError, "points must be named in pairs …; got the single name 'ra'"),
         ((), {"data": {"x": RA, "y": DEC}}, ValueError, UNRECOGNISED + "ra/dec; …among x, y: …"),

@@ -51,7 +51,7 @@ class Channel:
         if self.v_power:
             if values is None:
                 raise ValueError(f"channel {self.name!r} needs values; got a catalogue without")
-            shifted = values - offset if self.is_smoothable else values
+            shifted = values - offset if self.is_smoothable and offset else values
             factors.append(shifted if self.v_power == 1 else shifted**self.v_power)
         if not factors:
             return None

@@ -116,7 +116,7 @@ class Sums:
             if self.head is None:
                 self.head = _head_of(chunk)
             if is_tiled:
-                self._add_by_tiles(chunk, route, row_filter)
+                self._add_by_tiles(chunk, route, row_filter, team)
             else:
                 blocks = project_blocks(chunk, self.geometry.plane)
                 self._add_blocks(chunk, blocks if projected is None else projected, row_filter)
@@ -197,10 +197,10 @@ class Sums:
                 None if column is None else column[on_grid]
                 for column in (block.weights, block.values)
             )
-            self._add_at(pixels, weights, values, is_compiled=False)
+            self._add_at(pixels, weights, values, Team(1), is_compiled=False)
 
     def _add_by_tiles(
-        self, chunk: Catalogue, route: CompiledRoute, row_filter: RowFilter | None
+        self, chunk: Catalogue, route: CompiledRoute, row_filter: RowFilter | None, team: Team
     ) -> None:
         """Add rows by the compiled route."""
         is_plain = chunk.weights is None and chunk.values is None and row_filter is None
@@ -226,38 +226,43 @@ class Sums:
                 self.rows["unseen"] += int(np.count_nonzero(usable & ~seen))
                 usable &= seen
             pixels[~usable] = OFF
-            self._add_at(pixels, rows.weights, rows.values, is_compiled=True)
+            self._add_at(pixels, rows.weights, rows.values, team, is_compiled=True)
 
     def _add_at(
         self,
         pixels: NDArray[Any],
         weights: FloatArray | None,
         values: FloatArray | None,
+        team: Team,
         *,
         is_compiled: bool,
     ) -> None:
         """Add rows by flat pixel, which may be OFF the map if code is compiled.
 
-        They are added one after the other, so that no bit of a sum depends on how the rows were
-        cut into blocks.
+        They are added to a channel one after the other, so that no bit of a sum depends on how the
+        rows were cut into blocks; threads share the channels.
         """
-        for name, channel in self.channels.items():
+
+        def add(_: int, name: str) -> None:
+            channel = self.channels[name]
             amounts = channel.amounts(weights, values, self.offset)
             if channel.is_held:
                 assert amounts is not None
                 self._hold(pixels, amounts)
-                continue
-            flat = self.flat[name]
-            if channel.extreme:
+            elif channel.extreme:
                 assert amounts is not None
                 on_grid = pixels >= 0
-                COMBINE[channel.extreme][1].at(flat, pixels[on_grid], amounts[on_grid])
+                combine = COMBINE[channel.extreme][1]
+                combine.at(self.flat[name], pixels[on_grid], amounts[on_grid])
             elif not is_compiled:
-                np.add.at(flat, pixels, 1 if amounts is None else amounts)
+                np.add.at(self.flat[name], pixels, 1 if amounts is None else amounts)
             elif channel.is_count:
-                run("tally", pixels, flat)
+                run("tally", pixels, self.flat[name])
             else:
-                run("add", pixels, np.ones(len(pixels)) if amounts is None else amounts, flat)
+                amounts = np.ones(len(pixels)) if amounts is None else amounts
+                run("add", pixels, amounts, self.flat[name])
+
+        team.share(self.channels, add)
         if self._in_core is None:
             in_core = np.zeros(self.geometry.wide.shape, bool)
             in_core[self.geometry.core] = True

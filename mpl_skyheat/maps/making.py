@@ -144,7 +144,9 @@ def make_map(
         has_weights=catalogue.weights is not None,
         counts_rows=request.min_count is not None and request.kernel is None,
     )
-    sums = Sums(where.geometry, channels, offset=catalogue.typical_value)
+    # A sum has no difference that would lose digits.
+    offset = 0.0 if request.statistic == "sum" else catalogue.typical_value
+    sums = Sums(where.geometry, channels, offset=offset)
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)

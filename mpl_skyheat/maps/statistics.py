@@ -55,6 +55,7 @@ class Moments(ABC):
         self.offset, self.first_sums = sums.offset, sums.pixels
         self._has_weights = "w2" in sums.channels
         self._names = sums.channels
+        self._s2: FloatArray | None = None
 
     @abstractmethod
     def first(self, channel: str) -> FloatArray:
@@ -96,9 +97,11 @@ class Moments(ABC):
 
         (Beside many rows, S2 is lost in the rounding of an FFT where S1 is not.)
         """
-        most = np.minimum(self.s1(), self.peak * self.heaviest) * self.s1()
-        found = self.second(self.squared("w2"))
-        return np.where((found > 0) & (found < most), found, most)
+        if self._s2 is None:
+            most = np.minimum(self.s1(), self.peak * self.heaviest) * self.s1()
+            found = self.second(self.squared("w2"))
+            self._s2 = np.where((found > 0) & (found < most), found, most)
+        return self._s2
 
     @property
     def heaviest(self) -> float:
@@ -229,15 +232,9 @@ def _density(moments: Moments, area: FloatArray | None) -> Found:
 
 
 def _sum(moments: Moments, area: FloatArray) -> Found:
-    """Σ w v: V1/E1 × Ω, with σ = √Q2/E1 × Ω; both about no offset."""
-    o = moments.offset
-    weight, squared = moments.weight, moments.squared
-    values = moments.density("wv") + o * moments.density(weight)
-    variance = (
-        moments.density_variance(squared("w2v2"))
-        + 2 * o * moments.density_variance(squared("w2v"))
-        + o**2 * moments.density_variance(squared("w2"))
-    )
+    """Σ w v: V1/E1 × Ω, with σ = √Q2/E1 × Ω, of values about 0."""
+    values = moments.density("wv")
+    variance = moments.density_variance(moments.squared("w2v2"))
     return Found(values * area, np.sqrt(np.maximum(variance, 0.0)) * area)
 
 
