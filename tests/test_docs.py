@@ -104,7 +104,7 @@ def test_the_readme_runs(in_folder):
 
 def test_the_guide_runs(in_folder):
     names = {}
-    assert run_page(DOCS / "guide.md", names) == 6
+    assert run_page(DOCS / "guide.md", names) == 8
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
     assert names["heat"].sky_map.meta["geometry"] == "sphere"
     assert "stars / $\\mathrm{deg^{2}}$" in [ax.get_xlabel() for ax in names["heat"].figure.axes]
@@ -232,8 +232,8 @@ def lines_of_code(text):
     return len(lines) - ast.parse(text).body[0].end_lineno
 
 
-def test_the_gallery_has_twelve_examples():
-    assert len(EXAMPLES) == 12
+def test_the_gallery_has_twelve_examples_or_more():
+    assert len(EXAMPLES) >= 12
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
@@ -251,7 +251,7 @@ def test_an_example_is_short_and_says_what_to_learn(example):
 
 
 @pytest.mark.parametrize(
-    "module", [m.name for m in pkgutil.iter_modules(mpl_skyheat.__path__, "mpl_skyheat.")]
+    "module", [m.name for m in pkgutil.walk_packages(mpl_skyheat.__path__, "mpl_skyheat.")]
 )
 def test_the_examples_of_the_docstrings_run(module):
     assert doctest.testmod(importlib.import_module(module)).failed == 0
