@@ -87,7 +87,7 @@ def main(path="all_sky.png"):
         ax.coords.grid(color="white", alpha=0.2, linewidth=0.5)
         ax.set_title(name)
         axes.append(ax)
-    bar = figure.colorbar(heat, ax=axes, label=heat.quantity, shrink=0.7, extend="both",
+    bar = figure.colorbar(heat, ax=axes, label=heat.colorbar_label, shrink=0.7, extend="both",
                           ticks=[3, 5, 10, 20, 50], format="%g")  # fmt: skip
     bar.minorticks_off()
     figure.savefig(path, dpi=150, bbox_inches="tight")

@@ -1049,7 +1049,7 @@ def test_the_axes_keeps_its_size_beside_a_colorbar_as_with_matplotlibs_own(field
         figure = Figure(size)
         canvas, ax = FigureCanvasAgg(figure), figure.add_subplot(projection=field)
         heat = sky_heatmap(ax, *stars)
-        bar = heat.add_colorbar() if is_own else figure.colorbar(heat, label=heat.quantity)
+        bar = heat.add_colorbar() if is_own else figure.colorbar(heat, label=heat.colorbar_label)
         canvas.draw()
         boxes.append(ax.get_position())
         assert bar.ax.get_tightbbox(canvas.get_renderer()).x1 <= figure.bbox.x1

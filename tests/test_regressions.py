@@ -326,7 +326,7 @@ def test_a_colorbar_is_named_by_its_side(field, stars):
         ("opacity", "did you mean 'alpha'"),
         ("n_jobs", "did you mean 'threads'"),
         ("stat", "did you mean 'statistic'"),
-        ("mincnt", r"see help\(mpl_skyheat.sky_heatmap\)"),
+        ("mincnt", "did you mean 'min_count'"),
         ("xyz", r"see help\(mpl_skyheat.sky_heatmap\)"),
     ],
 )
@@ -357,7 +357,7 @@ def test_limits_of_the_colours_may_be_quantities(field, stars):
 )
 def test_the_label_of_weights_says_so(field, options, label):
     heat = sky_heatmap(add_axes(field), [83, 83.1, 83.2], [-5, -5, -5], **options)
-    assert heat.quantity == label
+    assert heat.colorbar_label == label
 
 
 @pytest.mark.parametrize(("norm", "clim"), [(LogNorm(vmin=1), (1, 10)), (LogNorm(), (0.1, 1))])

@@ -16,9 +16,12 @@ def wcs_at(ra=50.0):
 
 
 def made(seed, ra=50.0, shape=(16, 20), **more):
+    return sky_map(*points_of(seed), wcs=wcs_at(ra), shape=shape, **more)
+
+
+def points_of(seed):
     rng = np.random.default_rng(seed)
-    lon, lat = rng.uniform(49.2, 50.8, 2000), rng.uniform(19.4, 20.6, 2000)
-    return sky_map(lon, lat, wcs=wcs_at(ra), shape=shape, **more)
+    return rng.uniform(49.2, 50.8, 2000), rng.uniform(19.4, 20.6, 2000)
 
 
 A, B = made(1, label="red"), made(2, label="blue", unit="arcmin-2")
@@ -101,7 +104,7 @@ def test_a_map_is_drawn_again_as_it_is(result):
     ax = Figure().add_subplot(projection=A.wcs)
     heat = ax.sky_heatmap(result, colorbar=True, label="stars")
     np.testing.assert_array_equal(heat.sky_map.data, result.data)
-    assert heat.quantity.startswith("stars")
+    assert heat.colorbar_label.startswith("stars")
     ax.figure.canvas.draw()
     if result.meta["statistic"] == "difference":
         assert heat.norm.vmin == -heat.norm.vmax
@@ -185,3 +188,32 @@ def test_nothing_is_lost_on_axes_with_coarser_pixels():
     assert ours == pytest.approx(1, rel=1e-6)
     mollweide = Figure().add_subplot(projection="mollweide").sky_heatmap(fine).sky_map
     assert np.nanmax(mollweide.data) > 0
+
+
+def test_a_map_is_a_quantity_and_an_array():
+    assert A.quantity.unit == A.unit
+    np.testing.assert_array_equal(np.isnan(A.quantity), A.mask)
+    np.testing.assert_array_equal(np.asarray(A)[~A.mask], A.data[~A.mask])
+    assert np.asarray(A, dtype="f4").dtype == "f4"
+    assert Figure().add_subplot().imshow(A).get_array().shape == A.data.shape
+
+
+def test_a_map_in_another_unit_has_its_errors_in_it_too():
+    factor = A.unit.to("arcmin-2")
+    moved = A.to("arcmin-2")
+    np.testing.assert_allclose(moved.data, A.data * factor)
+    np.testing.assert_allclose(moved.uncertainty.array, A.uncertainty.array * factor)
+    np.testing.assert_array_equal(moved.counts, A.counts)
+    assert moved.meta == A.meta
+    for unit in ("kg", "nonsense", 3.5):
+        with pytest.raises(ValueError, match=r"unit must be one of the map.s, .*; got"):
+            A.to(unit)
+
+
+def test_the_pixels_of_a_map_or_a_header():
+    header = A.wcs.to_header()
+    header["NAXIS1"], header["NAXIS2"] = A.data.shape[::-1]
+    for wcs in (A, header):
+        other = sky_map(*points_of(1), wcs=wcs)
+        np.testing.assert_array_equal(other.counts, A.counts)
+        np.testing.assert_allclose((other - A).data, 0)

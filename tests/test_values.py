@@ -355,7 +355,7 @@ def test_the_unit_of_the_values_is_that_of_the_map(unit, of_map, text):
     ax = Figure().add_subplot(projection=field())
     heat = ax.sky_heatmap(data=table, values="rv", kernel="5 arcmin")
     assert heat.sky_map.unit == u.Unit(of_map)
-    assert heat.quantity.replace("\\;", "\\,") == text
+    assert heat.colorbar_label.replace("\\;", "\\,") == text
     assert heat.get_clim()[0] == pytest.approx(np.nanmin(heat.sky_map.data))
     if unit == "km / s":
         other = ax.sky_heatmap(data=table, values="rv", kernel="5 arcmin", unit="m/s")
@@ -375,7 +375,7 @@ def test_maps_of_errors_and_numbers_are_drawn():
         (made.like(made.n_eff, label="points"), "points"),
     ):
         heat = ax.sky_heatmap(one)
-        assert heat.quantity == text
+        assert heat.colorbar_label == text
     assert ax.sky_heatmap(made.error).get_clim()[0] == 0
     with pytest.raises(ValueError, match=r"array must have the map's shape, \(40, 40\); got \(3,"):
         made.like([1, 2, 3])

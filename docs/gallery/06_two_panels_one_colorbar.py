@@ -21,5 +21,5 @@ for i, (name, center) in enumerate(places.items(), 1):
                           vmax=0.025 / u.arcmin**2)  # fmt: skip
     ax.set_title(name)
     axes.append(ax)
-figure.colorbar(heat, ax=axes, label=heat.quantity, shrink=0.8)
+figure.colorbar(heat, ax=axes, label=heat.colorbar_label, shrink=0.8)
 plt.show()

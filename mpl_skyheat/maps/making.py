@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS
+from astropy.io.fits import Header
 from astropy.nddata import StdDevUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
+from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_points
 from mpl_skyheat.catalogue.streams import Stream
@@ -63,8 +65,9 @@ def sky_map(
         As in `sky_heatmap`.
     boundary, geometry, min_count, unit, label, threads
         As in `sky_heatmap`.
-    wcs : `~astropy.wcs.WCS` or other celestial WCS
-        Two celestial axes. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
+    wcs : `~astropy.wcs.WCS` or other celestial WCS, `~astropy.io.fits.Header` or SkyMap
+        Two celestial axes, those of a FITS header, or those of a map, of which the pixels are
+        taken. Its pixels are the map's, unless ``pixel_size`` or ``bins`` is given;
         more than 1024 of them along a side are merged k × k. Not needed with ``frame="flat"``.
     shape : (int, int), optional
         Size (ny, nx) of the region to map, in pixels of ``wcs``; by default the shape that the
@@ -224,6 +227,11 @@ def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tupl
         pair = np.asarray(shape)
         if pair.shape != (2,) or pair.dtype.kind not in "iu" or (pair < 1).any():
             raise ValueError(f"shape must be two positive integers (ny, nx); got {shape!r}")
+    if isinstance(wcs, SkyMap):
+        shape = wcs.data.shape if shape is None else shape
+        wcs = wcs.wcs
+    if isinstance(wcs, Header):
+        wcs = WCS(wcs).celestial
     plane = plane_of_wcs(wcs)
     return plane, view_of_shape(wcs, shape)
 

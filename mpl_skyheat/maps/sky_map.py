@@ -18,7 +18,7 @@ from mpl_skyheat.sky.planes import plane_of_wcs, project
 if TYPE_CHECKING:
     import os
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import FloatArray
 
@@ -160,6 +160,43 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             return part
         sizes = zip(slices, self.data.shape, strict=False)
         return wcs.slice([slice(*s.indices(size)[:2]) for s, size in sizes], numpy_order=True)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The values without their unit, NaN where masked, as for ``plt.imshow``."""
+        del copy  # What is masked is filled in a copy.
+        return np.asarray(self.quantity.value, dtype=dtype)
+
+    @property
+    def quantity(self) -> u.Quantity:
+        """The values with their unit, NaN where masked, for numpy and astropy."""
+        masked = np.ma.array(np.asarray(self.data, float), mask=self.mask)
+        return u.Quantity(masked.filled(np.nan), self.unit)
+
+    def to(self, unit: Any) -> SkyMap:
+        """Return the map in another unit; errors go along.
+
+        Raises
+        ------
+        ValueError
+            If the unit is not one of the map's.
+        """
+        try:
+            new = u.Unit(unit)
+            factor = u.Unit(self.unit or "").to(new)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"unit must be one of the map's, {self.unit}; got {unit!r}") from error
+        sigma = None if self.uncertainty is None else factor * self.uncertainty.array
+        return SkyMap(
+            factor * self.data,
+            unit=new,
+            mask=self.mask,
+            wcs=self.wcs,
+            uncertainty=None if sigma is None else type(self.uncertainty)(sigma, unit=new),
+            counts=self.counts,
+            solid_angle=self.solid_angle,
+            n_eff=self.n_eff,
+            meta=dict(self.meta),
+        )
 
     def like(self, array: ArrayLike, unit: Any = None, label: str | None = None) -> SkyMap:
         """Return a map of another array on the same pixels, such as ``n_eff``, to be drawn.

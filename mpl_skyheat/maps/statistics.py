@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +52,7 @@ class Moments(ABC):
     def __init__(self, sums: Sums) -> None:
         sums.settle()
         self.offset, self.first_sums = sums.offset, sums.pixels
+        self.area = sums.geometry.solid_angles
         self._has_weights = "w2" in sums.channels
         self._names = sums.channels
         self._s2: FloatArray | None = None
@@ -72,6 +72,14 @@ class Moments(ABC):
     @abstractmethod
     def density_variance(self, channel: str) -> FloatArray:
         """The variance of a density, from the channel of squared amounts."""
+
+    def amount(self, channel: str) -> FloatArray:
+        """The sum of a channel over each pixel: its density times the pixel's solid angle."""
+        return self.density(channel) * self.area
+
+    def amount_variance(self, channel: str) -> FloatArray:
+        """The variance of an amount, from the channel of squared amounts."""
+        return self.density_variance(channel) * self.area**2
 
     @property
     @abstractmethod
@@ -120,7 +128,7 @@ class PixelMoments(Moments):
 
     def __init__(self, sums: Sums) -> None:
         super().__init__(sums)
-        core, self._area = sums.geometry.core, sums.geometry.solid_angles
+        core = sums.geometry.core
         self._sums = {name: image[core] for name, image in sums.pixels.items()}
 
     peak = 1.0
@@ -128,13 +136,13 @@ class PixelMoments(Moments):
     def first(self, channel: str) -> FloatArray:
         return np.asarray(self._sums[channel], float)
 
-    second = first
+    second = amount = amount_variance = first
 
     def density(self, channel: str) -> FloatArray:
-        return _ratio(self.first(channel), self._area)
+        return _ratio(self.first(channel), self.area)
 
     def density_variance(self, channel: str) -> FloatArray:
-        return _ratio(self.first(channel), self._area**2)
+        return _ratio(self.first(channel), self.area**2)
 
 
 class SmoothMoments(Moments):
@@ -202,14 +210,13 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     smoothed sum if the boundary is explicit.
     """
     moments = moments_of(sums, where, request, team)
-    area = where.geometry.solid_angles
     name = request.statistic
     if name in EXTREMES:
         return _extreme(sums, name)
     functions: dict[str, Callable[[Moments], Found]] = {
-        "density": partial(_density, area=None),
-        "count": partial(_density, area=area),
-        "sum": partial(_sum, area=area),
+        "density": _density,
+        "count": _count,
+        "sum": _sum,
         "mean": _mean,
         "std": _std,
     }
@@ -222,20 +229,25 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     return found
 
 
-def _density(moments: Moments, area: FloatArray | None) -> Found:
-    values = moments.density(moments.weight)
+def _density(moments: Moments) -> Found:
     variance = moments.density_variance(moments.squared("w2"))
-    error = np.sqrt(np.maximum(variance, 0.0))
-    if area is not None:
-        values, error = values * area, error * area
-    return Found(values, error)
+    return Found(moments.density(moments.weight), _root(variance))
 
 
-def _sum(moments: Moments, area: FloatArray) -> Found:
+def _count(moments: Moments) -> Found:
+    variance = moments.amount_variance(moments.squared("w2"))
+    return Found(moments.amount(moments.weight), _root(variance))
+
+
+def _sum(moments: Moments) -> Found:
     """Σ w v: V1/E1 × Ω, with σ = √Q2/E1 × Ω, of values about 0."""
-    values = moments.density("wv")
-    variance = moments.density_variance(moments.squared("w2v2"))
-    return Found(values * area, np.sqrt(np.maximum(variance, 0.0)) * area)
+    variance = moments.amount_variance(moments.squared("w2v2"))
+    return Found(moments.amount("wv"), _root(variance))
+
+
+def _root(variance: FloatArray) -> FloatArray:
+    """σ of a variance, which rounding may make negative."""
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 def _has_enough(moments: Moments) -> BoolArray:

@@ -221,7 +221,7 @@ class SkyHeatmap(AxesImage):
             figure.sca(current)
         meta = self.sky_map.meta
         cax.set_axes_locator(FullLength(cax, self.axes, location))
-        colorbar.set_label(self.quantity if label is None else label)
+        colorbar.set_label(self.colorbar_label if label is None else label)
         if not {"ticks", "format"} & set(kwargs):
             set_ticks(colorbar, self.norm)
             is_count = meta["statistic"] == "count" and meta["kernel"] is None
@@ -230,7 +230,7 @@ class SkyHeatmap(AxesImage):
         return colorbar
 
     @property
-    def quantity(self) -> str:
+    def colorbar_label(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
         meta, unit = self.sky_map.meta, self.sky_map.unit
         look = look_of(self.sky_map)
