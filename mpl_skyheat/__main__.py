@@ -9,6 +9,7 @@ import re
 import sys
 import warnings
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -51,6 +52,7 @@ END = 100
 EXAMPLES = """
 examples:
   skyheat                                  the stars that come with the package
+  skyheat -o m44.png --center "8h40m +19d40m" --radius 3deg --kernel 10arcmin
   skyheat gaia.fits -o map.png             columns and view found from the table
   skyheat gaia.parquet -o m31.pdf --center "00h42m44s +41d16m09s" --radius 1.5deg \\
           --pixel-size 1arcmin --kernel 3arcmin --label stars --norm log
@@ -149,9 +151,9 @@ OPTIONS = (
     Option("--frame", "FRAME", "frame of the columns (default: %(default)s)", to=BOTH,
            default="icrs"),
     Option("--map-frame", "FRAME", "frame of the map (default: that of the columns)", to=AXES),
-    Option("--center", "POSITION", '"RA DEC", degrees or sexagesimal (default: the middle of the '
-           'catalogue)', to=AXES),
-    Option("--radius", "ANGLE", "from the centre to the map's edge (default: all of the catalogue)",
+    Option("--center", "POSITION", '"LON LAT" in the frame of the columns, degrees or sexagesimal '
+           '(default: the middle of the catalogue)', to=AXES),
+    Option("--radius", "ANGLE", "half the side of the square field (default: all of the catalogue)",
            _angle, AXES),
     Option("--projection", "CODE", f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for "
            "the sky)", str.upper, AXES, choices=PROJECTIONS),
@@ -185,7 +187,8 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file")
+    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file (default: the stars "
+        "that come with the package)")  # fmt: skip
     add("-o", "--output", type=_output, default="skyheat.png", metavar="FILE",
         help="PNG, PDF or SVG picture, or FITS file of the map (default: %(default)s)")  # fmt: skip
     for option in OPTIONS:
@@ -198,14 +201,13 @@ def parser() -> Parser:
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     the_parser = parser()
     options = the_parser.parse_args(arguments)
-    if options.catalogue is None:
-        for name, value in vars(options).items():
-            if name not in ("output", "dpi") and value != the_parser.get_default(name):
-                the_parser.error(f"--{name.replace('_', '-')} needs a CATALOGUE to go with")
-        if _is_map(options.output):
-            the_parser.error(f"-o {options.output} needs a CATALOGUE to go with")
-    elif (options.ra is None) != (options.dec is None):
+    if (options.ra is None) != (options.dec is None):
         the_parser.error("--ra and --dec must be given together")
+    defaults = {name: the_parser.get_default(name) for name in vars(options)}
+    asked = {name for name, value in vars(options).items() if value != defaults[name]}
+    if options.catalogue is None and (asked - {"output", "dpi"} or _is_map(options.output)):
+        options.catalogue = str(files("mpl_skyheat") / "data" / "tycho2_bright.fits.gz")
+        options.label = options.label or "stars"
     return options
 
 

@@ -61,8 +61,8 @@ def sky_heatmap(
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
         a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, on the Axes'
         pixels: the mean of the map's pixels with their centres in each, or the value at its centre
-        where these are larger. Beside it only ``unit``, ``label``, ``colorbar``, ``center`` and
-        arguments of the image.
+        where these are larger. With a SkyMap, only ``unit``, ``label``, ``colorbar``, ``center``
+        and arguments of the image are accepted.
     data : table-like, str or path-like, optional
         An astropy, pandas, polars, pyarrow, xarray or FITS table, a zarr or HDF5 group, a
         structured array or a dict, which may be the first argument, too; or the name of a FITS,
@@ -185,6 +185,7 @@ def sky_heatmap(
         return _draw_map(ax, points[0], given)
     request = MapRequest.checked(
         has_values=values is not None,
+        is_picture=True,
         frame=frame,
         statistic=statistic,
         pixel_size=pixel_size,
@@ -311,7 +312,7 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         ax.set_aspect("equal")  # as imshow does
     fresh_x, fresh_y = map(math.isnan, on_axes.limits[::2])
     is_in_degrees = frame is not None and not has_pixels
-    if has_pixels and not ax.has_data() and frame is not None:
+    if has_pixels and frame is not None:
         name_wcsaxes(ax, frame)
     if is_in_degrees and on_axes.is_empty:
         set_up_degrees(ax, frame, view)

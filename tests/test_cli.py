@@ -475,10 +475,12 @@ def test_the_map_is_written_as_fits(command, name):
     assert {*os.listdir()} == {"stars.csv", name}
 
 
-def test_the_demonstration_is_no_map(command):
-    result = command("-o", "map.fits")
-    assert (result.status, result.out) == (2, [])
-    assert result.err == ["skyheat: error: -o map.fits needs a CATALOGUE to go with"]
+def test_options_without_a_catalogue_are_for_the_stars_of_the_package(command):
+    result = command("-o", "map.fits", "--center", "8h40m +19d40m", "--radius", "2deg")
+    assert (result.status, result.err) == (0, [])
+    with fits.open("map.fits") as hdus:
+        assert 40 < hdus["COUNTS"].data.sum() < 400
+        assert '"label": "stars"' in hdus[0].header["SKYHEAT"]
 
 
 def test_the_catalogue_is_not_replaced(command):

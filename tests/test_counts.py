@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord, Supergalactic
 from astropy.wcs import WCS
+from matplotlib.figure import Figure
 
 from mpl_skyheat import sky_map
 
@@ -239,14 +240,23 @@ def test_pixels_of_a_large_wcs_are_merged_k_by_k():
     x, y = wcs.world_to_pixel(stars)
     # 2600 pixels need k = 3 to be at most 1024.
     expected = histogram((x + 0.5) / 3 - 0.5, (y + 0.5) / 3 - 0.5, (500, 867))
+    np.testing.assert_array_equal(drawn(stars, wcs=wcs, shape=shape).counts, expected)
+    # A map without a picture keeps them.
+    expected = histogram(x, y, shape)
     np.testing.assert_array_equal(sky_map(stars, wcs=wcs, shape=shape).counts, expected)
+
+
+def drawn(*points, wcs, shape):
+    wcs = wcs.deepcopy()
+    wcs.pixel_shape = shape[::-1]
+    return Figure().add_subplot(projection=wcs).sky_heatmap(*points).sky_map
 
 
 @pytest.mark.filterwarnings("ignore:none of the")
 def test_1024_pixels_are_not_merged():
     wcs = make_wcs(FIELD)
-    assert sky_map([150.1], [42.2], wcs=wcs, shape=(10, 1024)).counts.shape == (10, 1024)
-    assert sky_map([150.1], [42.2], wcs=wcs, shape=(10, 1025)).counts.shape == (5, 513)
+    for size, merged in ((1024, (10, 1024)), (1025, (5, 513))):
+        assert drawn([150.1], [42.2], wcs=wcs, shape=(10, size)).counts.shape == merged
 
 
 @pytest.mark.parametrize("name", FIELDS)

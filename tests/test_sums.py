@@ -70,7 +70,7 @@ def brute_force(geometry, ra, dec, weights, values):
     on = (x >= left) & (x < right) & (y >= bottom) & (y < top)
     at = j[on], i[on]
     for name, amount in {
-        "n": np.ones(len(w)), "w": w, "w2": w**2, "wv": w * v, "wv2": w * v**2,
+        "n": np.ones(len(w)), "seen": w > 0, "w": w, "w2": w**2, "wv": w * v, "wv2": w * v**2,
         "w2v": w**2 * v, "w2v2": w**2 * v**2,
     }.items():  # fmt: skip
         found[name] = np.zeros(shape)
@@ -143,7 +143,7 @@ def test_only_sums_of_a_kind_can_be_added():
         Sums(geometry) + Sums(geometry, ["w"])
     with pytest.raises(ValueError, match="the same geometry and channels"):
         Sums(geometry) + Sums(field_geometry(margin=(1, 1)))
-    with pytest.raises(ValueError, match=r"channels must be of n, w, .*; got 'mode'"):
+    with pytest.raises(ValueError, match=r"channels must be of n, seen, w, .*; got 'mode'"):
         Sums(geometry, ["mode"])
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.nddata import CCDData
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from matplotlib.figure import Figure
 from scipy.stats import binned_statistic_2d
@@ -379,7 +381,7 @@ def test_maps_of_errors_and_numbers_are_drawn():
     assert ax.sky_heatmap(made.error).get_clim()[0] == 0
     with pytest.raises(ValueError, match=r"array must have the map's shape, \(40, 40\); got \(3,"):
         made.like([1, 2, 3])
-    with pytest.raises(ValueError, match="a map of 'std' has standard errors only where"):
+    with pytest.raises(AttributeError, match="this map of 'std' has no standard errors"):
         _ = sky_map(ra, dec, wcs=field(), values=values, statistic="std").error
 
 
@@ -406,7 +408,7 @@ def test_errors_go_along_with_arithmetic_slices_and_files(tmp_path):
 
 REFUSED = [
     ({"values": [1, 2], "statistic": "density"}, "statistic='density' is of rows, not of values"),
-    ({"statistic": "mean"}, "values must be given with statistic='mean'; got None"),
+    ({"statistic": "mean"}, "values must be given with statistic='mean'"),
     ({"values": [1, 2], "statistic": "median", "kernel": "5 arcmin"},
      "kernel must be left out with statistic='median'"),
     ({"values": [1, 2], "kernel": Gaussian("5 arcmin") - Gaussian("9 arcmin")},
@@ -414,7 +416,7 @@ REFUSED = [
     ({"min_count": 3, "kernel": TopHat("5 arcmin") - TopHat("9 arcmin")}, "min_count=3 needs"),
     ({"min_count": -1}, "min_count must be a number of rows, 0 or more; got -1"),
     ({"min_count": "3"}, "min_count must be a number of rows, 0 or more; got '3'"),
-    ({"values": [1, 2] * u.m, "unit": "s"}, "unit must be one of the values, such as m; got s"),
+    ({"values": [1, 2] * u.m, "unit": "s"}, "unit must be one of the values, which is m; got s"),
     ({"values": [1, 2], "statistic": "mode"}, "statistic must be one of 'density', 'count', 'sum'"),
     ({"values": [1, 2], "statistic": "max", "weights": [1, 1]}, "weights must be left out with"),
     ({"values": [1, 2, 3]}, "ra and values must have the same length; got 2 and 3"),
@@ -437,3 +439,122 @@ def test_rows_without_a_value_are_dropped():
     made = sky_map([50, 50, 50], [20, 20, 20], wcs=field(), values=values)
     assert made.meta["dropped"] == 2
     assert np.nansum(made.data) == 1
+
+
+@pytest.mark.parametrize("geometry", ["plane", "sphere"])
+@pytest.mark.parametrize("kernel", [None, "4 arcmin"])
+def test_rows_without_weight_have_no_mean(geometry, kernel):
+    ra, dec, values, _ = rows(beyond=1.0)
+    weights = (dec < 20).astype(float)
+    given = {"values": values, "weights": weights, "kernel": kernel, "wcs": field()}
+    made = sky_map(ra, dec, geometry=geometry if kernel else "auto", **given)
+    assert made.mask[39:].mean() > 0.5  # (The kernel ends there.)
+    assert np.nanmax(made.data) < np.abs(values).max()
+    assert not made.mask[:15].all()
+    assert sky_map(ra, dec, **given | {"weights": 0 * weights}).mask.all()
+
+
+def test_errors_of_kernels_with_negative_values():
+    ra, dec, _, _ = rows(beyond=1.0)
+    x, y = np.meshgrid(np.arange(-7, 8), np.arange(-7, 8))
+    r2 = (x**2 + y**2) / 4
+    hat = (1 - r2 / 4) * np.exp(-r2 / 2)
+    with np.errstate(all="raise"):
+        made = sky_map(ra, dec, wcs=field(), kernel=hat, statistic="count", boundary="fill")
+    from scipy.ndimage import convolve
+
+    kernel = pixels_of(hat)
+    expected = np.sqrt(convolve(made.counts.astype(float), kernel**2, mode="constant"))
+    np.testing.assert_allclose(made.uncertainty.array, expected, rtol=1e-6)
+    assert made.n_eff is None
+
+
+def pixels_of(pixels):
+    from mpl_skyheat.smoothing.kernels import as_kernel
+
+    return as_kernel(pixels).raster(np.eye(2))
+
+
+@pytest.mark.parametrize("narrow", ["20 arcsec", "34 arcsec", "1.2 arcmin"])
+def test_errors_of_narrow_kernels_on_the_sphere(narrow):
+    """The variance is right in the mean over the map, also of differences, and n_eff is of rows."""
+    ra, dec, values, _ = rows(200_000, seed=3, beyond=3)
+    given = {"wcs": field(), "geometry": "sphere", "unit": "deg-2"}
+    for kernel in (Gaussian(narrow), Gaussian(narrow) - Gaussian("8 arcmin")):
+        made = sky_map(ra, dec, kernel=kernel, **given)
+        scatter = np.std(made.data) / np.sqrt(np.mean(made.uncertainty.array**2))
+        assert 0.65 < scatter < 1.15  # (A mean over a pixel scatters less than the pixel's rows.)
+    single = sky_map(ra, dec, kernel=Gaussian(narrow), **given)
+    if narrow == "20 arcsec":
+        np.testing.assert_allclose(single.n_eff, single.counts)
+    with pytest.warns(AstropyUserWarning, match="smooths nothing"):
+        tiny = sky_map(ra, dec, values=values, kernel="3 arcsec", wcs=field(), geometry="sphere")
+    assert tiny.mask.mean() < 0.1
+
+
+def test_the_first_chunk_may_be_empty():
+    ra, dec, values, _ = rows()
+    table = Table({"ra": ra, "dec": dec, "v": values + 2.0**30})
+    given = {"wcs": field(), "values": "v", "statistic": "std", "kernel": "4 arcmin"}
+    whole = sky_map(data=table, **given)
+    parts = sky_map(data=(table[some] for some in (slice(0), slice(0, 9), slice(9, None))), **given)
+    np.testing.assert_allclose(parts.data, whole.data, rtol=1e-4)
+    assert parts.meta["read"] == len(table)
+
+
+def test_rows_at_one_place_are_as_many_as_asked_for():
+    for geometry in ("plane", "sphere"):
+        made = sky_map([50.0] * 3, [20.0] * 3, wcs=field(), kernel="4 arcmin", min_count=3,
+                       geometry=geometry)  # fmt: skip
+        assert not made.mask[17:23, 17:23].any()
+
+
+def test_flags_and_units_that_fits_cannot_say(tmp_path):
+    ra, dec, values, _ = rows()
+    fraction = sky_map(ra, dec, wcs=field(), values=values > 3, kernel="4 arcmin")
+    assert 0 < np.nanmin(fraction.data) < np.nanmax(fraction.data) < 1
+    abundance = sky_map(ra, dec, wcs=field(), values=values * u.dex, kernel="4 arcmin")
+    abundance.write(tmp_path / "map.fits")
+    with fits.open(tmp_path / "map.fits") as hdus:
+        assert hdus[0].header["BUNIT"] == ""
+        assert '"unit": "dex"' in hdus[0].header["SKYHEAT"]
+
+
+def test_what_a_map_is_like_is_masked_where_it_is():
+    made = sky_map(*rows()[:2], wcs=field())
+    array = np.ma.array(made.counts, mask=made.counts > 3)
+    other = made.like(array)
+    np.testing.assert_array_equal(other.mask, array.mask)
+    assert np.isnan(other.data[other.mask]).all()
+    with pytest.raises(ValueError, match="array must have the map's shape"):
+        made.like((made - made).n_eff)
+    with pytest.raises(TypeError, match="label must be text"):
+        made.like(made.counts, label=3)
+
+
+@pytest.mark.parametrize("sigma", ["0.5 deg", "1 deg", "2 deg"])
+def test_deviations_in_pixels_wider_than_the_kernel(sigma):
+    """No sample deviation is larger than half the range times √2, nor its square biased."""
+    rng = np.random.default_rng(0)
+    lon, lat = rng.uniform(0, 360, 3000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3000)))
+    values = rng.normal(size=3000)
+    wcs = WCS({"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRPIX1": 36.5, "CRPIX2": 18.5,
+               "CDELT1": -5, "CDELT2": 5, "NAXIS1": 72, "NAXIS2": 36})  # fmt: skip
+    std, mean = (
+        sky_map(lon, lat, wcs=wcs, kernel=sigma, values=values, statistic=name)
+        for name in ("std", "mean")
+    )
+    assert np.nanmax(std.data) < np.ptp(values) / np.sqrt(2)
+    assert np.nanmean(std.data**2) == pytest.approx(1, abs=0.12)
+    known = np.isfinite(mean.uncertainty.array) & (mean.n_eff > 4)
+    ratio = np.mean(mean.uncertainty.array[known] ** 2 * mean.n_eff[known])
+    assert ratio == pytest.approx(1, abs=0.2)
+
+
+def test_a_lone_row_has_no_scatter_on_the_sphere():
+    wcs = WCS({"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRPIX1": 36.5, "CRPIX2": 18.5,
+               "CDELT1": -5, "CDELT2": 5, "NAXIS1": 72, "NAXIS2": 36})  # fmt: skip
+    for lat in (22.2, 89.9):
+        mean = sky_map([3.3], [lat], wcs=wcs, kernel="10 deg", geometry="sphere", values=[3.0])
+        np.testing.assert_allclose(mean.data[~mean.mask], 3, rtol=1e-2)
+        assert np.isnan(mean.uncertainty.array).all()

@@ -2,8 +2,8 @@
 Contours over somebody's image
 ==============================
 
-A map made with an image's WCS has the image's pixels, so that its contours lie on the image as they
-are. Here the image is made up: 900 galaxies, a third of them in a cluster.
+A map knows its own WCS: with ``transform=ax.get_transform(sky.wcs)`` its contours lie on the image,
+whatever the pixels of both. Here the image is made up: 900 galaxies, a third of them in a cluster.
 """
 
 import matplotlib.pyplot as plt
@@ -26,6 +26,7 @@ sky = mpl_skyheat.sky_map(wcs.pixel_to_world(x, y), wcs=wcs, shape=image.shape, 
 ax = plt.figure(layout="constrained").add_subplot(projection=wcs)
 ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
 ax.set(xlabel="RA", ylabel="Dec")
-lines = ax.contour(sky.data, levels=[0.5, 1, 1.5, 2], colors=["C0", "C2", "C1", "C3"])
+lines = ax.contour(sky.data, levels=[0.5, 1, 1.5, 2], colors=["C0", "C2", "C1", "C3"],
+                   transform=ax.get_transform(sky.wcs))  # fmt: skip
 ax.figure.colorbar(lines, label="galaxies / arcmin²")
 plt.show()

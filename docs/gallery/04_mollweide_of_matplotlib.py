@@ -4,7 +4,7 @@ An Axes of matplotlib's
 
 Matplotlib's mollweide, aitoff, hammer and lambert Axes know no frame: they show the sky in
 ``frame``, with the longitude ``center`` in the middle and east on the left. Markers are put there
-in radians, at minus the longitude from the middle.
+in radians, at minus the longitude from the middle, wrapped to ±180°.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +19,8 @@ figure = plt.figure(figsize=(8, 5), layout="constrained")
 ax = figure.add_subplot(projection="mollweide")
 ax.sky_heatmap(data=stars, kernel=2 * u.deg, center=180 * u.deg, cmap="inferno", norm="sqrt",
                label="stars", colorbar="bottom")  # fmt: skip
-ax.plot(-(carina.ra - 180 * u.deg).rad, carina.dec.rad, "o", mfc="none", mec="cyan", ms=14, mew=2)
+x = -(carina.ra - 180 * u.deg).wrap_at(180 * u.deg).rad
+ax.plot(x, carina.dec.rad, "o", mfc="none", mec="cyan", ms=14, mew=2)
 ax.grid(alpha=0.3)
 ax.tick_params(labelbottom=False)
 plt.show()

@@ -20,6 +20,5 @@ blue, red = (
 )
 difference = blue - red
 left.sky_heatmap(difference, colorbar="bottom")
-right.sky_heatmap(difference.signal_to_noise, label="difference / error", cmap="coolwarm",
-                  norm="centered", colorbar="bottom")  # fmt: skip
+right.sky_heatmap(difference.signal_to_noise, label="difference / error", colorbar="bottom")
 plt.show()

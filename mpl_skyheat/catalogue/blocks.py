@@ -128,12 +128,20 @@ class Catalogue:
 
     @property
     def typical_value(self) -> float:
-        """About the mean of the values: sums of squares about it keep their digits."""
-        if self.values is None:
-            return 0.0
-        some = self.values.block(slice(None, None, len(self) // SAMPLE + 1))
-        some = some[np.isfinite(some)]
+        """The median of some values, 0 without any: sums of squares about it keep their digits."""
+        some = self._some_values()
         return float(np.median(some)) if len(some) else 0.0
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a finite value among those that are looked at."""
+        return len(self._some_values()) > 0
+
+    def _some_values(self) -> FloatArray:
+        if self.values is None:
+            return np.zeros(0)
+        some = self.values.block(slice(None, None, len(self) // SAMPLE + 1))
+        return np.asarray(some[np.isfinite(some)])
 
     @property
     def is_in_memory(self) -> bool:

@@ -65,6 +65,8 @@ def _column(values: Any, name: str) -> Column:
     array = _array(values, name)
     if array.dtype.kind == "O":
         array = _of_objects(array)
+    if array.dtype.kind == "b" and name == "values":
+        array = array.astype(float)  # of a flag, whose mean is a fraction
     label = getattr(values, "name", None) or getattr(getattr(values, "info", None), "name", None)
     if array.dtype.kind not in "fiu":
         hint = " (make it numbers, or read sexagesimal text with SkyCoord)"

@@ -33,8 +33,21 @@ class Stream:
         self.frame, self.weights, self.values = head.frame, head.weights, head.values
         self.lon, self.lat = head.lon, head.lat
         self.weights_unit, self.values_unit = head.weights_unit, head.values_unit
-        self.typical_value = head.typical_value
         self._sky: BaseCoordinateFrame | None = None
+        self._read_ahead: list[Catalogue] = []
+
+    @property
+    def typical_value(self) -> float:
+        """About the middle of the values in the first chunk that has any, up to which it reads."""
+        assert self._first is not None
+        ahead = [self._first, *self._read_ahead]
+        while self.values is not None and not ahead[-1].has_values:
+            item = next(self._rest, None)
+            if item is None:
+                break
+            ahead.append(self._next(item, len(ahead)))
+            self._read_ahead.append(ahead[-1])
+        return ahead[-1].typical_value
 
     def in_frame(self, frame: BaseCoordinateFrame | None) -> Stream:
         """This stream, whose chunks are for a map in a frame from now on (`Catalogue.in_frame`)."""
@@ -50,12 +63,18 @@ class Stream:
             )
         chunk, self._first = self._first, None
         yield chunk.in_frame(self._sky)
-        for number, item in enumerate(self._rest, 1):
-            chunk = self._read(item)
-            if chunk.parts == ((0, ""),):  # a file has its name there
-                chunk = replace(chunk, parts=((0, f" of chunk {number}"),))
-            self._check(chunk, number)
+        ahead, self._read_ahead = self._read_ahead, []
+        for chunk in ahead:
             yield chunk.in_frame(self._sky)
+        for number, item in enumerate(self._rest, 1 + len(ahead)):
+            yield self._next(item, number).in_frame(self._sky)
+
+    def _next(self, item: Any, number: int) -> Catalogue:
+        chunk = self._read(item)
+        if chunk.parts == ((0, ""),):  # a file has its name there
+            chunk = replace(chunk, parts=((0, f" of chunk {number}"),))
+        self._check(chunk, number)
+        return chunk
 
     def gathered(self, rows: int = ARRAY_ROWS) -> Iterator[Catalogue]:
         """Yield copies of the chunks, joined until they have a number of rows or more.

@@ -30,6 +30,8 @@ class Channel:
     v_power: int = 0
     extreme: int = 0
     is_held: bool = False
+    # Whether rows count 1 if their weight is positive, else 0.
+    is_seen: bool = False
 
     @property
     def is_smoothable(self) -> bool:
@@ -45,9 +47,12 @@ class Channel:
         self, weights: FloatArray | None, values: FloatArray | None, offset: float
     ) -> FloatArray | None:
         """Amounts that rows add; None if each adds 1."""
+        if self.is_seen:
+            return None if weights is None else (weights > 0).astype(float)
         factors: list[FloatArray] = []
         if self.w_power and weights is not None:
-            factors.append(weights if self.w_power == 1 else weights**self.w_power)
+            with np.errstate(over="ignore", under="ignore"):
+                factors.append(weights if self.w_power == 1 else weights**self.w_power)
         if self.v_power:
             if values is None:
                 raise ValueError(f"channel {self.name!r} needs values; got a catalogue without")
@@ -63,6 +68,7 @@ CHANNELS = {
     channel.name: channel
     for channel in (
         Channel("n"),
+        Channel("seen", is_seen=True),
         Channel("w", 1),
         Channel("w2", 2),
         Channel("wv", 1, 1),

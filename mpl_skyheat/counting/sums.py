@@ -46,6 +46,9 @@ class Head(NamedTuple):
 # Value of a pixel without rows, and the function that combines two values, by `Channel.extreme`.
 COMBINE = {-1: (np.inf, np.minimum), 0: (0, np.add), 1: (-np.inf, np.maximum)}
 
+# Memory that sorting held values takes, as a multiple of theirs, with themselves.
+SORTING = 3.5
+
 
 class Sums:
     """Sums of a catalogue's rows on a geometry.
@@ -70,6 +73,7 @@ class Sums:
         sphere = geometry.sphere
         # Flat pixels and values of all rows on the wide grid, if a channel holds them.
         self.held: list[tuple[IntArray, FloatArray]] = []
+        self._held_bytes = 0
         for name, channel in self.channels.items():
             if channel.is_held:
                 continue
@@ -273,8 +277,8 @@ class Sums:
     def _hold(self, pixels: NDArray[Any], values: FloatArray) -> None:
         on_grid = np.flatnonzero(pixels >= 0)
         self.held.append((pixels[on_grid].astype(np.intp), values[on_grid]))
-        # Sorting them takes as much again.
-        takes = 2 * sum(p.nbytes + v.nbytes for p, v in self.held)
+        self._held_bytes += sum(column.nbytes for column in self.held[-1])
+        takes = SORTING * self._held_bytes
         if takes > allowed_bytes():
             raise ValueError(
                 f"statistic='median' holds the values of all rows, {takes / 2**30:.3g} GiB for the "

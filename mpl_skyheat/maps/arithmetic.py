@@ -102,6 +102,9 @@ def finish(result: Any, name: str, a: Any, b: Any, other: Any) -> None:
             both = _combined(ours, sign, its) if ours and its else None
             meta[key] = ours if ours == its and key == "kernel" else both
         meta |= {"statistic": word, "frame": a.meta.get("frame", "icrs")}
+    kinds = {m.meta.get("statistic") for m in (a, other) if m is not None}
+    if meta["statistic"] == "total" and not kinds <= {"density", "count", "total"}:
+        meta["statistic"] = "total of values"
     meta["signed"] = name == "subtract" or _may_be_negative(a) or _may_be_negative(b)
     result.meta = meta
 

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from astropy.wcs import WCS
 
 from mpl_skyheat.compute.writing import replacing
@@ -35,9 +36,11 @@ def _hdus(sky_map: Any, wcs: WCS) -> Any:
 
     hdus = wcs.to_fits(relax=True)
     hdus[0].data = np.asarray(sky_map.data)
+    unit = _fits_unit(sky_map.unit)
     if sky_map.unit is not None:
-        hdus[0].header["BUNIT"] = sky_map.unit.to_string("fits")
-    hdus[0].header["SKYHEAT"] = json.dumps(sky_map.meta, default=str)
+        hdus[0].header["BUNIT"] = unit
+    told = dict(sky_map.meta) | ({} if unit else {"unit": str(sky_map.unit or "")})
+    hdus[0].header["SKYHEAT"] = json.dumps(told, default=str)
     mask = None if sky_map.mask is None else np.asarray(sky_map.mask, dtype=np.uint8)
     for name, values in (
         ("MASK", mask), ("COUNTS", sky_map.counts), ("OMEGA", sky_map.solid_angle),
@@ -48,7 +51,17 @@ def _hdus(sky_map: Any, wcs: WCS) -> Any:
     if sky_map.uncertainty is not None:
         hdu = fits.ImageHDU(sky_map.uncertainty.array, wcs.to_header(relax=True), "UNCERT")
         hdu.header["UTYPE"] = type(sky_map.uncertainty).__name__  # as CCDData reads it
+        hdu.header["BUNIT"] = unit
         hdus.append(hdu)
     if sky_map.solid_angle is not None:
         hdus["OMEGA"].header["BUNIT"] = sky_map.solid_angle.unit.to_string("fits")
     return hdus
+
+
+def _fits_unit(unit: Any) -> str:
+    """A unit in the words of FITS; "" of one that it has no word for, such as dex."""
+    try:
+        text: str = (unit or u.dimensionless_unscaled).to_string("fits")
+    except ValueError:
+        return ""
+    return text

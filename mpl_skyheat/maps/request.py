@@ -42,6 +42,8 @@ class MapRequest:
     label: str | None
     frame: Any
     min_count: float | None = None
+    # Whether the map is for a picture, in which small pixels may be merged.
+    is_picture: bool = False
     threads: int | None = None
 
     @property
@@ -101,7 +103,7 @@ def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
             "statistic of values such as 'mean' or 'sum'"
         )
     if found.needs_values and not has_values:
-        raise ValueError(f"values must be given with statistic={name!r}; got None")
+        raise ValueError(f"values must be given with statistic={name!r}")
     if request.kernel is None:
         return
     if not found.is_smoothable:

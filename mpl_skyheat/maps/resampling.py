@@ -68,7 +68,9 @@ def resampled(
     try:
         found = found if unit is None else found.to(unit)
     except (TypeError, ValueError, u.UnitConversionError) as error:
-        raise ValueError(f"unit must be one of the map's, {found.unit}; got {unit!r}") from error
+        raise ValueError(
+            f"unit must be one of the map's, {str(found.unit) or 'which has none'}; got {unit!r}"
+        ) from error
     values[is_sky] = found.value
     if plane.frame is not None:
         means, is_coarse = _means(sky_map, plane, grid)

@@ -12,6 +12,7 @@ from astropy.wcs import WCS
 from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
 from mpl_skyheat.maps.map_files import write_fits
+from mpl_skyheat.maps.request import check_label
 from mpl_skyheat.sky.grid import SLACK
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 
@@ -27,7 +28,7 @@ COMPANIONS = ("counts", "solid_angle", "n_eff")
 
 
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
-    """A map of sky density or counts: `~astropy.nddata.NDData` with counts and solid angles.
+    """A map of a catalogue: `~astropy.nddata.NDData` with counts and solid angles.
 
     Made by `sky_map`; `SkyHeatmap.sky_map` holds the one that is drawn. Arrays have the shape
     (ny, nx), row 0 at the bottom.
@@ -61,13 +62,15 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     n_eff : `~numpy.ndarray` or None
         The points in each pixel, or under the kernel, (Σ w K)² / Σ w² K²: N points at one place are
         N, and a field of λ per sr is 4πσ²λ under a Gaussian. None where there is no such number:
-        of a difference of kernels, with ``boundary="reflect"``, and after arithmetic.
+        of a difference of kernels, with ``boundary="reflect"``, and after arithmetic; NaN where
+        the map is masked.
     uncertainty : `~astropy.nddata.StdDevUncertainty` or None
         Standard errors of densities, counts, sums and means, as of independent points. Arithmetic
         takes two maps as independent, which a part of a catalogue and all of it are not.
     meta : dict
         ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
-        ``signed`` (whether values may be negative, as by a difference of kernels or of maps),
+        ``signed`` (of a difference of kernels or of maps: colours are symmetric about 0),
+        ``min_count`` and ``values`` (the name of their column) as given,
         ``geometry_reason`` (why "auto" took that geometry), ``plane_error`` (the error of smoothing
         with one pixel scale, as a fraction of a source's peak), and the rows ``read``, ``dropped``
         (not finite or masked), ``unseen`` (left out by a filter; 0 so far), ``inside`` and
@@ -215,16 +218,28 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         ValueError
             If the array has another shape.
         """
-        values = u.Quantity(array, unit=unit, dtype=float)
+        check_label(label)
+        if array is None:
+            raise ValueError(
+                "array must have the map's shape; got None, as this map has no such one"
+            )
+        own = getattr(array, "unit", None)
+        mask = np.ma.getmaskarray(np.ma.asarray(getattr(array, "unmasked", array)))
+        mask = mask | getattr(array, "mask", False)
+        values = u.Quantity(np.ma.getdata(getattr(array, "unmasked", array)), own, dtype=float)
+        if unit is not None:
+            values = values.value << u.Unit(unit) if own is None else values.to(unit)
         if values.shape != self.data.shape:
             raise ValueError(
                 f"array must have the map's shape, {self.data.shape}; got {values.shape}"
             )
+        off_sky = False if self.solid_angle is None else self.solid_angle.value <= 0
+        bad = mask | ~np.isfinite(values.value) | off_sky
         meta = {"statistic": None, "kernel": None, "label": label}
         return SkyMap(
-            np.array(values.value),
+            np.where(bad, np.nan, values.value),
             unit=values.unit,
-            mask=~np.isfinite(values.value),
+            mask=bad,
             wcs=self.wcs,
             solid_angle=self.solid_angle,
             meta={"frame": self.meta.get("frame", "icrs")} | meta,
@@ -232,23 +247,24 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     @property
     def error(self) -> SkyMap:
-        """The map of standard errors; a ValueError where there are none."""
+        """The map of standard errors; an AttributeError where there are none."""
         if self.uncertainty is None:
-            raise ValueError(
-                f"a map of {self.meta.get('statistic')!r} has standard errors only where its sums "
-                "tell them; this one has none"
+            raise AttributeError(
+                f"this map of {self.meta.get('statistic')!r} has no standard errors, as densities, "
+                "counts, sums and means have (but with boundary='reflect')"
             )
         label = self.meta.get("label")
         found = self.like(self.uncertainty.array, self.unit, f"error of {label or 'the map'}")
-        found.meta["statistic"] = "error"
+        found.meta |= {"statistic": "error", "kernel": self.meta.get("kernel")}
         return found
 
     @property
     def signal_to_noise(self) -> SkyMap:
-        """The map of values over their standard errors; a ValueError where there are none."""
+        """The map of values over their standard errors; an AttributeError where there are none."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = self.data / self.error.data
-        return self.like(ratio, label="signal to noise")
+            found = self.like(self.data / self.error.data, label="signal to noise")
+        found.meta |= {key: self.meta.get(key) for key in ("kernel", "signed")}
+        return found
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky.

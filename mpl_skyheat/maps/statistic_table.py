@@ -17,7 +17,7 @@ class Statistic(NamedTuple):
     sums: tuple[str, ...]
     weighted: tuple[str, ...] = ()
     is_smoothable: bool = True
-    # Whether differences of kernels have a meaning: sums over S1 have none.
+    # Whether it has a meaning with a difference of kernels: a mean, which divides by S1, has none.
     is_linear: bool = True
 
     @property
@@ -29,8 +29,8 @@ STATISTICS = {
     "density": Statistic("area", ("n",), ("w", "w2")),
     "count": Statistic("weights", ("n",), ("w", "w2")),
     "sum": Statistic("weighted values", ("w", "wv2"), ("w2v2", "wv")),
-    "mean": Statistic("values", ("w", "wv2"), ("n", "wv", "w2v2"), is_linear=False),
-    "std": Statistic("values", ("w", "wv2"), ("n", "w2", "wv2"), is_linear=False),
+    "mean": Statistic("values", ("w", "wv2"), ("seen", "wv", "w2v2"), is_linear=False),
+    "std": Statistic("values", ("w", "wv2"), ("seen", "w2", "wv2"), is_linear=False),
     "median": Statistic("values", ("n", "median"), is_smoothable=False),
     "min": Statistic("values", ("n", "min"), is_smoothable=False),
     "max": Statistic("values", ("n", "max"), is_smoothable=False),
@@ -38,7 +38,7 @@ STATISTICS = {
 
 
 # Statistics of the values alone, whatever the weights.
-EXTREMES = ("median", "min", "max")
+EXTREMES = tuple(name for name, found in STATISTICS.items() if not found.is_smoothable)
 
 
 def channels_of(statistic: str, *, has_weights: bool, counts_rows: bool) -> tuple[str, ...]:

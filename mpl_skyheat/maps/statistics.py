@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 # would have a disc of its own value, 5 σ wide.
 FEWEST_UNDER_KERNEL = 0.01
 
-# Effective number of rows from which their scatter is known.
-MORE_THAN_ONE = 1 + 1e-6
-
 
 @dataclass(frozen=True)
 class Found:
@@ -87,6 +84,11 @@ class Moments(ABC):
         """K(0): what one row adds to `first` where it is."""
 
     @property
+    def more_than_one(self) -> float:
+        """Effective number of rows from which their scatter is known."""
+        return 1 + 1e-6
+
+    @property
     def weight(self) -> str:
         """The channel of S1."""
         return "w" if "w" in self._names else "n"
@@ -101,9 +103,10 @@ class Moments(ABC):
         return self.first(self.weight)
 
     def s2(self) -> FloatArray:
-        """S2, at most S1² and K(0) w S1 of the largest weight, which it is where rounding hides it.
+        """S2 of a kernel that is nowhere negative.
 
-        (Beside many rows, S2 is lost in the rounding of an FFT where S1 is not.)
+        It is at most S1² and K(0) w S1 of the largest weight, which it is where rounding hides it:
+        beside many rows, S2 is lost in the rounding of an FFT where S1 is not.
         """
         if self._s2 is None:
             most = np.minimum(self.s1(), self.peak * self.heaviest) * self.s1()
@@ -174,8 +177,19 @@ class SmoothMoments(Moments):
             return self._field.density(channel, self._terms)
         return _ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
 
+    @property
+    def is_of_pixel(self) -> BoolArray:
+        """Which pixels have the mean over them, as they are wider than the kernels."""
+        narrow = [self._field.is_narrow(kernel) for _, kernel in self._terms]
+        return np.asarray(np.all(narrow, axis=0))
+
+    @property
+    def more_than_one(self) -> float:
+        return 1 + self._field.accuracy
+
     def density_variance(self, channel: str) -> FloatArray:
-        if len(self._terms) == 1 and channel == self.squared("w2"):
+        is_signed = any(f < 0 or kernel.has_negatives for f, kernel in self._terms)
+        if len(self._terms) == 1 and not is_signed and channel == self.squared("w2"):
             return _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
         return self._products(channel, self._field.exposure)
 
@@ -209,10 +223,10 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     A smoothed count, or sum, is the smoothed density times the pixel's solid angle, which is the
     smoothed sum if the boundary is explicit.
     """
-    moments = moments_of(sums, where, request, team)
     name = request.statistic
     if name in EXTREMES:
         return _extreme(sums, name)
+    moments = moments_of(sums, where, request, team)
     functions: dict[str, Callable[[Moments], Found]] = {
         "density": _density,
         "count": _count,
@@ -220,12 +234,38 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
         "mean": _mean,
         "std": _std,
     }
-    found = functions[name](moments)
-    if found.n_eff is None and not request.is_signed:
-        found = replace(found, n_eff=moments.n_eff())
-    if request.boundary == "reflect" and request.kernel is not None:
-        # A row and its mirror image are one.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = functions[name](moments)
+        if found.n_eff is None and not request.is_signed:
+            found = replace(found, n_eff=moments.n_eff())
+        if isinstance(moments, SmoothMoments) and (alone := moments.is_of_pixel).any():
+            unsmoothed = PixelMoments(sums)
+            rows = replace(functions[name](unsmoothed), n_eff=unsmoothed.n_eff())
+            found = _of_rows(found, rows, alone, name)
+    if not np.isfinite(sums.pixels.get("w2", 0.0)).all():
+        # Squares of the weights are too large for numbers.
+        return replace(found, error=None, n_eff=None)
+    is_repeated = request.boundary == "reflect"
+    if request.boundary == "wrap":
+        reach, shape = where.kernels.margin(), where.geometry.grid.shape[::-1]
+        is_repeated = any(2 * r > n for r, n in zip(reach, shape, strict=True))
+    if is_repeated and request.kernel is not None:
+        # A row and its images are one.
         found = replace(found, error=None, n_eff=None)
+    return found
+
+
+def _of_rows(found: Found, rows: Found, alone: BoolArray, name: str) -> Found:
+    """A statistic whose scatter is that of the rows in the pixel alone, where it is marked.
+
+    S1² and S2 of means over a pixel do not belong together.
+    """
+    if found.n_eff is not None and rows.n_eff is not None:
+        found = replace(found, n_eff=np.where(alone, rows.n_eff, found.n_eff))
+    if name == "mean" and found.error is not None and rows.error is not None:
+        found = replace(found, error=np.where(alone, rows.error, found.error))
+    if name == "std":
+        found = replace(found, values=np.where(alone, rows.values, found.values))
     return found
 
 
@@ -251,9 +291,9 @@ def _root(variance: FloatArray) -> FloatArray:
 
 
 def _has_enough(moments: Moments) -> BoolArray:
-    """Where there are rows enough for a mean."""
-    rows = moments.first("n") if "n" in moments.first_sums else moments.s1()
-    return np.asarray(rows >= FEWEST_UNDER_KERNEL * moments.peak)
+    """Where there are rows enough for a mean, of those with a weight."""
+    rows = moments.first("seen" if "seen" in moments.first_sums else moments.weight)
+    return np.asarray((rows >= FEWEST_UNDER_KERNEL * moments.peak) & (moments.s1() > 0))
 
 
 def _mean(moments: Moments) -> Found:
@@ -267,9 +307,9 @@ def _mean(moments: Moments) -> Found:
     if moments.squared("w2") == "w2":
         q1, q2 = moments.second("w2v"), moments.second("w2v2")
         scatter = np.maximum(q2 - 2 * mean * q1 + mean**2 * moments.s2(), 0.0)
-        error = np.sqrt(_ratio(scatter, s1**2) * _bessel(n_eff))
+        error = np.sqrt(_ratio(scatter, s1**2) * _bessel(moments))
     else:
-        error = np.sqrt(_variance(moments, mean, n_eff) / n_eff)
+        error = np.sqrt(_variance(moments, mean) / n_eff)
     return Found(mean + moments.offset, error, n_eff)
 
 
@@ -277,17 +317,18 @@ def _std(moments: Moments) -> Found:
     """√[(V2/S1 − m²) / (1 − 1/n_eff)]; its square is unbiased, not itself."""
     n_eff = moments.n_eff()
     mean = np.where(_has_enough(moments), _ratio(moments.first("wv"), moments.s1()), np.nan)
-    return Found(np.sqrt(_variance(moments, mean, n_eff)), None, n_eff)
+    return Found(np.sqrt(_variance(moments, mean)), None, n_eff)
 
 
-def _variance(moments: Moments, mean: FloatArray, n_eff: FloatArray) -> FloatArray:
+def _variance(moments: Moments, mean: FloatArray) -> FloatArray:
     scatter = np.maximum(_ratio(moments.first("wv2"), moments.s1()) - mean**2, 0.0)
-    return np.asarray(scatter * _bessel(n_eff))
+    return np.asarray(scatter * _bessel(moments))
 
 
-def _bessel(n_eff: FloatArray) -> FloatArray:
+def _bessel(moments: Moments) -> FloatArray:
     """n_eff / (n_eff − 1); NaN where the scatter of rows is not known, of one row."""
-    known = n_eff > MORE_THAN_ONE
+    n_eff = moments.n_eff()
+    known = n_eff > moments.more_than_one
     factor = np.full(n_eff.shape, np.nan)
     factor[known] = n_eff[known] / (n_eff[known] - 1)
     return factor

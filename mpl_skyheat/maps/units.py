@@ -49,7 +49,7 @@ def map_unit(
 
 
 def _product(of_weights: u.UnitBase, of_values: u.UnitBase) -> u.UnitBase:
-    """The unit of weights times values; magnitudes have no multiples of another unit."""
+    """The unit of weights times values."""
     if of_weights == u.dimensionless_unscaled:
         return of_values
     return of_weights * of_values
@@ -61,7 +61,8 @@ def _converted(own: u.UnitBase, unit: u.UnitBase | None) -> tuple[u.UnitBase, fl
     try:
         return unit, float(own.to(unit))
     except u.UnitConversionError as error:
-        raise ValueError(f"unit must be one of the values, such as {own}; got {unit}") from error
+        its = str(own) or "none (they are plain numbers)"
+        raise ValueError(f"unit must be one of the values, which is {its}; got {unit}") from error
 
 
 @cache

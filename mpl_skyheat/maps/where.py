@@ -92,7 +92,7 @@ def _cut_grid(
     if bins is not None:
         return grid_of_bins(view, *bins, closed=closed)
     if size is None:
-        return native_grid(view)
+        return native_grid(view, is_merged=request.is_picture)
     steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
     return grid_of_steps(view, *steps, closed=closed)
 
@@ -148,6 +148,8 @@ def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geom
     if request.bins is not None:
         fewer = tuple(max(int(n / coarser), 1) for n in request.bins)
         raise ValueError(f"bins are too many: {takes}; bins={fewer} would do")
+    if request.pixel_size is None and request.kernel is None:
+        raise ValueError(f"wcs has too many pixels: {takes}; a pixel_size or bins would do")
     if request.pixel_size is None:
         raise ValueError(f"kernel is too wide: {takes}; a larger pixel_size would do")
     size = f"{request.pixel_size * coarser:.3g}"

@@ -43,14 +43,15 @@ LOOKS = {
     "mean": Look("free", prefix="mean"),
     "std": Look("from zero", prefix="std of"),
     "median": Look("free", prefix="median"),
-    "min": Look("free", prefix="least"),
-    "max": Look("free", prefix="greatest"),
+    "min": Look("free", prefix="minimum"),
+    "max": Look("free", prefix="maximum"),
     "error": Look("from zero"),
     # Of arithmetic of maps.
     "total": Look("from zero"),
+    "total of values": Look("free"),
     "difference": Look("symmetric", "coolwarm"),
     "product": Look("free"),
-    "quotient": Look("free"),
+    "quotient": Look("from zero"),
 }
 
 # Norms by name. Matplotlib knows "sqrt" and "centered" by no name, and makes Normalizes of "linear"

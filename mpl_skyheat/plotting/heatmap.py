@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 # What other packages call arguments of `sky_heatmap`.
 FOREIGN_NAMES = {"gridsize": "bins", "npix": "bins", "binsz": "pixel_size", "bw": "kernel"}
 FOREIGN_NAMES |= {"smooth": "kernel", "opacity": "alpha", "n_jobs": "threads"}
-FOREIGN_NAMES |= {"workers": "threads", "stat": "statistic"}
+FOREIGN_NAMES |= {"workers": "threads", "stat": "statistic", "C": "values", "mincnt": "min_count"}
+FOREIGN_NAMES |= {"reduce_C_function": "statistic", "cmin": "min_count"}
 
 
 class SkyHeatmap(AxesImage):

@@ -173,13 +173,16 @@ class SkyGrid:
         return inside, rows * self.x.count + columns
 
 
-def native_grid(view: View) -> SkyGrid:
-    """A view in the plane's own unit pixels, k × k of them merged above `DEFAULT_LIMIT`."""
+def native_grid(view: View, *, is_merged: bool = True) -> SkyGrid:
+    """A view in the plane's own unit pixels.
+
+    If ``is_merged``, k × k of them are merged above `DEFAULT_LIMIT`.
+    """
     left, right = np.floor(view.x_min + 0.5), np.ceil(view.x_max + 0.5)
     bottom, top = np.floor(view.y_min + 0.5), np.ceil(view.y_max + 0.5)
     longest = max(right - left, top - bottom, 1.0)
     # (A float: points beside the horizon of a TAN may be 1e20 pixels away.)
-    merge = float(np.ceil(longest / DEFAULT_LIMIT))
+    merge = float(np.ceil(longest / DEFAULT_LIMIT)) if is_merged else 1.0
 
     def axis(low: float, high: float) -> Axis:
         return Axis(low - 0.5, merge, max(int(np.ceil((high - low) / merge)), 1))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.sky.geometry import MapGeometry
     from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 EXPOSURE = "exposure"
 
 # Distances within a kernel's reach at which its largest value is looked for.
-PLACES = 256
+DISTANCES = 256
 
 # Number of exposures kept for the next maps, as of a figure with several panels of one region.
 MOST_KEPT = 4
@@ -60,6 +60,22 @@ class Field(ABC):
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         """K₁K₂ ∗ a channel of squared amounts, for variances: as `smoothed` with the product."""
         return self.smoothed(channel, kernel.product(other))
+
+    # To which numbers of rows, S1² / S2, are exact.
+    accuracy = 1e-6
+
+    def is_wide(self, kernel: PixelKernel, other: PixelKernel) -> BoolArray:
+        """Which pixels are wider than both kernels, so that their variance is that of their rows.
+
+        None on the plane, where a narrow kernel is spread over a pixel's neighbours.
+        """
+        del kernel, other
+        return np.zeros(self.geometry.grid.shape, bool)
+
+    def is_narrow(self, kernel: PixelKernel) -> BoolArray:
+        """Which pixels have the mean over them, as a kernel is narrower; none on the plane."""
+        del kernel
+        return np.zeros(self.geometry.grid.shape, bool)
 
     @abstractmethod
     def peak(self, kernel: PixelKernel) -> float:
@@ -153,6 +169,8 @@ class PlaneField(Field):
 class SphereField(Field):
     """Rows at their positions on the sphere, spread with splines on the geometry's lattice."""
 
+    accuracy = 1e-2
+
     def __init__(self, sums: Sums, team: Team | None = None) -> None:
         super().__init__(sums)
         assert self.geometry.sphere is not None
@@ -168,18 +186,32 @@ class SphereField(Field):
 
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)
-        # A pixel that is wider than a kernel has the mean over it, whose variance is that of the
-        # rows in the pixel.
+        # A pixel that is wider than both kernels has the mean over it, whose variance is that of
+        # the rows in the pixel.
         area, core = self.geometry.solid_angles, self.geometry.core
-        narrow = min(k.resolution_length for k in (kernel, other) if isinstance(k, RadialKernel))
-        is_wide = narrow < NARROW * np.sqrt(area)
+        is_wide = self.is_wide(kernel, other)
         squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
         return squares
 
+    def is_wide(self, kernel: PixelKernel, other: PixelKernel) -> BoolArray:
+        both = kernel.product(other)
+        assert isinstance(kernel, RadialKernel)
+        assert isinstance(other, RadialKernel)
+        assert isinstance(both, RadialKernel)
+        # 1 over the solid angle in which the two have most of their squares.
+        overlap = both.integral / (kernel.integral * other.integral)
+        return np.asarray(overlap * self.geometry.solid_angles > 1)
+
+    def is_narrow(self, kernel: PixelKernel) -> BoolArray:
+        assert isinstance(kernel, RadialKernel)
+        return np.asarray(kernel.resolution_length < NARROW * np.sqrt(self.geometry.solid_angles))
+
     def peak(self, kernel: PixelKernel) -> float:
         assert isinstance(kernel, RadialKernel)
-        distances = np.linspace(0, kernel.reach, PLACES)
-        return float(kernel.density(distances, self._sphere.lattice.lat_step).max())
+        distances = np.linspace(0, kernel.reach, DISTANCES)
+        peak = float(kernel.density(distances, self._sphere.lattice.lat_step).max())
+        # A pixel that is wider than the kernel has the mean over it.
+        return min(peak, 1 / float(self.geometry.solid_angles.max()))
 
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
