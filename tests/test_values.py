@@ -288,6 +288,7 @@ def test_a_median_of_more_than_fits_in_memory_is_refused(monkeypatch):
 SKIES = 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", ["plane", "sphere"])
 @pytest.mark.parametrize("n_eff", [3, 10])
 def test_standard_errors_are_those_of_many_skies(n_eff, geometry):
@@ -532,6 +533,7 @@ def test_what_a_map_is_like_is_masked_where_it_is():
         made.like(made.counts, label=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", ["1 deg", "2 deg"])
 def test_deviations_in_pixels_wider_than_the_kernel(sigma):
     """No sample deviation is larger than half the range times √2, nor its square biased."""

@@ -47,7 +47,6 @@ class Moments(ABC):
     """Sums over the map's pixels from which statistics are found."""
 
     def __init__(self, sums: Sums) -> None:
-        sums.settle()
         self.offset, self.first_sums = sums.offset, sums.pixels
         self.area = sums.geometry.solid_angles
         self._has_weights = "w2" in sums.channels
@@ -130,6 +129,7 @@ class PixelMoments(Moments):
     """Sums over the rows in each pixel."""
 
     def __init__(self, sums: Sums) -> None:
+        sums.settle()
         super().__init__(sums)
         core = sums.geometry.core
         self._sums = {name: image[core] for name, image in sums.pixels.items()}

@@ -130,6 +130,7 @@ class PlaneField(Field):
             }
         self._transforms = ImageTransforms(images, margin)
         self._transfers: dict[Any, Transfer] = {}
+        self._exposures: dict[Any, FloatArray] = {}
 
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         return self._transforms.convolved(channel, self._transfer(kernel))
@@ -162,8 +163,12 @@ class PlaneField(Field):
         if self._boundary != "sky":
             # An explicit boundary says what lies beyond the grid: nothing is divided out there.
             return self.geometry.solid_angles
-        own = self._metric.tobytes(), kernel.key
-        return kept_exposure(self.geometry, own, lambda: self.smoothed(EXPOSURE, kernel))
+        if kernel.key not in self._exposures:
+            own = self._metric.tobytes(), kernel.key
+            self._exposures[kernel.key] = kept_exposure(
+                self.geometry, own, lambda: self.smoothed(EXPOSURE, kernel)
+            )
+        return self._exposures[kernel.key]
 
 
 class SphereField(Field):

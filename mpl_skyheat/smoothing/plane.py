@@ -94,8 +94,8 @@ def _norm(image: FloatArray) -> float:
     """The root of the sum of squares, which may be too large or too small for a number."""
     largest = max(float(image.max(initial=0.0)), -float(image.min(initial=0.0)))
     scale = 1.0 if 1e-100 < largest < 1e100 else largest or 1.0
-    flat = np.ravel(image if scale == 1.0 else image / scale)
-    return scale * float(np.sqrt(flat @ flat))
+    # (No product of vectors, for which BLAS would start threads.)
+    return scale * float(np.sqrt(np.square(image if scale == 1.0 else image / scale).sum()))
 
 
 def _fft_for(pixels: int) -> Any:
