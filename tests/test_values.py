@@ -1,5 +1,8 @@
 """Statistics of values, and standard errors: against brute force, scipy, and many random skies."""
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -560,3 +563,20 @@ def test_a_lone_row_has_no_scatter_on_the_sphere():
         mean = sky_map([3.3], [lat], wcs=wcs, kernel="10 deg", geometry="sphere", values=[3.0])
         np.testing.assert_allclose(mean.data[~mean.mask], 3, rtol=1e-2)
         assert np.isnan(mean.uncertainty.array).all()
+
+
+def test_errors_of_counts_are_found_when_asked_for_also_of_copies():
+    ra, dec, _, _ = rows()
+    for statistic in ("density", "count"):
+        made = sky_map(ra, dec, wcs=field(), statistic=statistic)
+        root = made.data / np.sqrt(np.maximum(made.counts, 1))
+        for other in (
+            deepcopy(made),
+            pickle.loads(pickle.dumps(made)),
+            made[:],
+            made.to(made.unit),
+        ):
+            np.testing.assert_allclose(other.uncertainty.array, root, rtol=1e-12)
+            np.testing.assert_array_equal(other.n_eff, made.counts)
+        assert (made + made).n_eff is None
+        np.testing.assert_allclose((made + made).uncertainty.array, np.sqrt(2) * root)

@@ -187,7 +187,7 @@ def _map_of(
         for array in (found.error, found.n_eff)
     )
     is_flat = geometry.plane.frame is None
-    return SkyMap(
+    made = SkyMap(
         values,
         unit=unit,
         mask=mask,
@@ -211,6 +211,9 @@ def _map_of(
             "plane_error": where.kernels.error,
         },
     )
+    if found.is_counted:
+        made.count_errors(factor)
+    return made
 
 
 def _counts(sums: Sums, catalogue: Catalogue | Stream) -> Any:

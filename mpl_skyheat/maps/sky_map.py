@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin
+from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_positions
@@ -88,8 +88,47 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     ) -> None:
         super().__init__(data, *args, **kwargs)
         self.counts = None if counts is None else np.asarray(counts)
-        self.n_eff = None if n_eff is None else np.asarray(n_eff)
+        self.n_eff = n_eff
         self.solid_angle = solid_angle
+
+    # The factor from counts (per sr) to the map's unit, if errors and numbers of points are to be
+    # found from them when somebody asks: large maps would take longer for them than for counts.
+    _from_counts: float | None = None
+    _n_eff: FloatArray | None = None
+
+    def count_errors(self, factor: float) -> None:
+        """Have standard errors be √counts, times a factor to the map's unit, and n_eff counts."""
+        self._from_counts = factor
+
+    def _masked(self, values: FloatArray) -> FloatArray:
+        return values if self.mask is None else np.where(self.mask, np.nan, values)
+
+    @property
+    def uncertainty(self) -> Any:
+        if super().uncertainty is None and self._from_counts is not None:
+            assert self.counts is not None
+            error = self._from_counts * np.sqrt(self.counts)
+            if self.meta.get("statistic") == "density":
+                assert self.solid_angle is not None
+                area = np.asarray(self.solid_angle.value)
+                error = np.divide(error, area, out=np.zeros(area.shape), where=area > 0)
+            self.uncertainty = StdDevUncertainty(self._masked(error), unit=self.unit)
+        return super().uncertainty
+
+    @uncertainty.setter
+    def uncertainty(self, value: Any) -> None:
+        NDData.uncertainty.fset(self, value)
+
+    @property
+    def n_eff(self) -> FloatArray | None:
+        if self._n_eff is None and self._from_counts is not None:
+            assert self.counts is not None
+            self._n_eff = self._masked(self.counts.astype(float))
+        return self._n_eff
+
+    @n_eff.setter
+    def n_eff(self, value: ArrayLike | None) -> None:
+        self._n_eff = None if value is None else np.asarray(value)
 
     # Numbers, arrays and Quantities leave the operators to the map.
     __array_ufunc__ = None

@@ -41,6 +41,8 @@ class Found:
     values: FloatArray
     error: FloatArray | None = None
     n_eff: FloatArray | None = None
+    # Whether it is of plain counts, whose root tells the error when somebody asks.
+    is_counted: bool = False
 
 
 class Moments(ABC):
@@ -108,9 +110,11 @@ class Moments(ABC):
         beside many rows, S2 is lost in the rounding of an FFT where S1 is not.
         """
         if self._s2 is None:
-            most = np.minimum(self.s1(), self.peak * self.heaviest) * self.s1()
+            most = np.minimum(self.s1(), self.peak * self.heaviest)
+            most *= self.s1()
             found = self.second(self.squared("w2"))
-            self._s2 = np.where((found > 0) & (found < most), found, most)
+            np.copyto(most, found, where=(found > 0) & (found < most))
+            self._s2 = most
         return self._s2
 
     @property
@@ -227,6 +231,9 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     if name in EXTREMES:
         return _extreme(sums, name)
     moments = moments_of(sums, where, request, team)
+    if request.kernel is None and list(sums.channels) == ["n"]:
+        values = moments.density("n") if name == "density" else moments.amount("n")
+        return Found(values, is_counted=True)
     functions: dict[str, Callable[[Moments], Found]] = {
         "density": _density,
         "count": _count,
@@ -344,5 +351,7 @@ def _extreme(sums: Sums, name: str) -> Found:
 
 def _ratio(a: FloatArray, b: FloatArray | float) -> FloatArray:
     """a / b, 0 where b is 0: as of the exposure of a sliver of sky, which an FFT may lose."""
+    if np.ndim(b) == 0 and b > 0:
+        return a / b
     b = np.broadcast_to(b, a.shape)
     return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)

@@ -83,7 +83,10 @@ class Field(ABC):
 
     @abstractmethod
     def exposure(self, kernel: PixelKernel) -> FloatArray:
-        """K ∗ the solid angle (sr) of the sky that is shown: `smoothed` over it is a density."""
+        """K ∗ the solid angle (sr) of the sky that is shown: `smoothed` over it is a density.
+
+        One number where it is the same in all pixels.
+        """
 
     def density(self, channel: str, terms: Terms) -> FloatArray:
         """Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
@@ -229,7 +232,7 @@ class SphereField(Field):
 
     def exposure(self, kernel: PixelKernel) -> FloatArray:
         del kernel  # all of the sky is there, whatever the map shows of it
-        return np.ones(self.geometry.grid.shape)
+        return np.ones(())
 
     def _smooth(self, channel: str, kernel: RadialKernel) -> SmoothSphere:
         key = channel, kernel.spline_order
