@@ -580,3 +580,13 @@ def test_errors_of_counts_are_found_when_asked_for_also_of_copies():
             np.testing.assert_array_equal(other.n_eff, made.counts)
         assert (made + made).n_eff is None
         np.testing.assert_allclose((made + made).uncertainty.array, np.sqrt(2) * root)
+
+
+def test_a_kernel_that_reaches_around_the_map_has_no_number_of_rows():
+    ra, dec, _, _ = rows(200, beyond=1.0)
+    given = {"wcs": field(), "kernel": 20 * u.pix, "boundary": "wrap"}
+    made = sky_map(ra, dec, **given)
+    assert made.n_eff is None
+    assert made.uncertainty is None
+    with pytest.raises(ValueError, match="min_count=2 needs a number of rows under the kernel"):
+        sky_map(ra, dec, min_count=2, **given)

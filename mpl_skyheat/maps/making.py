@@ -177,7 +177,11 @@ def _map_of(
     values[geometry.solid_angles <= 0] = np.nan
     if request.min_count is not None:
         rows = sums.pixels["n"][geometry.core] if request.kernel is None else found.n_eff
-        assert rows is not None
+        if rows is None:  # of boundary="wrap", where the kernel reaches around the map
+            raise ValueError(
+                f"min_count={request.min_count:g} needs a number of rows under the kernel, which "
+                "there is none of where it reaches around the map: take boundary='sky' or 'fill'"
+            )
         # (The number under a kernel is as exact as smoothing is.)
         slack = 5e-3 if where.choice.geometry == "sphere" else 1e-6
         values[~(rows >= (1 - slack) * request.min_count)] = np.nan
