@@ -15,7 +15,7 @@ import mpl_skyheat
 
 project = "mpl_skyheat"
 author = "The mpl_skyheat developers"
-copyright = author  # noqa: A001
+copyright = author  # noqa: A001 (Sphinx's name for it, which is a builtin's, too)
 release = version = mpl_skyheat.__version__
 
 extensions = [
@@ -54,7 +54,7 @@ suppress_warnings = ["config.cache"]  # the sort key of the gallery is a class
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, what is accepted
 autodoc_member_order = "groupwise"
-# What is inherited from NDData, AxesImage and the kernels' base class is described by these.
+# Methods of NDData and AxesImage are described in astropy's and matplotlib's documentation.
 autodoc_inherit_docstrings = False
 numpydoc_show_class_members = False
 

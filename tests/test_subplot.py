@@ -118,7 +118,7 @@ def test_a_field_has_no_corners_without_sky(code):
     if code in ("ZEA", "ARC"):
         assert_ends_at(wider, SkyCoord(10, 0, unit="deg"), widest + 0.1)
         return
-    # What is wider shows all there is.
+    # A wider field shows all of the sky, or all that the projection has.
     sky_map = wider.sky_heatmap(*sky())
     shown = sky_map.sky_map.solid_angle.sum().to_value(u.sr)
     assert shown == pytest.approx((2 if code == "SIN" else 4) * np.pi, rel=2e-3)

@@ -202,6 +202,10 @@ def test_means_on_the_sphere_are_those_of_great_circles(kernel):
     np.testing.assert_allclose(density.n_eff, s1**2 / s2, rtol=5e-3)
 
 
+def sample_std(values):
+    return np.std(values, ddof=1) if len(values) > 1 else np.nan
+
+
 @pytest.mark.parametrize("statistic", ["sum", "mean", "std", "median", "min", "max"])
 def test_statistics_without_a_kernel_are_scipys(statistic):
     ra, dec, values, _ = rows(beyond=1.0)
@@ -209,7 +213,7 @@ def test_statistics_without_a_kernel_are_scipys(statistic):
     column, row = in_pixels(ra, dec)
     edges = [np.arange(SIZE + 1) - 0.5] * 2
     if statistic == "std":
-        statistic = lambda v: np.std(v, ddof=1) if len(v) > 1 else np.nan  # noqa: E731
+        statistic = sample_std
     expected = binned_statistic_2d(row, column, values, statistic, edges).statistic
     if statistic in ("median", "min", "max"):
         np.testing.assert_array_equal(made.data, expected)
@@ -590,3 +594,12 @@ def test_a_kernel_that_reaches_around_the_map_has_no_number_of_rows():
     assert made.uncertainty is None
     with pytest.raises(ValueError, match="min_count=2 needs a number of rows under the kernel"):
         sky_map(ra, dec, min_count=2, **given)
+
+
+def test_the_label_of_a_smoothed_sum_with_a_difference_of_kernels():
+    ra, dec, values, _ = rows()
+    ax = Figure().add_subplot(projection=field())
+    kernel = Gaussian("3 arcmin") - Gaussian("6 arcmin")
+    heat = ax.sky_heatmap(ra, dec, values=values, statistic="sum", kernel=kernel, label="flux")
+    assert heat.colorbar_label == "sum of flux"
+    assert heat.get_clim()[0] == -heat.get_clim()[1]

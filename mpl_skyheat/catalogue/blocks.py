@@ -126,7 +126,6 @@ class Catalogue:
         unit = self.values.unit if self.values else None
         return unit or u.dimensionless_unscaled
 
-    @property
     def typical_value(self) -> float:
         """The median of some values, 0 without any: sums of squares about it keep their digits."""
         some = self._some_values()
@@ -134,7 +133,7 @@ class Catalogue:
 
     @property
     def has_values(self) -> bool:
-        """Whether there is a finite value among those that are looked at."""
+        """Whether any of the `SAMPLE` values that `typical_value` is found from is finite."""
         return len(self._some_values()) > 0
 
     def _some_values(self) -> FloatArray:

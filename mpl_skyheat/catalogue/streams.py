@@ -36,9 +36,11 @@ class Stream:
         self._sky: BaseCoordinateFrame | None = None
         self._read_ahead: list[Catalogue] = []
 
-    @property
     def typical_value(self) -> float:
-        """About the middle of the values in the first chunk that has any, up to which it reads."""
+        """The median of some values of the first chunk that has any, up to which chunks are read.
+
+        They are kept for `chunks`.
+        """
         assert self._first is not None
         ahead = [self._first, *self._read_ahead]
         while self.values is not None and not ahead[-1].has_values:
@@ -47,7 +49,7 @@ class Stream:
                 break
             ahead.append(self._next(item, len(ahead)))
             self._read_ahead.append(ahead[-1])
-        return ahead[-1].typical_value
+        return ahead[-1].typical_value()
 
     def in_frame(self, frame: BaseCoordinateFrame | None) -> Stream:
         """This stream, whose chunks are for a map in a frame from now on (`Catalogue.in_frame`)."""

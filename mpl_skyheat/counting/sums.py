@@ -73,7 +73,7 @@ class Sums:
         sphere = geometry.sphere
         # Flat pixels and values of all rows on the wide grid, if a channel holds them.
         self.held: list[tuple[IntArray, FloatArray]] = []
-        self._held_bytes = 0
+        self.held_bytes = 0
         for name, channel in self.channels.items():
             if channel.is_held:
                 continue
@@ -148,6 +148,7 @@ class Sums:
             extreme = self.channels[name].extreme
             total.flat[name] = COMBINE[extreme][1](self.flat[name], theirs[name])
         total.held = self.held + other.held
+        total.held_bytes = self.held_bytes + other.held_bytes
         for order in {order for _, order in self.spreads}:
             mine, them = (
                 {name: s.total for (name, o), s in sums.spreads.items() if o == order}
@@ -277,8 +278,8 @@ class Sums:
     def _hold(self, pixels: NDArray[Any], values: FloatArray) -> None:
         on_grid = np.flatnonzero(pixels >= 0)
         self.held.append((pixels[on_grid].astype(np.intp), values[on_grid]))
-        self._held_bytes += sum(column.nbytes for column in self.held[-1])
-        takes = SORTING * self._held_bytes
+        self.held_bytes += sum(column.nbytes for column in self.held[-1])
+        takes = SORTING * self.held_bytes
         if takes > allowed_bytes():
             raise ValueError(
                 f"statistic='median' holds the values of all rows, {takes / 2**30:.3g} GiB for the "

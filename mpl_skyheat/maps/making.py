@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
 
@@ -148,7 +149,7 @@ def make_map(
         counts_rows=request.min_count is not None and request.kernel is None,
     )
     # A sum has no difference that would lose digits.
-    offset = 0.0 if request.statistic == "sum" else catalogue.typical_value
+    offset = 0.0 if request.statistic == "sum" else catalogue.typical_value()
     sums = Sums(where.geometry, channels, offset=offset)
     sums.add(catalogue, team=team, projected=blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
@@ -177,21 +178,14 @@ def _map_of(
     values[geometry.solid_angles <= 0] = np.nan
     if request.min_count is not None:
         rows = sums.pixels["n"][geometry.core] if request.kernel is None else found.n_eff
-        if rows is None:  # of boundary="wrap", where the kernel reaches around the map
-            raise ValueError(
-                f"min_count={request.min_count:g} needs a number of rows under the kernel, which "
-                "there is none of where it reaches around the map: take boundary='sky' or 'fill'"
-            )
-        # (The number under a kernel is as exact as smoothing is.)
-        slack = 5e-3 if where.choice.geometry == "sphere" else 1e-6
-        values[~(rows >= (1 - slack) * request.min_count)] = np.nan
+        values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
     mask = np.isnan(values)
     error, n_eff = (
         None if array is None else np.where(mask, np.nan, array)
         for array in (found.error, found.n_eff)
     )
     is_flat = geometry.plane.frame is None
-    made = SkyMap(
+    return SkyMap(
         values,
         unit=unit,
         mask=mask,
@@ -215,9 +209,18 @@ def _map_of(
             "plane_error": where.kernels.error,
         },
     )
-    if found.is_counted:
-        made.count_errors(factor)
-    return made
+
+
+def _has_too_few(rows: Any, min_count: float, geometry: str) -> BoolArray:
+    """Which pixels have fewer rows, or fewer under the kernel, than ``min_count``."""
+    if rows is None:  # of boundary="wrap", where the kernel reaches around the map
+        raise ValueError(
+            f"min_count={min_count:g} needs a number of rows under the kernel, which there is none "
+            "of where it reaches around the map: take boundary='sky' or 'fill'"
+        )
+    # The number of rows under a kernel is as exact as smoothing is.
+    slack = 5e-3 if geometry == "sphere" else 1e-6
+    return np.asarray(~(rows >= (1 - slack) * min_count))
 
 
 def _counts(sums: Sums, catalogue: Catalogue | Stream) -> Any:

@@ -86,32 +86,30 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         n_eff: ArrayLike | None = None,
         **kwargs: Any,
     ) -> None:
+        self.counts: Any = None  # (NDData sets an uncertainty.)
         super().__init__(data, *args, **kwargs)
         self.counts = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.solid_angle = solid_angle
 
-    # The factor from counts (per sr) to the map's unit, if errors and numbers of points are to be
-    # found from them when somebody asks: large maps would take longer for them than for counts.
-    _from_counts: float | None = None
     _n_eff: FloatArray | None = None
 
-    def count_errors(self, factor: float) -> None:
-        """Have standard errors be √counts, times a factor to the map's unit, and n_eff counts."""
-        self._from_counts = factor
+    @property
+    def _is_counted(self) -> bool:
+        """Whether values are plain counts, or these per area, whose errors follow from counts."""
+        is_plain = self.meta.get("statistic") in ("density", "count")
+        is_plain = is_plain and self.meta.get("kernel") is None
+        return is_plain and self.counts is not None and self.counts.dtype.kind == "i"
 
     def _masked(self, values: FloatArray) -> FloatArray:
         return values if self.mask is None else np.where(self.mask, np.nan, values)
 
+    # Of plain counts both are found when asked for: on large maps that takes longer than counting.
     @property
     def uncertainty(self) -> Any:
-        if super().uncertainty is None and self._from_counts is not None:
+        if super().uncertainty is None and self._is_counted:
             assert self.counts is not None
-            error = self._from_counts * np.sqrt(self.counts)
-            if self.meta.get("statistic") == "density":
-                assert self.solid_angle is not None
-                area = np.asarray(self.solid_angle.value)
-                error = np.divide(error, area, out=np.zeros(area.shape), where=area > 0)
+            error = self.data / np.sqrt(np.maximum(self.counts, 1))
             self.uncertainty = StdDevUncertainty(self._masked(error), unit=self.unit)
         return super().uncertainty
 
@@ -121,7 +119,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     @property
     def n_eff(self) -> FloatArray | None:
-        if self._n_eff is None and self._from_counts is not None:
+        if self._n_eff is None and self._is_counted:
             assert self.counts is not None
             self._n_eff = self._masked(self.counts.astype(float))
         return self._n_eff
@@ -205,7 +203,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The values without their unit, NaN where masked, as for ``plt.imshow``."""
-        del copy  # What is masked is filled in a copy.
+        del copy  # `quantity` is always a copy.
         return np.asarray(self.quantity.value, dtype=dtype)
 
     @property

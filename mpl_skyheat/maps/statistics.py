@@ -41,8 +41,6 @@ class Found:
     values: FloatArray
     error: FloatArray | None = None
     n_eff: FloatArray | None = None
-    # Whether it is of plain counts, whose root tells the error when somebody asks.
-    is_counted: bool = False
 
 
 class Moments(ABC):
@@ -184,8 +182,8 @@ class SmoothMoments(Moments):
     @property
     def is_of_pixel(self) -> BoolArray:
         """Which pixels have the mean over them, as they are wider than the kernels."""
-        narrow = [self._field.is_narrow(kernel) for _, kernel in self._terms]
-        return np.asarray(np.all(narrow, axis=0))
+        means = [self._field.has_means(kernel) for _, kernel in self._terms]
+        return np.asarray(np.all(means, axis=0))
 
     @property
     def more_than_one(self) -> float:
@@ -232,8 +230,8 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
         return _extreme(sums, name)
     moments = moments_of(sums, where, request, team)
     if request.kernel is None and list(sums.channels) == ["n"]:
-        values = moments.density("n") if name == "density" else moments.amount("n")
-        return Found(values, is_counted=True)
+        # `SkyMap` finds errors of plain counts when somebody asks.
+        return Found(moments.density("n") if name == "density" else moments.amount("n"))
     functions: dict[str, Callable[[Moments], Found]] = {
         "density": _density,
         "count": _count,

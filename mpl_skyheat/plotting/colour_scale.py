@@ -75,8 +75,10 @@ def look_of(sky_map: SkyMap) -> Look:
     """How a map is drawn: as its statistic, or signed if a kernel has made it so."""
     # (A map that somebody has put together may have another, or none.)
     look = LOOKS.get(sky_map.meta.get("statistic"), Look("free"))
-    # (RdBu's white would look like sky that was not observed.)
-    return Look("symmetric", "coolwarm", look.per) if sky_map.meta.get("signed") else look
+    if sky_map.meta.get("signed"):
+        # (RdBu's white would look like sky that was not observed.)
+        return Look("symmetric", "coolwarm", look.per, look.prefix)
+    return look
 
 
 def find_norm(norm: Any, *, is_smoothed: bool) -> Any:

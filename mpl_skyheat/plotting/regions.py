@@ -35,8 +35,9 @@ WIDEST = {"TAN": 80, "SIN": 90, "STG": 160}
 WIDEST_WITHIN = {"AIT": 72, "MOL": 72, "SFL": 67, "HPX": 44, "CAR": 90, "CEA": 57}
 WIDEST_WITHIN |= {"ZEA": 90, "ARC": 127, "SIN": 50}
 
-# Projections whose large fields are round; a SIN of more than its radius shows half of the sky.
-ROUND = ("ZEA", "ARC", "SIN")
+# Projections with a round outline: one point of the sky, or a great circle. Their large fields are
+# round, too.
+ROUND_OUTLINE = ("ZEA", "ARC", "SIN")
 
 # Narrowest field: positions in deg, as floats, are exact to 6e-14.
 NARROWEST = 1e-9 * u.deg
@@ -131,7 +132,7 @@ def find_region(
     is_field = radius < whole
     if projection is not None and is_field:
         is_field = radius <= WIDEST_WITHIN.get(projection, 180) * u.deg
-        if projection in ROUND and not is_field:
+        if projection in ROUND_OUTLINE and not is_field:
             is_field = True
             radius = max(radius, WIDEST["SIN"] * u.deg) if projection == "SIN" else radius
     if pixel_size is None:

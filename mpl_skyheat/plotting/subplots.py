@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.labels import axis_names
-from mpl_skyheat.plotting.regions import PROJECTIONS, Region, find_region
+from mpl_skyheat.plotting.regions import PROJECTIONS, ROUND_OUTLINE, Region, find_region
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_sky_frame
 from mpl_skyheat.sky.views import AXES, ZENITHAL, find_map_frame
 from mpl_skyheat.sky.wcs_frames import true_frame
@@ -43,9 +43,6 @@ _TEETH = np.column_stack([np.linspace(1, -1, 9), np.resize([0.5, 1], 9)])
 OUTLINES: dict[str, Any] = dict.fromkeys(("AIT", "MOL", "ZEA", "ARC", "SIN"))
 OUTLINES["SFL"] = np.concatenate([_RIGHT_HALF, -_RIGHT_HALF])
 OUTLINES["HPX"] = np.concatenate([_TEETH, -_TEETH, _TEETH[:1]])
-
-# Projections with a round outline: one point of the sky, or a great circle.
-ROUND_OUTLINE = ("ZEA", "ARC", "SIN")
 
 # A field with a pole is labelled all around if the pole is farther off its edges than this fraction
 # of its size. The labels inside are as far off the edges.
@@ -448,4 +445,6 @@ def _label_inside(ax: Any, code: str) -> None:
         # On one side: labels on the other would crowd what is beside the Axes.
         lat.set_ticks_position(["w"])
         lat.set_ticklabel_position(["w"])
-        lat.set_ticklabel(exclude_overlapping=True)  # They do in the notches of a HPX.
+        # They overlap in the notches of a HPX. Below the equator, where the outline slopes towards
+        # them, labels need more room (points) than the default.
+        lat.set_ticklabel(exclude_overlapping=True, pad=7)

@@ -18,8 +18,8 @@ Projection = Callable[["Any", "Any"], tuple["FloatArray", "FloatArray"]]
 # stay below `tiles.EDGE`.
 SLACK = 1e-6
 
-# Bounds that differ by no more than this fraction of themselves are those of points that are all
-# the same but for rounding.
+# Relative width of bounds below which all points are at one place, but for the rounding of their
+# transforms: a bin of them would be below the digits of positions.
 SAME = 1e-11
 
 # Without pixel_size and bins, a map has at most this many pixels along its longer side.

@@ -64,15 +64,7 @@ class Field(ABC):
     # To which numbers of rows, S1² / S2, are exact.
     accuracy = 1e-6
 
-    def is_wide(self, kernel: PixelKernel, other: PixelKernel) -> BoolArray:
-        """Which pixels are wider than both kernels, so that their variance is that of their rows.
-
-        None on the plane, where a narrow kernel is spread over a pixel's neighbours.
-        """
-        del kernel, other
-        return np.zeros(self.geometry.grid.shape, bool)
-
-    def is_narrow(self, kernel: PixelKernel) -> BoolArray:
+    def has_means(self, kernel: PixelKernel) -> BoolArray:
         """Which pixels have the mean over them, as a kernel is narrower; none on the plane."""
         del kernel
         return np.zeros(self.geometry.grid.shape, bool)
@@ -194,23 +186,19 @@ class SphereField(Field):
 
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)
-        # A pixel that is wider than both kernels has the mean over it, whose variance is that of
-        # the rows in the pixel.
-        area, core = self.geometry.solid_angles, self.geometry.core
-        is_wide = self.is_wide(kernel, other)
-        squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
-        return squares
-
-    def is_wide(self, kernel: PixelKernel, other: PixelKernel) -> BoolArray:
         both = kernel.product(other)
         assert isinstance(kernel, RadialKernel)
         assert isinstance(other, RadialKernel)
         assert isinstance(both, RadialKernel)
-        # 1 over the solid angle in which the two have most of their squares.
+        # Per sr: ∫K₁K₂ dΩ is 1 over the solid angle that both kernels fill. A pixel that is wider
+        # has the mean over it, whose variance is that of its own rows.
         overlap = both.integral / (kernel.integral * other.integral)
-        return np.asarray(overlap * self.geometry.solid_angles > 1)
+        area, core = self.geometry.solid_angles, self.geometry.core
+        is_wide = overlap * area > 1
+        squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
+        return squares
 
-    def is_narrow(self, kernel: PixelKernel) -> BoolArray:
+    def has_means(self, kernel: PixelKernel) -> BoolArray:
         assert isinstance(kernel, RadialKernel)
         return np.asarray(kernel.resolution_length < NARROW * np.sqrt(self.geometry.solid_angles))
 
