@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS
 from astropy.io.fits import Header
-from astropy.nddata import StdDevUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
@@ -22,7 +22,7 @@ from mpl_skyheat.maps.doubts import warn_of_rows
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
-from mpl_skyheat.maps.statistics import statistic_of
+from mpl_skyheat.maps.statistics import Spread, statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
@@ -152,9 +152,11 @@ def make_map(
     offset = 0.0 if request.statistic == "sum" else catalogue.typical_value()
     sums = Sums(where.geometry, channels, offset=offset)
     sums.add(catalogue, team=team, projected=blocks)
+    where.geometry.measure(team)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
     made = _map_of(sums, where, request, catalogue, team, view=region, frame=frame)
+    team.rest()
     return made, where.geometry.grid, region
 
 
@@ -176,23 +178,20 @@ def _map_of(
     unit, factor = map_unit(request, *units, geometry.solid_angles, across)
     values = found.values * factor
     values[geometry.solid_angles <= 0] = np.nan
+    find = found.spread
     if request.min_count is not None:
-        rows = sums.pixels["n"][geometry.core] if request.kernel is None else found.n_eff
+        known = find()
+        rows = sums.pixels["n"][geometry.core] if request.kernel is None else known.n_eff
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-    mask = np.isnan(values)
-    error, n_eff = (
-        None if array is None else np.where(mask, np.nan, array)
-        for array in (found.error, found.n_eff)
-    )
+        find = partial(Spread, *known)
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
-        mask=mask,
-        uncertainty=None if error is None else StdDevUncertainty(factor * error, unit=unit),
+        mask=np.isnan(values),
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        n_eff=n_eff,
+        spread=lambda: _in_unit(find(), factor),
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         meta={
             "statistic": request.statistic,
@@ -209,6 +208,11 @@ def _map_of(
             "plane_error": where.kernels.error,
         },
     )
+
+
+def _in_unit(spread: Spread, factor: float) -> Spread:
+    error = None if spread.error is None else factor * spread.error
+    return Spread(error, spread.n_eff)
 
 
 def _has_too_few(rows: Any, min_count: float, geometry: str) -> BoolArray:

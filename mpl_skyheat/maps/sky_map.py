@@ -18,6 +18,7 @@ from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -48,6 +49,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         on a map of Cartesian x, y).
     n_eff : array-like, optional
         The effective number of points at each pixel.
+    spread : callable, optional
+        In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
+        one of them, returns both as arrays, or None for one that there is not.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask`` (True where there is no
         sky, or no value), ``uncertainty`` and ``meta``.
@@ -84,48 +88,52 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         counts: ArrayLike | None = None,
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
+        spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.counts: Any = None  # (NDData sets an uncertainty.)
         super().__init__(data, *args, **kwargs)
-        self.counts = None if counts is None else np.asarray(counts)
+        self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
+        self._spread = spread
         self.solid_angle = solid_angle
 
     _n_eff: FloatArray | None = None
+    # Finds standard errors and the effective number of points when somebody asks for either.
+    _spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None
 
-    @property
-    def _is_counted(self) -> bool:
-        """Whether values are plain counts, or these per area, whose errors follow from counts."""
-        is_plain = self.meta.get("statistic") in ("density", "count")
-        is_plain = is_plain and self.meta.get("kernel") is None
-        return is_plain and self.counts is not None and self.counts.dtype.kind == "i"
+    def _find_spread(self) -> None:
+        find, self._spread = self._spread, None
+        if find is not None:
+            error, n_eff = (None if v is None else self._masked(v) for v in find())
+            self.n_eff = n_eff
+            if error is not None:
+                self.uncertainty = StdDevUncertainty(error, unit=self.unit)
 
     def _masked(self, values: FloatArray) -> FloatArray:
         return values if self.mask is None else np.where(self.mask, np.nan, values)
 
-    # Of plain counts both are found when asked for: on large maps that takes longer than counting.
+    def __getstate__(self) -> dict[str, Any]:
+        self._find_spread()
+        return self.__dict__
+
     @property
     def uncertainty(self) -> Any:
-        if super().uncertainty is None and self._is_counted:
-            assert self.counts is not None
-            error = self.data / np.sqrt(np.maximum(self.counts, 1))
-            self.uncertainty = StdDevUncertainty(self._masked(error), unit=self.unit)
+        self._find_spread()
         return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
+        self._find_spread()
         NDData.uncertainty.fset(self, value)
 
     @property
     def n_eff(self) -> FloatArray | None:
-        if self._n_eff is None and self._is_counted:
-            assert self.counts is not None
-            self._n_eff = self._masked(self.counts.astype(float))
+        self._find_spread()
         return self._n_eff
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
+        self._find_spread()
         self._n_eff = None if value is None else np.asarray(value)
 
     # Numbers, arrays and Quantities leave the operators to the map.
