@@ -193,7 +193,7 @@ def test_each_image_is_transformed_once_for_all_kernels(rows, monkeypatch):
             return fft.rfft2(*args)
 
     monkeypatch.setattr(plane_module, "_fft_for", lambda _: Counting)
-    monkeypatch.setattr(field_module, "kept_exposure", lambda _, __, find: find())
+    field_module._kept.clear()
     field, _ = plane_field(Gaussian("24 arcmin"), channels=("w", "w2"))
     for width in (6, 12, 24):
         for channel in ("w", "w2", EXPOSURE):
@@ -210,7 +210,7 @@ def test_exposures_are_kept_for_the_next_map_of_the_same_pixels_and_kernel(monke
         return smoothed(self, channel, kernel)
 
     monkeypatch.setattr(PlaneField, "smoothed", counting)
-    monkeypatch.setattr(field_module, "_exposures", {})
+    field_module._kept.clear()
     wcs = make_wcs(center=(83.0, -4.321))
 
     def density(kernel, **options):

@@ -10,6 +10,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.statistic_table import STATISTICS
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
 from mpl_skyheat.smoothing.kernels import as_kernel
@@ -18,6 +19,8 @@ from mpl_skyheat.smoothing.plane import PAD_MODES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mpl_skyheat.coverage.base import Coverage
+    from mpl_skyheat.coverage.randoms import Randoms
     from mpl_skyheat.smoothing.kernel_base import Terms
 
 # Values of the arguments that are one of a few words.
@@ -42,6 +45,10 @@ class MapRequest:
     label: str | None
     frame: Any
     min_count: float | None = None
+    # What was observed; pixels, or kernels, of which less is seen than a fraction are masked.
+    coverage: Coverage | None = None
+    randoms: Randoms | None = None
+    min_coverage: float = 0.5
     # Whether the map is for a picture, in which small pixels may be merged.
     is_picture: bool = False
     threads: int | None = None
@@ -84,11 +91,15 @@ class MapRequest:
             "kernel": as_kernel,
             "unit": lambda unit: _parse_unit(unit, given["statistic"]),
             "min_count": _parse_min_count,
+            "min_coverage": _parse_min_coverage,
             "threads": _parse_threads,
         }
         for name, parse in parsers.items():
             given[name] = None if given.get(name) is None else parse(given[name])
+        if given.get("coverage") is not None:
+            given["coverage"], given["randoms"] = find_coverage(given["coverage"])
         request = cls(**given)
+        _check_coverage(request)
         _check_statistic(request, has_values=has_values)
         return request
 
@@ -122,6 +133,31 @@ def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
         )
 
 
+def _check_coverage(request: MapRequest) -> None:
+    """Raise an error if what was observed has no meaning with the other arguments."""
+    if request.coverage is None and request.randoms is None:
+        return
+    if request.boundary != "sky":
+        raise ValueError(
+            "boundary must be 'sky' with coverage, which says what was observed of it; got "
+            f"{request.boundary!r}"
+        )
+    if request.randoms is None:
+        return
+    if request.is_flat:
+        raise TypeError("coverage must be an array with frame='flat'; got Randoms")
+    if request.kernel is None:
+        raise ValueError(
+            "kernel must be given with coverage=Randoms(...), which do not say what was observed "
+            "of each pixel"
+        )
+    if request.statistic in ("count", "sum"):
+        raise ValueError(
+            "statistic must be 'density', 'mean' or 'std' with coverage=Randoms(...), which do not "
+            f"say what was observed of each pixel; got {request.statistic!r}"
+        )
+
+
 def check_label(label: Any) -> None:
     """Raise a TypeError if a label is no text."""
     if label is not None and not isinstance(label, str):
@@ -133,6 +169,13 @@ def _parse_min_count(min_count: Any) -> float:
     if not is_number or not 0 <= float(min_count) < math.inf:
         raise ValueError(f"min_count must be a number of rows, 0 or more; got {min_count!r}")
     return float(min_count)
+
+
+def _parse_min_coverage(fraction: Any) -> float:
+    is_number = isinstance(fraction, int | float | np.number) and not isinstance(fraction, bool)
+    if not is_number or not 0 <= float(fraction) <= 1:
+        raise ValueError(f"min_coverage must be a fraction of 0 to 1; got {fraction!r:.60}")
+    return float(fraction)
 
 
 def _parse_threads(threads: Any) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle", "n_eff")
+COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage")
 
 
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
@@ -49,6 +49,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         on a map of Cartesian x, y).
     n_eff : array-like, optional
         The effective number of points at each pixel.
+    coverage : array-like, optional
+        The observed fraction of each pixel.
     spread : callable, optional
         In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
         one of them, returns both as arrays, or None for one that there is not.
@@ -68,6 +70,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         N, and a field of λ per sr is 4πσ²λ under a Gaussian. None where there is no such number:
         of a difference of kernels, with ``boundary="reflect"``, and after arithmetic; NaN where
         the map is masked.
+    coverage : `~numpy.ndarray` or None
+        The observed fraction of each pixel, 0 … 1; by `Randoms`, of what the kernel sees there.
+        None without ``coverage=``: all of the sky is then taken as observed.
     uncertainty : `~astropy.nddata.StdDevUncertainty` or None
         Standard errors of densities, counts, sums and means, as of independent points. Arithmetic
         takes two maps as independent, which a part of a catalogue and all of it are not.
@@ -77,7 +82,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         ``min_count`` and ``values`` (the name of their column) as given,
         ``geometry_reason`` (why "auto" took that geometry), ``plane_error`` (the error of smoothing
         with one pixel scale, as a fraction of a source's peak), and the rows ``read``, ``dropped``
-        (not finite or masked), ``unseen`` (left out by a filter; 0 so far), ``inside`` and
+        (not finite or masked), ``unseen`` (where nothing was observed), ``inside`` and
         ``outside`` the map; dropped + unseen + inside + outside = read.
     """
 
@@ -88,12 +93,14 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         counts: ArrayLike | None = None,
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
+        coverage: ArrayLike | None = None,
         spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(data, *args, **kwargs)
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
+        self.coverage = None if coverage is None else np.asarray(coverage, float)
         self._spread = spread
         self.solid_angle = solid_angle
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mpl_skyheat.maps.statistic_table import EXTREMES
-from mpl_skyheat.smoothing.field import Field, PlaneField, SphereField
+from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,8 @@ class Found(NamedTuple):
 
     values: FloatArray
     spread: Callable[[], Spread]
+    # The observed fraction of the pixel, or of what the kernel sees of full coverage.
+    seen: FloatArray
 
 
 class Moments(ABC):
@@ -56,6 +58,8 @@ class Moments(ABC):
     def __init__(self, sums: Sums) -> None:
         self.offset, self.first_sums = sums.offset, sums.pixels
         self.area = sums.geometry.solid_angles
+        if sums.observed is not None:
+            self.area = self.area * sums.observed.pixels.fractions[sums.geometry.core]
         self._has_weights = "w2" in sums.channels
         self._names = sums.channels
         self._s2: FloatArray | None = None
@@ -75,6 +79,10 @@ class Moments(ABC):
     @abstractmethod
     def density_variance(self, channel: str) -> FloatArray:
         """The variance of a density, from the channel of squared amounts."""
+
+    @abstractmethod
+    def seen(self) -> FloatArray:
+        """The observed fraction of each pixel, or of what the kernel sees of full coverage."""
 
     def amount(self, channel: str) -> FloatArray:
         """The sum of a channel over each pixel: its density times the pixel's solid angle."""
@@ -142,6 +150,9 @@ class PixelMoments(Moments):
         super().__init__(sums)
         core = sums.geometry.core
         self._sums = {name: image[core] for name, image in sums.pixels.items()}
+        self._observed = np.ones(())
+        if sums.observed is not None:
+            self._observed = sums.observed.pixels.fractions[core]
 
     peak = 1.0
 
@@ -149,6 +160,9 @@ class PixelMoments(Moments):
         return np.asarray(self._sums[channel], float)
 
     second = amount = amount_variance = first
+
+    def seen(self) -> FloatArray:
+        return self._observed
 
     def density(self, channel: str) -> FloatArray:
         return _ratio(self.first(channel), self.area)
@@ -186,6 +200,13 @@ class SmoothMoments(Moments):
             return self._field.density(channel, self._terms)
         return _ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
 
+    def seen(self) -> FloatArray:
+        field = self._field
+        if field.sums.observed is None and field.randoms is None:
+            return np.ones(())
+        fractions = [_ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
+        return np.asarray(np.min(np.broadcast_arrays(*fractions), axis=0))
+
     @property
     def is_of_pixel(self) -> BoolArray:
         """Which pixels have the mean over them, as they are wider than the kernels."""
@@ -199,8 +220,24 @@ class SmoothMoments(Moments):
     def density_variance(self, channel: str) -> FloatArray:
         is_signed = any(f < 0 or kernel.has_negatives for f, kernel in self._terms)
         if len(self._terms) == 1 and not is_signed and channel == self.squared("w2"):
-            return _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
-        return self._products(channel, self._field.exposure)
+            variance = _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
+        else:
+            variance = self._products(channel, self._field.exposure)
+        return variance if self._field.randoms is None else variance + self._scatter_of_randoms()
+
+    def _scatter_of_randoms(self) -> FloatArray:
+        """Σᵢⱼ aᵢaⱼ (S1ᵢ/Eᵢ²)(S1ⱼ/Eⱼ²) Cᵢⱼ, of the covariance C of exposures by random points."""
+        field = self._field
+        assert field.randoms is not None
+        slopes = [
+            factor * _ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
+            for factor, kernel in self._terms
+        ]
+        total = np.zeros(field.geometry.grid.shape)
+        for i, (_, kernel) in enumerate(self._terms):
+            for j, (_, other) in enumerate(self._terms):
+                total += slopes[i] * slopes[j] * field.randoms.covariance(kernel, other)
+        return total
 
     def _products(self, channel: str, exposure: Callable[[PixelKernel], FloatArray]) -> FloatArray:
         """Σᵢⱼ aᵢaⱼ (KᵢKⱼ ∗ channel) / (EᵢEⱼ) over pairs of kernels."""
@@ -213,20 +250,39 @@ class SmoothMoments(Moments):
         return total
 
 
-def moments_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Moments:
-    """The sums in the map's pixels, smoothed if there is a kernel."""
+def moments_of(
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    randoms: Sums | None = None,
+) -> Moments:
+    """The sums in the map's pixels, smoothed if there is a kernel.
+
+    ``randoms`` are the sums of the random points of the request, if there are any.
+    """
     kernels = where.kernels
     if not kernels.terms:
         return PixelMoments(sums)
-    field: Field
-    if where.choice.geometry == "sphere":
-        field = SphereField(sums, team)
-    else:
-        field = PlaneField(sums, kernels.metric, request.boundary, kernels.margin())
-    return SmoothMoments(field, kernels.terms)
+
+    def field_of(sums: Sums, randoms: RandomField | None = None) -> Field:
+        if where.choice.geometry == "sphere":
+            return SphereField(sums, team, randoms)
+        return PlaneField(sums, kernels.metric, request.boundary, kernels.margin(), randoms)
+
+    of_randoms = None
+    if randoms is not None and request.randoms is not None:
+        of_randoms = RandomField(field_of(randoms), request.randoms.per_sr)
+    return SmoothMoments(field_of(sums, of_randoms), kernels.terms)
 
 
-def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Found:
+def statistic_of(
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    randoms: Sums | None = None,
+) -> Found:
     """The statistic that is asked for, per sr (or data unit²) if it is a density.
 
     A smoothed count, or sum, is the smoothed density times the pixel's solid angle, which is the
@@ -235,16 +291,17 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     name = request.statistic
     if name in EXTREMES:
         rows = PixelMoments(sums)
-        return Found(_extreme(sums, name, rows), lambda: Spread(None, rows.first("n")))
-    moments = moments_of(sums, where, request, team)
+        values = _extreme(sums, name, rows)
+        return Found(values, lambda: Spread(None, rows.first("n")), rows.seen())
+    moments = moments_of(sums, where, request, team, randoms)
     with np.errstate(over="ignore", invalid="ignore"):
         values = VALUES[name](moments)
         if name == "std" and isinstance(moments, SmoothMoments):
             alone = moments.is_of_pixel
             values = np.where(alone, _std(PixelMoments(sums)), values) if alone.any() else values
     if _has_no_spread(sums, where, request):
-        return Found(values, Spread)
-    return Found(values, lambda: _spread(name, moments, sums, request))
+        return Found(values, Spread, moments.seen())
+    return Found(values, lambda: _spread(name, moments, sums, request), moments.seen())
 
 
 def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
