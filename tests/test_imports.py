@@ -175,6 +175,13 @@ def test_what_is_slow_to_import_is_imported_at_first_use(module):
     assert module in NUMBA or not [n for n in at_once if own_module(n) in NUMBA]
 
 
+@pytest.mark.parametrize("module", SOURCES)
+def test_warnings_are_of_the_class_of_the_package(module):
+    calls = [node for node in ast.walk(parse(module)) if isinstance(node, ast.Call)]
+    warned = [call.args[1] for call in calls if ast.unparse(call.func) == "warnings.warn"]
+    assert {ast.unparse(category) for category in warned} <= {"SkyHeatmapWarning"}
+
+
 # What an import brings along
 
 SCRIPT = """
@@ -248,6 +255,7 @@ PUBLIC = {
     "sky_heatmap",
     "sky_map",
     "SkyHeatmap",
+    "SkyHeatmapWarning",
     "SkyMap",
     "Gaussian",
     "TopHat",

@@ -10,12 +10,12 @@ from astropy import units as u
 from astropy.coordinates import ICRS
 from astropy.io.fits import Header
 from astropy.nddata import StdDevUncertainty
-from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_points
 from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.threads import Team, thread_count
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.maps.doubts import warn_of_rows
@@ -142,7 +142,7 @@ def make_map(
     region = view if blocks is None else view.filled(bounds_of(blocks, plane))
     where = choose_where(request, plane, region, closed=blocks is not None)
     for text in filter(None, (where.choice.warning, where.kernels.warning)):
-        warnings.warn(text, AstropyUserWarning, stacklevel=3)
+        warnings.warn(text, SkyHeatmapWarning, stacklevel=3)
     channels = channels_of(
         request.statistic,
         has_weights=catalogue.weights is not None,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.image import AxesImage, interpolations_names
 from matplotlib.ticker import MaxNLocator
 
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.maps.making import sky_map
 from mpl_skyheat.plotting.colorbars import (
     FullLength,
@@ -119,7 +119,7 @@ class SkyHeatmap(AxesImage):
         warnings.warn(
             "norm='log' has no positive value to scale: the map is empty, and its colours are set "
             f"to vmin={low:g}, vmax={high:g}",
-            AstropyUserWarning,
+            SkyHeatmapWarning,
             stacklevel=5,
         )
         return np.array([low, high])

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord
-from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
 from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.labels import axis_names
 from mpl_skyheat.plotting.regions import PROJECTIONS, ROUND_OUTLINE, Region, find_region
@@ -164,7 +164,7 @@ optional
         warnings.warn(
             f"the Axes show ICRS, as FITS has no axes for the frame {shown.name!r} of the points: "
             "map_frame='icrs' says so without this warning",
-            AstropyUserWarning,
+            SkyHeatmapWarning,
             stacklevel=2,
         )
         shown = ICRS()
