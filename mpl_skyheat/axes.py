@@ -13,9 +13,13 @@ from matplotlib.path import Path
 
 if TYPE_CHECKING:
     from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.plotting.axes_planes import AxesView
+    from mpl_skyheat.plotting.colorbars import Side
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
     from mpl_skyheat.sky.grid import View
+    from mpl_skyheat.smoothing.choice import Geometry
+    from mpl_skyheat.smoothing.plane import Boundary
 
 METHOD = "sky_heatmap"
 
@@ -27,17 +31,17 @@ def sky_heatmap(
     frame: Any = "icrs",
     weights: Any = None,
     values: Any = None,
-    statistic: str | None = None,
+    statistic: StatisticName | None = None,
     pixel_size: Any = None,
     bins: int | tuple[int, int] | None = None,
     kernel: Any = None,
-    boundary: str = "sky",
-    geometry: str = "auto",
+    boundary: Boundary = "sky",
+    geometry: Geometry = "auto",
     center: Any = None,
     min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,
-    colorbar: bool | str | dict[str, Any] = False,
+    colorbar: bool | Side | dict[str, Any] = False,
     threads: int | None = None,
     **image_kwargs: Any,
 ) -> SkyHeatmap:

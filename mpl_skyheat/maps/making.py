@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray
+    from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
+    from mpl_skyheat.smoothing.choice import Geometry
+    from mpl_skyheat.smoothing.plane import Boundary
 
 
 def sky_map(
@@ -47,12 +50,12 @@ def sky_map(
     frame: Any = "icrs",
     weights: Any = None,
     values: Any = None,
-    statistic: str | None = None,
+    statistic: StatisticName | None = None,
     pixel_size: Any = None,
     bins: int | tuple[int, int] | None = None,
     kernel: Any = None,
-    boundary: str = "sky",
-    geometry: str = "auto",
+    boundary: Boundary = "sky",
+    geometry: Geometry = "auto",
     min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,

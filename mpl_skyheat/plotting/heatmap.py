@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.plotting.colour_scale import NormName
 
 # What other packages call arguments of `sky_heatmap`.
 FOREIGN_NAMES = {"gridsize": "bins", "npix": "bins", "binsz": "pixel_size", "bw": "kernel"}
 FOREIGN_NAMES |= {"smooth": "kernel", "opacity": "alpha", "n_jobs": "threads"}
 FOREIGN_NAMES |= {"workers": "threads", "stat": "statistic", "C": "values", "mincnt": "min_count"}
 FOREIGN_NAMES |= {"reduce_C_function": "statistic", "cmin": "min_count"}
+FOREIGN_NAMES |= dict.fromkeys(("moc", "footprint", "randoms"), "coverage")
 
 
 class SkyHeatmap(AxesImage):
@@ -71,7 +73,7 @@ class SkyHeatmap(AxesImage):
         sky_map: SkyMap,
         extent: tuple[float, float, float, float],
         *,
-        norm: str | Normalize | None = None,
+        norm: NormName | Normalize | None = None,
         vmin: float | None = None,
         vmax: float | None = None,
         **kwargs: Any,
