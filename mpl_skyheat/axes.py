@@ -216,10 +216,9 @@ def sky_heatmap(
 def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
     from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import corners_of, resampled
+    from mpl_skyheat.maps.resampling import corners_of, frame_of_points, resampled
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
-    from mpl_skyheat.sky.frames import find_frame
 
     taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
     for name, parameter in signature(sky_heatmap).parameters.items():
@@ -233,7 +232,7 @@ def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
             )
     bar = _colorbar_arguments(given["colorbar"])
     check_image_keywords(given["image_kwargs"])
-    shown = find_frame(sky_map.meta.get("frame", "icrs"))
+    shown = frame_of_points(sky_map)
     asked = _agreed_center(ax, shown, parse_center(given["center"]))
     on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])

@@ -79,7 +79,7 @@ LOWEST_OF_SMOOTHED = 1e-3
 def look_of(sky_map: SkyMap) -> Look:
     """How a map is drawn: as its statistic, or signed if a kernel has made it so."""
     # (A map that somebody has put together may have another, or none.)
-    look = LOOKS.get(sky_map.meta.get("statistic"), Look("free"))
+    look = LOOKS.get(sky_map.meta.get("stat"), Look("free"))
     if sky_map.meta.get("signed"):
         # (RdBu's white would look like sky that was not observed.)
         return Look("symmetric", "coolwarm", look.per, look.prefix)

@@ -83,7 +83,7 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
-        look, is_smoothed = look_of(sky_map), sky_map.meta["kernel"] is not None
+        look, is_smoothed = look_of(sky_map), sky_map.is_smoothed
         found: Any = find_norm(norm, is_smoothed=is_smoothed)
         if look.cmap is not None and kwargs.get("cmap") is None:
             kwargs["cmap"] = look.cmap
@@ -222,12 +222,11 @@ class SkyHeatmap(AxesImage):
             raise
         finally:
             figure.sca(current)
-        meta = self.sky_map.meta
         cax.set_axes_locator(FullLength(cax, self.axes, location))
         colorbar.set_label(self.colorbar_label if label is None else label)
         if not {"ticks", "format"} & set(kwargs):
             set_ticks(colorbar, self.norm)
-            is_count = meta["statistic"] == "count" and meta["kernel"] is None
+            is_count = self.sky_map.meta.get("stat") == "count" and not self.sky_map.is_smoothed
             if is_count and not self._is_weighted and type(self.norm) is Normalize:
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
@@ -235,21 +234,20 @@ class SkyHeatmap(AxesImage):
     @property
     def colorbar_label(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
-        meta, unit = self.sky_map.meta, self.sky_map.unit
+        meta, label, unit = self.sky_map.meta, self.sky_map.label, self.sky_map.unit
         look = look_of(self.sky_map)
         per = look.per
         if per:
-            counted = meta["label"] or ("weight" if self._is_weighted else "sources")
+            counted = label or ("weight" if self._is_weighted else "sources")
         elif look.prefix:
-            counted = f"{look.prefix} {meta['label'] or 'values'}"
+            counted = f"{look.prefix} {label or 'values'}"
         else:
-            counted = meta["label"] or meta["statistic"] or "value"
+            counted = label or meta.get("stat") or "value"
         if per and unit is not None and (unit**-1).is_equivalent(u.sr):
             return f"{counted} / {(unit**-1).to_string('latex_inline')}"
         if unit not in (None, u.dimensionless_unscaled):
             counted += f" [{unit.to_string('latex_inline')}]"
-        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
-        is_per_area = meta["statistic"] == "density" and not is_flat  # by its unit
+        is_per_area = meta.get("stat") == "density" and meta.get("frame") != "flat"  # by its unit
         return counted if is_per_area else f"{counted} {per}".strip()
 
     @property
