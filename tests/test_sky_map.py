@@ -114,6 +114,14 @@ def test_meta_fits_into_a_fits_header(sky, tmp_path):
     assert read.get("INSIDE") == sky.meta.get("inside")
 
 
+def test_a_map_is_written_by_ccddata(tmp_path):
+    CCDData(A).write(tmp_path / "m.fits")
+    read = CCDData.read(tmp_path / "m.fits")
+    np.testing.assert_array_equal(read.data, A.data)
+    assert (read.unit, read.meta["STAT"]) == (A.unit, "density")
+    np.testing.assert_array_equal(read.uncertainty.array, A.uncertainty.array)
+
+
 # Masks and reductions
 
 
@@ -231,6 +239,8 @@ def test_arrays_are_operands_if_they_have_the_maps_shape():
     for part in (factor[0], factor[:3]):
         with pytest.raises(ValueError, match=r"operand must be one number or have the map's shape"):
             A * part
+        with pytest.raises(ValueError, match=r"operand must be one number or have the map's shape"):
+            part - A
 
 
 @pytest.mark.parametrize("function", [np.sqrt, np.log10, np.isfinite, np.absolute])

@@ -126,6 +126,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     def mask(self) -> BoolArray:
         return self._mask
 
+    # NDData sets it after its data, so that every map passes here.
     @mask.setter
     def mask(self, value: Any) -> None:
         values: FloatArray = np.asarray(self._data, float)
@@ -205,8 +206,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         return self._filled(other).divide(self)
 
     def _filled(self, value: Any) -> SkyMap:
-        """A map with a number or Quantity in all pixels."""
-        value = u.Quantity(value)
+        """A map with a number or Quantity in all pixels, or an array of the map's shape."""
+        value = u.Quantity(as_operand(value, self.data.shape))
         data = np.full(self.data.shape, value.value)
         meta = {"frame": self.meta.get("frame", "icrs")}
         return SkyMap(
@@ -239,19 +240,19 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         return result
 
     def max(self, **numpy: None) -> u.Quantity:
-        """The largest value; NaN if all are masked."""
+        """The largest value, a scalar Quantity; NaN if all are masked."""
         return self._unmasked(numpy).max()
 
     def min(self, **numpy: None) -> u.Quantity:
-        """The smallest value; NaN if all are masked."""
+        """The smallest value, a scalar Quantity; NaN if all are masked."""
         return self._unmasked(numpy).min()
 
     def sum(self, **numpy: None) -> u.Quantity:
-        """The sum of the values; NaN if all are masked."""
+        """The sum of the values, a scalar Quantity; NaN if all are masked."""
         return self._unmasked(numpy).sum()
 
     def mean(self, **numpy: None) -> u.Quantity:
-        """The mean over the observed sky; NaN if all of it is masked.
+        """The mean over the observed sky, a scalar Quantity; NaN if all of it is masked.
 
         Values are weighed by the solid angle of their pixels and its fraction that was observed,
         ``solid_angle`` and ``coverage`` where the map has them, so that ``m / m.mean() - 1`` is the
