@@ -207,7 +207,7 @@ def test_rows_where_nothing_was_observed_are_unseen(channels, with_lattice):
     for name, image in expected.pixels.items():
         np.testing.assert_allclose(found.pixels[name], image, rtol=1e-12)
     assert found.rows["inside"] == expected.rows["inside"] > 100
-    on_map = Sums(geometry).add(read_catalogue((ra, dec))).rows["inside"]
+    on_map = Sums(geometry).add(catalogue).rows["inside"]
     assert found.rows["unseen"] == on_map - found.rows["inside"] > 100
     assert found.rows["read"] == 20_000 == sum(found.rows.values()) - 20_000
     if with_lattice:

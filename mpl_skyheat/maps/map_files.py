@@ -39,12 +39,13 @@ def _hdus(sky_map: Any, wcs: WCS) -> Any:
     unit = _fits_unit(sky_map.unit)
     if sky_map.unit is not None:
         hdus[0].header["BUNIT"] = unit
-    told = dict(sky_map.meta) | ({} if unit else {"unit": str(sky_map.unit or "")})
+    kernel = None if sky_map.kernel is None else repr(sky_map.kernel)
+    told = {"label": sky_map.label, "kernel": kernel} | dict(sky_map.meta)
+    told |= {} if unit else {"unit": str(sky_map.unit or "")}
     hdus[0].header["SKYHEAT"] = json.dumps(told, default=str)
-    mask = None if sky_map.mask is None else np.asarray(sky_map.mask, dtype=np.uint8)
     for name, values in (
-        ("MASK", mask), ("COUNTS", sky_map.counts), ("OMEGA", sky_map.solid_angle),
-        ("NEFF", sky_map.n_eff),
+        ("MASK", sky_map.mask.astype(np.uint8)), ("COUNTS", sky_map.counts),
+        ("OMEGA", sky_map.solid_angle), ("NEFF", sky_map.n_eff),
     ):  # fmt: skip
         if values is not None:
             hdus.append(fits.ImageHDU(np.asarray(values), wcs.to_header(relax=True), name))

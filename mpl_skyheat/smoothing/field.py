@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.sky.geometry import MapGeometry
     from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
+    from mpl_skyheat.smoothing.plane import Boundary
     from mpl_skyheat.smoothing.rings import SmoothSphere
 
 # The names of the images of solid angles, of what was observed and of all, among those of channels.
@@ -116,7 +117,7 @@ class PlaneField(Field):
         self,
         sums: Sums,
         metric: FloatArray,
-        boundary: str,
+        boundary: Boundary,
         margin: tuple[int, int],
         randoms: RandomField | None = None,
     ) -> None:
