@@ -163,6 +163,10 @@ OPTIONS = (
     Option("--values", "COLUMN", "values to map, by default their mean", to=MAP),
     Option("--statistic", "NAME", f"{', '.join(get_args(StatisticName))} (default: density, or "
            "mean with --values)", to=MAP, choices=get_args(StatisticName)),
+    Option("--coverage", "FILE", "what was observed: a MOC (FITS or JSON), regions (.reg), an "
+           "image or a HEALPix map (FITS)", to=MAP),
+    Option("--min-coverage", "FRACTION", "of what the kernel would see of full coverage, below "
+           "which nothing is drawn (default: 0.5)", _number, MAP),
     Option("--min-count", "NUMBER", "rows, or effective rows under the kernel, below which nothing "
            "is drawn", _number, MAP),
     Option("--unit", "UNIT", "unit of the map, such as arcmin-2 for a density", to=MAP),

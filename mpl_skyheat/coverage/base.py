@@ -25,8 +25,8 @@ SLACK = 1e-6
 class Coverage(ABC):
     """The observed fraction, 0 … 1, anywhere on the sky; not of the sky, on a map of x and y.
 
-    ``finest`` is the size (rad) of the smallest holes and islands that it may have, 0 if that is
-    not known. Coverages of equal ``key`` are equal; one without a key is equal to none.
+    ``finest`` is the width (rad) of the cells that it is made of, 0 if it is made of none.
+    Coverages of equal ``key`` are equal; one without a key is equal to none.
     """
 
     frame: BaseCoordinateFrame | None = None
@@ -35,9 +35,18 @@ class Coverage(ABC):
     # Whether `certain` is there, which finds holes of every size.
     has_certain = False
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        """This coverage for a map of points in a frame; an error if it is of no use there."""
+    @property
+    def parts(self) -> tuple[Coverage, ...]:
+        """The coverages that this is the product of."""
+        return (self,)
+
+    def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
+        """This coverage for points in a frame."""
         del frame
+        return self
+
+    def on(self, geometry: MapGeometry) -> Coverage:
+        """This coverage for a map; an error if it is of no use there."""
         if geometry.plane.frame is None:
             raise TypeError(
                 "coverage must be an array of the map's shape with frame='flat'; got "
@@ -71,13 +80,14 @@ class Product(Coverage):
     def __init__(self, parts: Sequence[Coverage]) -> None:
         self._parts = tuple(parts)
         self.frame = self._parts[0].frame
-        self.finest = min(part.finest for part in parts)
         keys = tuple(part.key for part in parts)
         self.key = None if None in keys else keys
-        self.has_certain = all(part.has_certain for part in parts)
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        return Product([part.on(geometry, frame) for part in self._parts])
+    def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
+        return Product([part.of_points(frame) for part in self._parts])
+
+    def on(self, geometry: MapGeometry) -> Coverage:
+        return Product([part.on(geometry) for part in self._parts])
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         product = np.ones(len(lon))
@@ -87,16 +97,9 @@ class Product(Coverage):
             product[left] *= part.fractions_in(lon[left], lat[left], self.frame)
         return product
 
-    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
-        product, is_empty = np.ones(len(lon)), np.zeros(len(lon), bool)
-        for part in self._parts:
-            places = lon, lat
-            if self.frame is not None and part.frame is not None:
-                places = change_frame(lon, lat, self.frame, part.frame)
-            found = part.certain(*places, radius)
-            is_empty |= found == 0
-            product *= found
-        return np.where(is_empty, 0.0, product)
+    @property
+    def parts(self) -> tuple[Coverage, ...]:
+        return self._parts
 
 
 def as_fractions(values: Any, what: str) -> FloatArray:

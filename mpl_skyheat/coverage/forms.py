@@ -34,8 +34,7 @@ class FunctionCoverage(Coverage):
     ) -> None:
         self._function, self.frame = function, frame
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        super().on(geometry, frame)
+    def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
         return FunctionCoverage(self._function, frame)
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
@@ -65,8 +64,7 @@ class ArrayCoverage(Coverage):
         if geometry is not None:
             self.frame = geometry.plane.frame
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        del frame
+    def on(self, geometry: MapGeometry) -> Coverage:
         if self.pixels.shape != geometry.grid.shape:
             raise ValueError(
                 f"coverage must have the map's shape, {geometry.grid.shape}; got an array of "

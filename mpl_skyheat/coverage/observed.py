@@ -17,7 +17,7 @@ from mpl_skyheat.sky.block_polynomials import interpolated
 from mpl_skyheat.sky.frames import change_frame, frame_rotation
 from mpl_skyheat.sky.grid import BAND, Axis, SkyGrid
 from mpl_skyheat.sky.kept import Kept
-from mpl_skyheat.sky.sky_edge import SkyTest, lattice_in_pixels
+from mpl_skyheat.sky.sky_edge import SkyTest, lattice_in_pixels, places_all_over
 from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ COARSE = 2
 
 # Places in the smallest part of a coverage, along each side, that none of it is missed.
 PLACES_IN_PART = 2
+
+# Places along each side of a map at which the sides of pixels are measured, and the percentage of
+# these that are shorter than what stands for them.
+PLACES = 16
+MOST = 98
 
 # Most cells along each side of a block that is looked at in place of these.
 LARGEST_BLOCK = 32
@@ -114,7 +119,7 @@ def observed_sky(
     geometry: MapGeometry, coverage: Coverage, frame: BaseCoordinateFrame | None
 ) -> ObservedSky:
     """What a coverage says was observed of a map of points in a frame; kept for the next map."""
-    coverage = coverage.on(geometry, frame)
+    coverage = coverage.of_points(frame).on(geometry)
 
     def find() -> ObservedSky:
         pixels = observed_pixels(geometry, coverage)
@@ -137,8 +142,7 @@ def observed_pixels(geometry: MapGeometry, coverage: Coverage) -> Observed:
         return Observed(coverage, fractions, np.zeros(grid.shape, bool))
     sky = SkyTest(grid, plane.to_sky, plane.to_plane, plane.shows)
     areas = geometry.wide_solid_angles
-    side = float(np.sqrt(np.median(areas[areas > 0]))) if (areas > 0).any() else np.inf
-    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, side, sky)
+    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, _side(grid, plane.to_sky), sky)
     fractions, is_cut, _ = cells.sampled(areas > 0)
     return Observed(coverage, _with_slivers(fractions, areas > 0), is_cut)
 
@@ -160,7 +164,8 @@ def observed_bins(
     def everywhere(x: FloatArray, y: FloatArray) -> BoolArray:
         return np.ones(np.broadcast_shapes(x.shape, y.shape), bool)
 
-    cells = _Cells(grid, to_sky, frame, coverage, lattice.lat_step, everywhere)
+    side = max(lattice.lat_step, lattice.lon_step)
+    cells = _Cells(grid, to_sky, frame, coverage, side, everywhere)
     fractions, is_cut, offsets = cells.sampled(np.ones(grid.shape, bool))
     edges = np.sin(np.radians(grid.y.edges))
     area = (1 - fractions) * (lattice.lon_step * np.diff(edges))[:, np.newaxis]
@@ -189,11 +194,15 @@ class _Cells:
         Of the cut ones, offsets (2, m) along y and x (cells) from the middle to that of what was
         not observed.
         """
-        # Parts that are wider than cells are not missed by places in these.
-        is_fine = self.coverage.finest < PLACES_IN_PART * self.side
-        find = self._certain if self.coverage.has_certain and is_fine else self._compared
-        fractions, is_cut = find()
-        is_cut &= has_sky
+        fractions, is_cut = np.ones(self.grid.shape), ~has_sky
+        is_empty = np.zeros(self.grid.shape, bool)
+        for coverage in self.coverage.parts:
+            found, may_differ = replace(self, coverage=coverage)._looked_at()
+            is_empty |= (found == 0) & ~may_differ
+            fractions *= found
+            is_cut |= may_differ
+        fractions[is_empty] = 0.0
+        is_cut &= has_sky & ~is_empty
         cut = np.nonzero(is_cut)
         offsets = np.zeros((2, len(cut[0])))
         for start in range(0, len(cut[0]), TOGETHER):
@@ -204,6 +213,12 @@ class _Cells:
             fractions[some] = _mean(parts[:, :, np.newaxis], known[:, :, np.newaxis])[:, 0]
             offsets[:, part] = _offsets(np.where(known, 1 - parts, 0.0))
         return fractions, is_cut, offsets
+
+    def _looked_at(self) -> tuple[FloatArray, BoolArray]:
+        """Fractions of all cells, NaN or rough where they may differ within a cell; which may."""
+        # What is made of cells that are wider than these is not missed by places in these.
+        is_fine = self.coverage.finest < PLACES_IN_PART * self.side
+        return self._certain() if self.coverage.has_certain and is_fine else self._compared()
 
     def _certain(self) -> tuple[FloatArray, BoolArray]:
         """Fractions of cells that the coverage says are the same all over; the others are cut."""
@@ -304,6 +319,18 @@ class _Cells:
         if (rotation := frame_rotation(source, target)) is not None:
             return to_positions(vectors @ rotation.T)
         return change_frame(*to_positions(vectors), source, target)
+
+
+def _side(grid: SkyGrid, to_sky: Projection) -> float:
+    """The length (rad) that few sides of pixels are longer than, as those across a tear."""
+    x, y = places_all_over(grid, PLACES)
+    here, right, up = (
+        to_vectors(*to_sky(x + dx, y + dy))
+        for dx, dy in ((0, 0), (grid.x.step, 0), (0, grid.y.step))
+    )
+    lengths = np.concatenate([separation(here, right), separation(here, up)], axis=None)
+    known = lengths[np.isfinite(lengths)]
+    return float(np.percentile(known, MOST)) if len(known) else np.inf
 
 
 def _radii(vectors: FloatArray) -> FloatArray:

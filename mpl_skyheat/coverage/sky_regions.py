@@ -43,17 +43,13 @@ PIXEL = 1 * u.arcsec
 
 
 class Shape(NamedTuple):
-    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``.
-
-    ``finest`` is its smallest width (rad).
-    """
+    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``."""
 
     lon: float
     lat: float
     radius: float
     inside: Inside
     from_edge: FromEdge
-    finest: float
     is_included: bool
 
 
@@ -70,7 +66,6 @@ class RegionsCoverage(Coverage):
         shapes = [shape_of(region) for region in regions]
         self._included = [shape for shape in shapes if shape.is_included]
         self._holes = [shape for shape in shapes if not shape.is_included]
-        self.finest = min((shape.finest for shape in shapes), default=0.0)
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         order, vectors, lat = _ascending(lon, lat)
@@ -129,10 +124,10 @@ def shape_of(region: Any) -> Shape:
         return _polygon(region, is_included)
     if kind in ("EllipseSkyRegion", "RectangleSkyRegion"):
         sizes = [_rad(region.width), _rad(region.height)]
-        return _on_tangential_plane(region, sizes, min(sizes), is_included)
+        return _on_tangential_plane(region, sizes, is_included)
     if kind in ("EllipseAnnulusSkyRegion", "RectangleAnnulusSkyRegion"):
         sizes = [_rad(region.outer_width), _rad(region.outer_height)]
-        return _on_tangential_plane(region, sizes, _rad(region.inner_width), is_included)
+        return _on_tangential_plane(region, sizes, is_included)
     raise TypeError(
         "coverage must be of sky regions that have an area: circles, annuli, polygons, ellipses or "
         f"rectangles; got a {kind}"
@@ -162,8 +157,7 @@ def _ring(center: SkyCoord, inner: float, outer: float, is_included: bool) -> Sh
         to_outer = np.abs(distance - outer)
         return np.minimum(to_outer, np.abs(distance - inner)) if inner else to_outer
 
-    finest = outer - inner if inner else 2 * outer
-    return Shape(lon, lat, outer, inside, from_edge, finest, is_included)
+    return Shape(lon, lat, outer, inside, from_edge, is_included)
 
 
 def _polygon(region: Any, is_included: bool) -> Shape:
@@ -192,12 +186,11 @@ def _polygon(region: Any, is_included: bool) -> Shape:
 
     lat = float(np.degrees(np.arcsin(np.clip(middle[2], -1, 1))))
     lon = float(np.degrees(np.arctan2(middle[1], middle[0])))
-    sides = separation(corners, np.roll(corners, 1, axis=0))
 
     def from_edge(vectors: FloatArray) -> FloatArray:
         return _from_sides(vectors, corners)
 
-    return Shape(lon, lat, radius, inside, from_edge, float(sides.min()), is_included)
+    return Shape(lon, lat, radius, inside, from_edge, is_included)
 
 
 def _from_sides(vectors: FloatArray, corners: FloatArray) -> FloatArray:
@@ -220,15 +213,15 @@ def _in_polygon(places: FloatArray, corners: FloatArray) -> BoolArray:
     inside = np.zeros(len(places), bool)
     x, y = places.T
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if ay == by:
+            continue
         crosses = (ay > y) != (by > y)
         at = ax + (y[crosses] - ay) * ((bx - ax) / (by - ay))
         inside[crosses] ^= x[crosses] < at
     return inside
 
 
-def _on_tangential_plane(
-    region: Any, sizes: list[float], finest: float, is_included: bool
-) -> Shape:
+def _on_tangential_plane(region: Any, sizes: list[float], is_included: bool) -> Shape:
     from regions import PixCoord
 
     lon, lat = _place(region.center)
@@ -258,7 +251,7 @@ def _on_tangential_plane(
         # Of a polygon for an ellipse, which is inside it by up to this.
         return np.asarray(np.min(distances, axis=0) - SAGITTA * radius)
 
-    return Shape(lon, lat, 1.02 * radius, inside, from_edge, finest, is_included)
+    return Shape(lon, lat, 1.02 * radius, inside, from_edge, is_included)
 
 
 def _outlines(on_plane: Any) -> list[tuple[FloatArray, FloatArray]]:

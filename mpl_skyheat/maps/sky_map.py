@@ -10,6 +10,8 @@ from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUnce
 from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_positions
+from mpl_skyheat.coverage.forms import ArrayCoverage
+from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
 from mpl_skyheat.maps.map_files import write_fits
 from mpl_skyheat.maps.request import check_label
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage")
+COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance")
+
+# Statistics whose unsmoothed values add up.
+ADDING = ("density", "count")
 
 # Operators that numbers, arrays and Quantities on the left of a map leave to it.
 REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
@@ -63,6 +68,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         What is counted, or what the values are.
     coverage : array-like, optional
         The observed fraction of each pixel.
+    amount, amount_variance : `~astropy.units.Quantity`, optional
+        What the rows in each pixel add up to, not smoothed, and its variance.
     spread : callable, optional
         In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
         one of them, returns both as arrays, or None for one that there is not.
@@ -85,6 +92,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     coverage : `~numpy.ndarray` or None
         The observed fraction of each pixel, 0 … 1; by `Randoms`, of what the kernel sees there.
         None without ``coverage=``: all of the sky is then taken as observed.
+    amount, amount_variance : `~astropy.units.Quantity` or None
+        What `total` adds up: of maps of weights Σ w and Σ w², of sums Σ w v and Σ w² v² over the
+        rows in each pixel, not smoothed. None on others, where `counts` are that or there is none.
     kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
         What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
         on the result of two maps with different kernels. Kernels are equal by value.
@@ -116,6 +126,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
         coverage: ArrayLike | None = None,
+        amount: u.Quantity | None = None,
+        amount_variance: u.Quantity | None = None,
         kernel: Any = None,
         label: str | None = None,
         spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
@@ -127,6 +139,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
+        self.amount, self.amount_variance = amount, amount_variance
         self._spread = spread
         self.solid_angle = solid_angle
 
@@ -322,6 +335,61 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     def quantity(self) -> u.Quantity:
         """The values with their unit, NaN where masked, for numpy and astropy."""
         return u.Quantity(self.data, self.unit)
+
+    def total(self, region: Any = None) -> tuple[u.Quantity, u.Quantity]:
+        """Return what the rows in a region add up to, and its standard error.
+
+        Of densities and counts the number of rows or the sum of weights Σ w, with √Σ w²; of sums
+        Σ w v, with √Σ w² v²; from the rows themselves, not from smoothed values.
+
+        Parameters
+        ----------
+        region : region, MOC, array, callable or any form of ``coverage``, optional
+            The pixels with their centre in it are added up; by default, all.
+
+        Returns
+        -------
+        total, error : `~astropy.units.Quantity`
+
+        Raises
+        ------
+        TypeError
+            If the map is of a statistic that does not add up, or the region of no accepted form.
+        """
+        amount, variance = self.amount, self.amount_variance
+        if amount is None and self.counts is not None and self.meta.get("stat") in ADDING:
+            amount = variance = self.counts << u.dimensionless_unscaled
+        if amount is None or variance is None:
+            raise TypeError(
+                f"total is of densities, counts and sums; got a map of {self.meta.get('stat')!r}"
+            )
+        inside = self._inside(region)
+        return amount[inside].sum(), np.sqrt(variance[inside].sum())
+
+    def _inside(self, region: Any) -> BoolArray:
+        """Which pixels have their centre in a region."""
+        if region is None:
+            return np.ones(self.data.shape, bool)
+        found = find_coverage(region).coverage
+        if found is None:
+            raise TypeError(f"region must be one of the sky, not of random points; got {region!r}")
+        if isinstance(found, ArrayCoverage):
+            if found.pixels.shape != self.data.shape:
+                raise ValueError(
+                    f"region must have the map's shape, {self.data.shape}; got an array of shape "
+                    f"{found.pixels.shape}"
+                )
+            return found.pixels > 0
+        if self.meta.get("frame") == "flat":
+            raise TypeError("region must be an array on a map of Cartesian x, y")
+        plane = plane_of_wcs(self.wcs)
+        y, x = (v.ravel() for v in np.indices(self.data.shape))
+        lon, lat = plane.to_sky(x, y)
+        known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
+        inside = np.zeros(x.shape, bool)
+        fractions = found.of_points(plane.frame).fractions_in(lon[known], lat[known], plane.frame)
+        inside[known] = fractions > 0
+        return inside.reshape(self.data.shape)
 
     def to(self, unit: Any) -> SkyMap:
         """Return the map in another unit; errors go along.
