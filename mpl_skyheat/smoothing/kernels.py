@@ -259,6 +259,13 @@ class ArrayKernel(PixelKernel):
             )
         self._pixels: FloatArray = pixels / total
 
+    @classmethod
+    def of_raster(cls, pixels: FloatArray) -> ArrayKernel:
+        """The kernel of pixels that have been normalised already, equal to the bit."""
+        kernel = cls(pixels)
+        kernel._pixels = pixels
+        return kernel
+
     @property
     def has_negatives(self) -> bool:
         return bool((self._pixels < 0).any())
