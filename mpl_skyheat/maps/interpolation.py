@@ -24,6 +24,10 @@ NEAR = 2
 # at that are closer to them by far.
 MEET, INSET = 1e-3, 1e-6
 
+# Places along an edge that are looked at, of which this many must be on the sky: the left and the
+# right tip of an ellipse meet, too.
+PLACES, FEWEST = 9, 3
+
 
 class Seams(NamedTuple):
     """Edges of a map beyond which its own pixels go on, as on a map of the whole sky in CAR."""
@@ -40,27 +44,29 @@ def seams_of(plane: Plane | None, shape: tuple[int, int]) -> Seams:
         return Seams()
     ny, nx = shape
     low, right, top = INSET - 0.5, nx - 0.5 - INSET, ny - 0.5 - INSET
-    y = np.linspace(low, top, 9)
-    edges = [to_vectors(*plane.to_sky(np.full(9, x), y)) for x in (low, right, low + 1)]
-    if not _meet(*edges):
+    x, y = np.linspace(low, right, PLACES), np.linspace(low, top, PLACES)
+
+    def column(x: float) -> FloatArray:
+        return to_vectors(*plane.to_sky(np.full(PLACES, x), y))
+
+    def row(y: float) -> FloatArray:
+        return to_vectors(*plane.to_sky(x, np.full(PLACES, y)))
+
+    if not _meet(column(low), column(right), column(low + 1)):
         return Seams()
-    x = np.linspace(low, right, 9)
-    rows = [
-        [to_vectors(*plane.to_sky(x, np.full(9, row))) for row in (edge, edge + inwards)]
-        for edge, inwards in ((low, 1), (top, -1))
-    ]
-    return Seams(True, (_meet(*_first(rows[0])), _meet(*_first(rows[1]))))
-
-
-def _first(rows: list[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The places of an edge, its first one, and those one pixel inwards."""
-    edge, inner = rows
-    return edge, edge[:1], inner
+    south, north = row(low), row(top)
+    poles = _meet(south, south[:1], row(low + 1)), _meet(north, north[:1], row(top - 1))
+    return Seams(True, poles)
 
 
 def _meet(edge: FloatArray, other: FloatArray, inner: FloatArray) -> bool:
-    """Whether places (unit vectors) are the others, for the size of a pixel; not if off the sky."""
-    return bool((separation(edge, other) <= MEET * separation(edge, inner)).all())
+    """Whether places (unit vectors) are the others, for the size of pixels that end at ``inner``.
+
+    Those that are off the sky do not count.
+    """
+    apart, size = separation(edge, other), separation(edge, inner)
+    is_sky = np.isfinite(apart)
+    return bool(is_sky.sum() >= FEWEST and (apart <= MEET * size)[is_sky].all())
 
 
 def nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:

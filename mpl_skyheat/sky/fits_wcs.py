@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import FloatArray
 
-# Places along each side of a map at which a WCS is compared.
-SAMPLES = 41
+# Places along each side of a map at which a WCS is compared, and how far (pixels) they are off the
+# centres of the outermost pixels: a place on the rim of the sky has another one opposite.
+SAMPLES, OFF_RIM = 41, 0.3
 
 # A projection of FITS is that of a map if positions agree to this (map pixels), which is rounding.
 SAME = 1e-6
@@ -50,7 +51,8 @@ def as_fits_wcs(wcs: Any, shape: tuple[int, ...]) -> WCS:
         return low_level
     plane = plane_of_wcs(wcs)
     frame: Any = plane.frame
-    x, y = (v.ravel() for v in np.meshgrid(*(np.linspace(0, n - 1, SAMPLES) for n in shape[::-1])))
+    sides = (np.linspace(OFF_RIM, n - 1 - OFF_RIM, SAMPLES) for n in shape[::-1])
+    x, y = (v.ravel() for v in np.meshgrid(*sides))
     world = np.asarray(low_level.pixel_to_world_values(x, y))
     sky = np.asarray(plane.to_sky(x, y))
     is_sky = np.isfinite(sky).all(axis=0)
