@@ -315,7 +315,7 @@ def _save(figure: Any, options: argparse.Namespace) -> None:
 
 
 def _heatmap(options: argparse.Namespace) -> SkyHeatmap:
-    """The heatmap of a file: of a catalogue, as `subplot` and `sky_heatmap` make it, or of a map."""
+    """The heatmap of a file, which has a catalogue, or a map."""
     return _of_map(options) if has_map(options.catalogue) else _of_catalogue(options)
 
 
@@ -340,6 +340,7 @@ def _of_map(options: argparse.Namespace) -> SkyHeatmap:
 
 
 def _of_catalogue(options: argparse.Namespace) -> SkyHeatmap:
+    """The heatmap of a catalogue, as `subplot` and `sky_heatmap` make it."""
     frame = find_sky_frame("--frame", options.frame)
     names = () if options.ra is None else (options.ra, options.dec)
     data = read_data(names, options.catalogue, frame, options.weights, options.values)

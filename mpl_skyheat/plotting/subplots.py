@@ -29,7 +29,6 @@ from mpl_skyheat.smoothing.kernel_base import parse_width
 if TYPE_CHECKING:
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
-    from matplotlib.axes import Axes
 
     from mpl_skyheat.maps.sky_map import SkyMap
 
@@ -297,7 +296,7 @@ def _frame_class(code: str) -> Any:
     return WholeFrame
 
 
-def add_map_axes(figure: FigureBase, sky_map: SkyMap) -> Axes:
+def add_map_axes(figure: FigureBase, sky_map: SkyMap) -> Any:
     """Add Axes on which a map has its own pixels: a WCSAxes, or a plain one for Cartesian x, y."""
     if isinstance(frame := sky_map.meta.get("frame"), str) and frame == "flat":
         return figure.add_subplot()
