@@ -12,6 +12,7 @@ from mpl_skyheat.maps.interpolation import interpolated, seams_of
 from mpl_skyheat.maps.map_files import check_target, fits_unit
 from mpl_skyheat.sky.frames import change_frame, find_sky_frame
 from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.sky.vectors import separation, to_vectors
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +34,7 @@ CHUNK = 2**20
 # Parts across a HEALPix pixel that a mean over it needs for sums to be kept: it counts them.
 PARTS = 4
 
-# Of this many of the map's pixels a smoothed map is averaged: below, it hardly bends in them.
+# Pixels of a smoothed map are averaged where this many are in a HEALPix pixel.
 SEVERAL = 4
 
 # COORDSYS of frames.
@@ -68,12 +69,25 @@ def to_healpix(sky_map: Any, nside: Any, order: str, frame: Any) -> tuple[u.Quan
             values /= solid_angle
     values[~np.isfinite(values)] = np.nan
     area = healpix.pixel_area.to_value(u.sr)
-    is_fine = (SEVERAL if sky_map.is_smoothed else 1) * solid_angle <= area
+    wanted = SEVERAL if sky_map.is_smoothed else 1
+    is_fine = wanted * _lengths(plane, values.shape) ** 2 <= area
     found = _at_centres(values, plane, healpix, is_smooth=sky_map.is_smoothed)
     sums, areas = _sums(values, solid_angle, is_fine & np.isfinite(values), plane, healpix)
     is_mean = (areas > 0) & (np.isnan(found) | (areas > 0.5 * area))
     np.divide(sums, areas, out=found, where=is_mean)
     return (found * area if is_per_pixel else found) << sky_map.quantity.unit, healpix
+
+
+def _lengths(plane: Plane, shape: tuple[int, ...]) -> FloatArray:
+    """How long (rad) pixels are on the sky: those of a CAR are not fine at its poles, but thin."""
+    y, x = np.indices(shape)
+    places = to_vectors(*plane.to_sky(x.ravel(), y.ravel())).reshape(*shape, 3)
+    longest = np.zeros(shape)
+    for along, across in ((longest, places), (longest.T, places.transpose(1, 0, 2))):
+        step = separation(across[1:], across[:-1])
+        for part in (along[1:], along[:-1]):
+            np.fmax(part, step, out=part)
+    return longest
 
 
 def _at_centres(

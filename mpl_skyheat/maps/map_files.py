@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import warnings
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +38,9 @@ EXTENSIONS = {"solid_angle": "OMEGA", "n_eff": "NEFF"}
 
 # The extension of arrays that the card refers to by number (EXTVER): of a WCS, or of a kernel.
 ARRAYS = "ARRAY"
+
+# What a compressed file starts with.
+GZIP = b"\x1f\x8b"
 
 UNCERTAINTIES = ("StdDevUncertainty", "VarianceUncertainty", "InverseVariance")
 
@@ -181,11 +187,13 @@ def read_fits(file: str | os.PathLike[str]) -> dict[str, Any]:
     """The arguments of `SkyMap` for the map in a file, with ``kernel`` and ``label``."""
     from astropy.io import fits
 
-    os.stat(file)  # an error here says what is wrong
+    content = Path(file).read_bytes()
     try:
+        if content.startswith(GZIP):
+            content = gzip.decompress(content)
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyUserWarning)  # of a file that is cut off
-            with fits.open(file, memmap=False) as hdus:
+            with fits.open(io.BytesIO(content), memmap=False) as hdus:
                 card = _card_of(hdus[0].header, file)
                 return _arguments(card, hdus)
     except NotAMapError:

@@ -75,10 +75,10 @@ def as_fits_wcs(wcs: Any, shape: tuple[int, ...]) -> WCS:
     fitted = _polynomial(frame, middle, shape, pixel, sky) if _is_sky(middle) else None
     if fitted is None:
         raise ValueError(
-            "wcs must be one that FITS can say for a map to be written: its projection is none of "
-            f"FITS, and no polynomial is right to {FITTED} pixel on so large a field; got "
-            f"{type(inner).__name__}. A map of the same points on a FITS WCS can be written "
-            "(sky_map with wcs=, or mpl_skyheat.subplot)"
+            "wcs must be one that FITS can say for a map to be written: no projection of FITS has "
+            f"the positions of these pixels, and no TAN-SIP has them to {FITTED} pixel; got "
+            f"{type(inner).__name__}: make the map with the WCS of mpl_skyheat.subplot, or in the "
+            "own pixels of an image"
         )
     return fitted
 

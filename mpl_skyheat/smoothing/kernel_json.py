@@ -62,7 +62,7 @@ def kernel_of_json(found: Any, arrays: Arrays) -> Any:
     if "sum" in found:
         return KernelSum(tuple((c, kernel_of_json(k, arrays)) for c, k in found["sum"]))
     if "array" in found:
-        return ArrayKernel.of_raster(arrays[found["array"] - 1])
+        return ArrayKernel(arrays[found["array"] - 1], is_normalised=True)
     made_by, arguments = ARGUMENTS[found["name"]]
     given = {argument: found[argument] for argument in arguments}
     return made_by(**{k: u.Quantity(*v) if isinstance(v, list) else v for k, v in given.items()})
