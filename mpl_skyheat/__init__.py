@@ -10,8 +10,8 @@ Importing the package gives every Axes the method ``sky_heatmap``::
 
 `sky_heatmap` is the same as a function, `sky_map` makes the map without matplotlib, and `subplot`
 makes Axes that fit a catalogue. Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`,
-`Moffat` or `Annulus`; the results are a `SkyMap` and its picture, a `SkyHeatmap`; `datasets` has
-catalogues to try it all with.
+`Moffat` or `Annulus`; the results are a `SkyMap` and its picture, a `SkyHeatmap`; warnings are of
+the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mpl_skyheat._version import __version__
 from mpl_skyheat.axes import register, sky_heatmap, unregister
 
 if TYPE_CHECKING:
+    from mpl_skyheat.compute.warning import SkyHeatmapWarning
     from mpl_skyheat.maps.making import sky_map
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
@@ -36,6 +37,7 @@ __all__ = [
     "Gaussian",
     "Moffat",
     "SkyHeatmap",
+    "SkyHeatmapWarning",
     "SkyMap",
     "TopHat",
     "__version__",
@@ -52,6 +54,7 @@ _HOMES = dict.fromkeys(
     ("Annulus", "Epanechnikov", "Gaussian", "Moffat", "TopHat"), "smoothing.kernels"
 )
 _HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
+_HOMES |= {"SkyHeatmapWarning": "compute.warning"}
 _HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}
 
 

@@ -11,7 +11,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
 
 import numpy as np
 from astropy import units as u
@@ -22,7 +22,7 @@ import mpl_skyheat
 from mpl_skyheat.catalogue.reading import read_catalogue, read_data
 from mpl_skyheat.compute.writing import replacing
 from mpl_skyheat.maps.map_files import has_map
-from mpl_skyheat.maps.statistic_table import STATISTICS
+from mpl_skyheat.maps.statistic_table import StatisticName
 from mpl_skyheat.plotting.regions import PROJECTIONS
 from mpl_skyheat.plotting.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_map_axes, add_sky_axes
 from mpl_skyheat.sky.frames import find_frame, find_sky_frame
@@ -168,8 +168,8 @@ OPTIONS = (
     Option("--kernel", "ANGLE", "sigma of a Gaussian to smooth with (default: none)", _kernel, MAP),
     Option("--weights", "COLUMN", "weights to add up (default: each row counts as one)", to=MAP),
     Option("--values", "COLUMN", "values to map, by default their mean", to=MAP),
-    Option("--statistic", "NAME", f"{', '.join(STATISTICS)} (default: density, or mean with "
-           "--values)", to=MAP, choices=tuple(STATISTICS)),
+    Option("--statistic", "NAME", f"{', '.join(get_args(StatisticName))} (default: density, or "
+           "mean with --values)", to=MAP, choices=get_args(StatisticName)),
     Option("--min-count", "NUMBER", "rows, or effective rows under the kernel, below which nothing "
            "is drawn", _number, MAP),
     Option("--unit", "UNIT", "unit of the map, such as arcmin-2 for a density", to=MAP),

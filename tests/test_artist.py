@@ -310,7 +310,7 @@ def test_values_near_masked_pixels_are_not_those_that_took_their_place(field):
     whole = heat.sky_map
     part = SkyMap(whole.data, unit=whole.unit, wcs=whole.wcs, meta=whole.meta,
                   mask=np.indices(whole.data.shape)[1] > 14)  # fmt: skip
-    part.kernel = getattr(whole, "kernel", None)
+    part.kernel = whole.kernel
     x, y, coords = positions(field, 2000)
     values = part.value_at(coords, interpolate=True).value
     exact = whole.value_at(coords, interpolate=True).value

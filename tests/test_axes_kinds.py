@@ -360,6 +360,8 @@ def test_a_centre_is_for_geographic_axes():
         ValueError, match="center must be left out on Axes, which has its own; got 3"
     ):
         Figure().add_subplot().sky_heatmap([1], [2], center=3)
+    with pytest.raises(ValueError, match=r"got 0 deg \(colours that are .* are norm='centered'\)"):
+        Figure().add_subplot().sky_heatmap([1], [2], center=0)
     with pytest.raises(
         ValueError, match=r"center must be a longitude, such as 180.u.deg, or one Sky"
     ):

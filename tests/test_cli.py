@@ -315,7 +315,7 @@ def test_a_catalogue_of_the_whole_sky_is_drawn_all_sky(heat_of, options, frame):
     # Of an equal-area ellipse around the sphere: 4 sqrt(2) by 2 sqrt(2) rad.
     assert (width, height) == pytest.approx(np.degrees([32**0.5, 8**0.5]), rel=0.02)
     assert heat.sky_map.meta["inside"] == len(table)
-    assert heat.sky_map.meta["kernel"] is None
+    assert heat.sky_map.kernel is None
 
 
 def test_a_whole_sky_catalogue_is_drawn_as_a_field_with_a_radius(heat_of):

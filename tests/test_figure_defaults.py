@@ -7,7 +7,7 @@ import pytest
 from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from helpers import make_wcs
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from mpl_skyheat import Gaussian, TopHat, sky_heatmap
@@ -38,6 +38,9 @@ def test_the_scale_starts_at_zero(field, statistic, norm):
         ({"vmax": 7}, (-7, 7)),
         ({"vmin": -3}, (-3, 3)),
         ({"vmin": -3, "vmax": 9}, (-3, 9)),
+        ({"norm": "centered"}, None),
+        ({"norm": "centered", "vmax": 7}, (-7, 7)),
+        ({"norm": Normalize(0, 5)}, (0, 5)),
     ],
     ids=str,
 )
@@ -58,6 +61,18 @@ def test_signed_is_decided_by_the_kernel_and_not_by_the_data(field):
     sums = Gaussian("5 arcmin") + 2 * TopHat("6 arcmin")
     assert [of(k).get_clim() for k in (sums, np.ones((3, 3)))] == [(0, 1)] * 2
     assert of(DIFFERENCE, cmap="magma").cmap.name == "magma"
+
+
+def test_a_scale_of_means_is_that_of_the_data(field):
+    values = np.linspace(-3, 5, POINTS[0].size)
+    for more, clim in [({}, None), ({"vmax": 7}, (None, 7)), ({"norm": "centered"}, "centered")]:
+        heat = add_axes(field).sky_heatmap(*POINTS, values=values, **more)
+        data = heat.sky_map.data[np.isfinite(heat.sky_map.data)]
+        low, high = (data.min(), clim[1] if clim else data.max())
+        if clim == "centered":
+            low, high = -data.max(), data.max()
+        assert heat.get_clim() == (low, high)
+        assert heat.cmap.name == "viridis"
 
 
 def test_a_centered_norm_and_a_log_norm_keep_their_own_limits(field):
@@ -172,7 +187,9 @@ def test_a_figure_with_plain_degrees_can_be_pickled():
     [
         ({"colorbar": 3}, TypeError, "colorbar must be True, a side .* got 3"),
         ({"colorbar": np.ones(2)}, TypeError, "colorbar must be True"),
-        ({"colorbar": {"location": [1]}}, ValueError, r"location must be 'right'.* got \[1\]"),
+        ({"colorbar": {"location": [1]}}, ValueError, r"location must be one of 'right'.* \[1\]"),
+        ({"colorbar": 3}, TypeError, "colorbar must be True, a side such as 'left', .* got 3"),
+        ({"norm": "lgo"}, ValueError, "norm must be one of 'linear', 'log', .* got 'lgo'"),
         ({"colorbar": {"pad": 1}}, TypeError, "pad must be left out"),
         ({"colorbar": {"spam": 1}}, TypeError, "spam"),
         ({"colorbar": {"label": 3}}, TypeError, "label must be text"),

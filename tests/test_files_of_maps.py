@@ -9,14 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import (
-    FK5,
-    AltAz,
-    BarycentricMeanEcliptic,
-    EarthLocation,
-    SkyCoord,
-    SkyOffsetFrame,
-)
+from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.time import Time
@@ -93,9 +86,8 @@ def written(made, name="map.fits"):
         assert again.uncertainty.unit == made.uncertainty.unit
     assert again.unit == made.unit
     assert again.meta == made.meta
-    for name in ("kernel", "label"):
-        ours, its = getattr(made, name, None), getattr(again, name, None)
-        assert getattr(ours, "terms", ours) == getattr(its, "terms", its) or name == "kernel"
+    assert again.kernel == made.kernel
+    assert again.label == made.label
     return again
 
 
@@ -154,11 +146,7 @@ def test_the_cards_of_the_header_have_the_positions_of_the_pixels(name):
     ids=str,
 )
 def test_every_kind_of_map_comes_back(kwargs):
-    try:
-        field = made(**kwargs)
-    except TypeError:  # of logarithms, which maps of other versions may take
-        pytest.skip("there is no such map")
-    written(field)
+    written(made(**kwargs))
 
 
 def test_a_map_of_cartesian_points_comes_back():
@@ -204,23 +192,15 @@ def test_texts_of_all_lengths_come_back(text):
     assert fits.getheader("map.fits")["SKYHEAT"].isascii()
 
 
-FRAMES = {
-    "FK5": FK5(equinox=Time(1999.1234567, format="jyear")),
-    "ecliptic": BarycentricMeanEcliptic(equinox="J2010.7"),
-    "offset": SkyOffsetFrame(origin=SkyCoord(1.1, 2.3, unit="deg")),
-    "AltAz": AltAz(obstime="2020-01-01", location=EarthLocation(1 * u.deg, 2 * u.deg, 3 * u.m)),
-}
-
-
-@pytest.mark.parametrize("name", FRAMES)
-def test_frames_and_other_things_of_astropy_in_meta_come_back(name):
+def test_other_things_of_astropy_in_meta_come_back():
     field = made()
-    field.meta |= {"own": FRAMES[name], "width": 3 * u.arcmin, "when": Time("2020-01-01")}
+    field.meta |= {"width": 3 * u.arcmin, "when": Time("2020-01-01")}
     field.write("map.fits")
     meta = SkyMap.read("map.fits").meta
-    assert meta["own"].is_equivalent_frame(FRAMES[name])
     assert (meta["width"], meta["when"]) == (3 * u.arcmin, Time("2020-01-01"))
 
+
+PIXEL = np.radians(1.3) ** 2 * np.eye(2)
 
 KERNELS = [
     None,
@@ -237,10 +217,6 @@ KERNELS = [
 ]
 
 
-def key(kernel):
-    return kernel and [(factor, k.key) for factor, k in kernel.terms]
-
-
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
 def test_a_kernel_comes_back_equal(kernel):
     field = made()
@@ -248,8 +224,11 @@ def test_a_kernel_comes_back_equal(kernel):
     field.write("map.fits")
     again = SkyMap.read("map.fits").kernel
     assert type(again) is type(kernel)
-    assert key(again) == key(kernel)
-    assert repr(again) == repr(kernel)
+    assert again == kernel
+    assert repr(again) == repr(kernel)  # with all digits
+    if kernel is not None:
+        for (_, ours), (_, its) in zip(kernel.terms, again.terms, strict=True):
+            np.testing.assert_array_equal(its.raster(PIXEL), ours.raster(PIXEL))
 
 
 def test_a_kernel_of_another_package_is_refused():
@@ -320,7 +299,8 @@ def test_projections_that_fits_does_not_have_are_refused():
         ValueError, match=r"wcs must be one that FITS can say .* no TAN-SIP has them"
     ):
         drawn("aitoff").write("map.fits")
-    above = drawn(None, SKY.transform_to(FRAMES["offset"]), frame=FRAMES["offset"], bins=(36, 18))
+    frame = SkyOffsetFrame(origin=SkyCoord(1.1, 2.3, unit="deg"))
+    above = drawn(None, SKY.transform_to(frame), frame=frame, bins=(36, 18))
     with pytest.raises(ValueError, match=r"wcs must be in a frame that FITS has a name for"):
         above.write("map.fits")
     with pytest.raises(

@@ -10,7 +10,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import matplotlib as mpl
 import pytest
@@ -18,7 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 import mpl_skyheat
+from mpl_skyheat.maps.statistic_table import STATISTICS, StatisticName
+from mpl_skyheat.plotting.colorbars import Side
+from mpl_skyheat.plotting.colour_scale import NORMS, NormName
 from mpl_skyheat.plotting.heatmap import SkyHeatmap
+from mpl_skyheat.plotting.regions import Projection
+from mpl_skyheat.smoothing.choice import Geometry
+from mpl_skyheat.smoothing.plane import PAD_MODES, Boundary
 
 FOLDER = Path(mpl_skyheat.__file__).parent
 # Modules by name within the package: "sky/grid".
@@ -175,6 +181,13 @@ def test_what_is_slow_to_import_is_imported_at_first_use(module):
     assert module in NUMBA or not [n for n in at_once if own_module(n) in NUMBA]
 
 
+@pytest.mark.parametrize("module", SOURCES)
+def test_warnings_are_of_the_class_of_the_package(module):
+    calls = [node for node in ast.walk(parse(module)) if isinstance(node, ast.Call)]
+    warned = [call.args[1] for call in calls if ast.unparse(call.func) == "warnings.warn"]
+    assert {ast.unparse(category) for category in warned} <= {"SkyHeatmapWarning"}
+
+
 # What an import brings along
 
 SCRIPT = """
@@ -248,6 +261,7 @@ PUBLIC = {
     "sky_heatmap",
     "sky_map",
     "SkyHeatmap",
+    "SkyHeatmapWarning",
     "SkyMap",
     "Gaussian",
     "TopHat",
@@ -299,6 +313,18 @@ def test_the_types_and_the_catalogue_are_shipped():
     assert files("mpl_skyheat").joinpath("py.typed").is_file()
     names = {path.name for path in files("mpl_skyheat").joinpath("data").iterdir()}
     assert {"tycho2_bright.fits.gz", "LICENSE-tycho2.txt"} <= names
+
+
+def test_words_that_an_argument_may_be_are_listed_once():
+    assert get_args(StatisticName) == tuple(STATISTICS)
+    assert get_args(Boundary) == ("sky", *PAD_MODES)
+    assert {*NORMS} < {*get_args(NormName)}
+    listed = inspect.getdoc(mpl_skyheat.sky_heatmap)
+    for words in (StatisticName, Boundary, Geometry):
+        assert "{" + ", ".join(f'"{word}"' for word in get_args(words)) + "}" in listed
+    for words, function in ((Projection, mpl_skyheat.subplot), (Side, SkyHeatmap.add_colorbar)):
+        shown = "{" + ", ".join(f'"{word}"' for word in get_args(words)) + "}"
+        assert shown in inspect.getdoc(function)
 
 
 # Private names of others, which may change without notice

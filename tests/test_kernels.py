@@ -299,14 +299,42 @@ def test_an_astropy_kernel_is_its_array():
 def test_a_repr_makes_the_kernel_again(kernel, text):
     assert repr(kernel) == text
     again = eval(text)
+    assert again == kernel
     np.testing.assert_array_equal(again.raster(ARCMIN_PIXEL), kernel.raster(ARCMIN_PIXEL))
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Gaussian(fwhm="5 arcmin"),
+        TopHat(np.pi * u.arcmin),
+        Moffat("5 arcmin", beta=3.123456789),
+        (1 / 3) * Gaussian("2 arcmin") - 1e-7 * TopHat("5 arcmin"),
+    ],
+    ids=str,
+)
+def test_a_repr_has_all_digits(kernel):
+    assert eval(repr(kernel)) == kernel
+
+
+def test_kernels_are_equal_by_value():
+    for degrees in np.arange(1, 100) / 20:
+        kernel, same = Gaussian(degrees * u.deg), Gaussian(60 * degrees * u.arcmin)
+        assert kernel == same
+        assert hash(kernel) == hash(same)
+    others = [Gaussian("2 arcmin"), Gaussian("2.001 arcmin"), Gaussian("2 pix"), TopHat("2 arcmin")]
+    others += [2 * Gaussian("2 arcmin"), Gaussian("2 arcmin") - Gaussian("4 arcmin")]
+    others += [as_kernel(np.ones((3, 3))), as_kernel(np.ones((3, 5))), as_kernel(np.eye(3))]
+    assert len(set(others)) == len(others)
+    assert as_kernel(2 * np.eye(3)) == as_kernel(np.eye(3))
+    assert 1 * Gaussian("2 arcmin") == Gaussian("2 arcmin") != "2 arcmin"
 
 
 def test_the_repr_of_a_sum_makes_it_again():
     kernel = Gaussian("2 arcmin") - 0.5 * TopHat("5 arcmin")
     assert repr(kernel) == "1 * Gaussian(sigma='2 arcmin') + -0.5 * TopHat(radius='5 arcmin')"
     assert repr(eval(repr(kernel))) == repr(kernel)
-    assert repr(as_kernel(np.ones((3, 5)))) == "array of 3 x 5 pixels"
+    assert repr(as_kernel(np.ones((3, 5)))) == "<kernel of 3 x 5 pixels>"
 
 
 @pytest.mark.parametrize("pixel", PIXELS)

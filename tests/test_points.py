@@ -21,6 +21,7 @@ from astropy.io import fits
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 from astropy.wcs import WCS
+from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
 from mpl_skyheat import sky_map
@@ -398,11 +399,22 @@ def test_a_map_tells_the_frame_that_its_positions_are_in():
     assert sky_map(sky.icrs, wcs=wcs).meta["frame"] == "icrs"
     old = sky.transform_to(FK5(equinox="J1975"))
     skymap = sky_map(old, wcs=wcs, statistic="count")
-    assert skymap.meta["frame"].is_equivalent_frame(FK5(equinox="J1975"))
-    assert skymap.value_at(old[0].ra, old[0].dec).value == 2
-    for frame in ("Galactic", Galactic):
-        assert sky_map(sky.l, sky.b, frame=frame, wcs=wcs).meta["frame"] == frame
-    assert isinstance(sky_map(sky.l, sky.b, frame=Galactic(), wcs=wcs).meta["frame"], Galactic)
+    assert skymap.meta["frame"] == "<FK5 Frame (equinox=J1975.000)>"
+    assert skymap.value_at(old[0]).value == 2
+    assert skymap.value_at(old[0].ra, old[0].dec, frame=FK5(equinox="J1975")).value == 2
+    with pytest.raises(TypeError, match=r"frame must be given with two numbers, .*equinox=J1975"):
+        skymap.value_at(old[0].ra, old[0].dec)
+    for frame in ("Galactic", Galactic, Galactic()):
+        assert sky_map(sky.l, sky.b, frame=frame, wcs=wcs).meta["frame"] == "galactic"
+
+
+def test_a_frame_without_a_name_is_that_of_axes_that_show_it():
+    old = SkyCoord([120.2, 120.2], [30.1, 30.1], unit="deg", frame=FK5(equinox="J1975"))
+    ax = Figure().add_subplot(projection="mollweide")
+    made = ax.sky_heatmap(old, frame=FK5(equinox="J1975"), statistic="count").sky_map
+    assert made.value_at(120.2, 30.1).value == 2
+    again = Figure().add_subplot(projection="mollweide").sky_heatmap(made)
+    assert again.value_at(120.2, 30.1).value == 2
 
 
 def test_columns_of_galactic_positions_are_asked_for_their_frame():

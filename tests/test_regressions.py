@@ -310,7 +310,7 @@ def test_a_colorbar_is_named_by_its_side(field, stars):
     ax.sky_heatmap(*stars, colorbar="left")
     ax.figure.draw_without_rendering()
     assert ax.figure.axes[1].get_position().x1 < ax.get_position().x0
-    with pytest.raises(ValueError, match="colorbar must be 'right', "):
+    with pytest.raises(ValueError, match="colorbar must be one of 'right', "):
         ax.sky_heatmap(*stars, colorbar="middle")
 
 
@@ -327,6 +327,15 @@ def test_a_colorbar_is_named_by_its_side(field, stars):
         ("n_jobs", "did you mean 'threads'"),
         ("stat", "did you mean 'statistic'"),
         ("mincnt", "did you mean 'min_count'"),
+        ("C", "did you mean 'values'"),
+        ("reduce_C_function", "did you mean 'statistic'"),
+        ("cmin", "did you mean 'min_count'"),
+        ("npix", "did you mean 'bins'"),
+        ("smooth", "did you mean 'kernel'"),
+        ("workers", "did you mean 'threads'"),
+        ("moc", "did you mean 'coverage'"),
+        ("footprint", "did you mean 'coverage'"),
+        ("randoms", "did you mean 'coverage'"),
         ("xyz", r"see help\(mpl_skyheat.sky_heatmap\)"),
     ],
 )

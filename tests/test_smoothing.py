@@ -403,7 +403,7 @@ def test_the_warning_of_a_wide_field_names_the_error(projection):
     (named,) = (float(re.search(r"up to (\S+) %", str(w.message))[1]) / 100 for w in record)
     error = error_of_sources(skymap, sources, sigma)
     assert 0.5 < named / error < 2
-    assert skymap.meta["plane_error"] == pytest.approx(named, rel=0.06)
+    assert skymap.meta["planeerr"] == pytest.approx(named, rel=0.06)
 
 
 def test_a_narrow_field_is_not_warned_of():
@@ -414,7 +414,7 @@ def test_a_narrow_field_is_not_warned_of():
         warnings.simplefilter("error")
         skymap = sky_map(sources, wcs=wcs, shape=shape, kernel=sigma)
     assert error_of_sources(skymap, sources, sigma) < 0.01
-    assert skymap.meta["plane_error"] < 0.01
+    assert skymap.meta["planeerr"] < 0.01
 
 
 @pytest.mark.parametrize("kernel", [3 * u.pix, Gaussian2DKernel(3)], ids=["pix", "astropy"])

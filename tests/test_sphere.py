@@ -456,13 +456,13 @@ def test_a_field_needs_a_window_of_the_lattice_only():
 @pytest.mark.filterwarnings("ignore:the kernel is .* pixels wide")
 def test_small_fields_stay_on_the_plane_and_say_why():
     skymap = sky_map([20], [60], wcs=SKIES["CAR"], kernel="1 arcmin")
-    assert (skymap.meta["geometry"], skymap.meta["plane_error"] > 0.01) == ("plane", True)
-    assert skymap.meta["geometry_reason"] == "the kernel is narrower than a pixel"
+    assert (skymap.meta["geometry"], skymap.meta["planeerr"] > 0.01) == ("plane", True)
+    assert skymap.meta["reason"] == "the kernel is narrower than a pixel"
     wcs = field_wcs(SkyCoord(20, 60, unit="deg"), 1 * u.deg, 2 * u.arcmin, "TAN")
     skymap = sky_map([20], [60], wcs=wcs, kernel="6 arcmin")
     assert skymap.meta["geometry"] == "plane"
-    assert skymap.meta["geometry_reason"].startswith("one pixel scale is right to 0.")
-    assert sky_map([20], [60], wcs=wcs).meta["geometry_reason"] == "no kernel"
+    assert skymap.meta["reason"].startswith("one pixel scale is right to 0.")
+    assert sky_map([20], [60], wcs=wcs).meta["reason"] == "no kernel"
 
 
 def test_plane_and_sphere_agree_on_a_small_field(stars):
@@ -471,7 +471,7 @@ def test_plane_and_sphere_agree_on_a_small_field(stars):
         sky_map(stars, wcs=wcs, kernel="15 arcmin", geometry=geometry)
         for geometry in ("plane", "sphere")
     )
-    assert sphere.meta["geometry_reason"] == "asked for"
+    assert sphere.meta["reason"] == "asked for"
     np.testing.assert_allclose(sphere.data, plane.data, atol=0.02 * plane.data.max())
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astropy.utils.exceptions import AstropyUserWarning
-
 from mpl_skyheat.catalogue.readers import READERS, ending_of
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +49,7 @@ def read_file(
                 continue
             warnings.warn(
                 f"{path} has these columns in {place} and in {table.place}: the first is read",
-                AstropyUserWarning,
+                SkyHeatmapWarning,
                 stacklevel=6,  # of a call of sky_map or sky_heatmap
             )
             break

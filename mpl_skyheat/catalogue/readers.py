@@ -20,9 +20,9 @@ from xml.parsers import expat
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.compute.memory import allowed_bytes
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -404,7 +404,7 @@ def _votable(path: Path, number: int, names: list[str], wanted: Sequence[str]) -
         tree = votable.parse(file, columns=numbers, table_number=number, verify="warn")
         table = list(tree.iter_tables())[number].to_table()
     if caught:
-        warnings.warn(f"in {path}: {caught[0].message}", AstropyUserWarning, stacklevel=2)
+        warnings.warn(f"in {path}: {caught[0].message}", SkyHeatmapWarning, stacklevel=2)
     columns = list(table.columns.values())
     if len(columns) < len(names):  # astropy 6.1 has the others, too, without their values
         names = [names[number] for number in numbers]

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from mpl_skyheat.compute import tile_layout
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 
 # Points and pixels from which on compiled code saves the seconds that importing numba takes.
 FIRST = 3_000_000
@@ -89,7 +90,7 @@ def _load() -> bool:
             _is_available = False
             warnings.warn(
                 f"large catalogues take long, as numba cannot be imported: {error}",
-                RuntimeWarning,
+                SkyHeatmapWarning,
                 stacklevel=2,
             )
             return False

@@ -11,7 +11,7 @@ from astropy.nddata import NDData
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.sky.vectors import to_vectors
 
-# What ``meta["statistic"]`` of the result says, and the sign between two labels.
+# What ``meta["stat"]`` of the result says, and the sign between two labels.
 RESULTS = {
     "add": ("total", "+"),
     "subtract": ("difference", "−"),
@@ -26,7 +26,7 @@ SIGNS = tuple(f" {sign} " for _, sign in RESULTS.values())
 TOLERANCE = 1e-9
 
 
-def as_operand(value: Any) -> Any:
+def as_operand(value: Any, shape: tuple[int, ...]) -> Any:
     """What NDData's arithmetic takes: maps and other NDData, and numbers as Quantities."""
     if isinstance(value, NDData):
         return value
@@ -35,6 +35,10 @@ def as_operand(value: Any) -> Any:
     array = value if isinstance(value, u.Quantity) else np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"operand must be a SkyMap, a number or a Quantity; got {value!r:.60}")
+    if array.shape not in ((), shape):
+        raise ValueError(
+            f"operand must be one number or have the map's shape, {shape}; got {array.shape}"
+        )
     return value
 
 
@@ -46,67 +50,70 @@ def _may_be_negative(value: Any) -> bool:
 
 
 def check_geometries(a: Any, b: Any) -> None:
-    """Raise a ValueError unless two maps have the same pixels of the same sky."""
+    """Raise a ValueError unless two maps, or a map and other NDData, have the same pixels."""
+    difference = _difference(a, b)
+    if difference:
+        raise ValueError(
+            f"maps must have the same pixels; got {difference}: make one with the other as its wcs"
+        )
+
+
+def _difference(a: Any, b: Any) -> str:
+    """In what the pixels of two maps differ; "" if they are the same."""
     if a.data.shape != b.data.shape:
-        raise ValueError(
-            f"maps must have the same pixels; got shapes {a.data.shape} and {b.data.shape}: make "
-            "both with one wcs, shape and pixel_size"
-        )
+        return f"shapes {a.data.shape} and {b.data.shape}"
     if a.wcs is b.wcs or a.wcs is None or b.wcs is None:
-        return
+        return ""
     flat = [m.meta.get("frame") == "flat" for m in (a, b)]
-    places = [_places(m.wcs, m.data.shape, is_flat=f) for m, f in zip((a, b), flat, strict=True)]
-    size = np.nanmax(np.ptp(places[0].reshape(-1, places[0].shape[-1]), axis=0), initial=0)
-    is_same = flat[0] == flat[1] and np.allclose(
-        places[0], places[1], 0, TOLERANCE * size, equal_nan=True
-    )
-    if is_same and not flat[0]:
+    if flat[0] != flat[1]:
+        return "one of Cartesian x, y and one of the sky"
+    if not flat[0]:
         frames: Any = [plane_of_wcs(m.wcs).frame for m in (a, b)]
-        is_same = frames[0].is_equivalent_frame(frames[1])
-    if not is_same:
-        raise ValueError(
-            "maps must have the same pixels; got two of one shape at different places of the sky: "
-            "make both with one wcs, shape and pixel_size"
-        )
+        if not frames[0].is_equivalent_frame(frames[1]):
+            return f"frames {frames[0]!r} and {frames[1]!r}"
+    places = [_places(m.wcs, m.data.shape, is_flat=flat[0]) for m in (a, b)]
+    if (np.isnan(places[0]) != np.isnan(places[1])).any():
+        return "sky in other pixels"
+    size = np.nanmax(np.ptp(places[0], axis=0), initial=0)
+    apart = np.nanmax(np.linalg.norm(places[1] - places[0], axis=-1), initial=0)
+    if apart <= TOLERANCE * size:
+        return ""
+    if flat[0]:
+        return f"pixels up to {apart:.3g} apart"
+    return f"pixels up to {np.degrees(2 * np.arcsin(min(apart / 2, 1))):.3g} deg apart"
 
 
 def _places(wcs: Any, shape: tuple[int, ...], *, is_flat: bool) -> Any:
     """Positions of 25 pixels: unit vectors, or x, y."""
-    y, x = np.meshgrid(*(np.linspace(0, n - 1, 5) for n in shape), indexing="ij")
+    y, x = (v.ravel() for v in np.meshgrid(*(np.linspace(0, n - 1, 5) for n in shape)))
     if is_flat:
         return np.stack(wcs.low_level_wcs.pixel_to_world_values(x, y), axis=-1)
-    return to_vectors(*plane_of_wcs(wcs).to_sky(x.ravel(), y.ravel()))
+    return to_vectors(*plane_of_wcs(wcs).to_sky(x, y))
 
 
-def finish(result: Any, name: str, a: Any, b: Any, other: Any) -> None:
-    """Give the result of ``a.<name>(b)`` its meta and solid angles; ``other`` is b if a map.
+def finish(result: Any, name: str, b: Any, maps: list[Any]) -> None:
+    """Give the result of ``a.<name>(b)`` its WCS, solid angles, kernel, label and meta.
 
-    Pixels without a finite value are masked.
+    ``maps`` are those of a and b that are a SkyMap.
     """
+    a = maps[0]
     if result.wcs is None:
         result.wcs = a.wcs
     result.solid_angle = a.solid_angle
-    bad = ~np.isfinite(result.data)
-    result.data[bad] = np.nan
-    result.mask = bad if result.mask is None else bad | result.mask
     word, sign = RESULTS[name]
-    meta = dict(a.meta)
-    if other is None:
-        scales = name in ("multiply", "divide") and not isinstance(b, u.Quantity)
-        meta["statistic"] = a.meta.get("statistic") if scales and np.isscalar(b) else word
-    else:
-        # Entries that differ between the maps, such as the numbers of rows, are left out.
-        meta = {key: v for key, v in a.meta.items() if str(other.meta.get(key)) == str(v)}
-        for key in ("label", "kernel"):
-            ours, its = a.meta.get(key), other.meta.get(key)
-            both = _combined(ours, sign, its) if ours and its else None
-            meta[key] = ours if ours == its and key == "kernel" else both
-        meta |= {"statistic": word, "frame": a.meta.get("frame", "icrs")}
-    kinds = {m.meta.get("statistic") for m in (a, other) if m is not None}
-    if meta["statistic"] == "total" and not kinds <= {"density", "count", "total"}:
-        meta["statistic"] = "total of values"
+    # Entries that differ between the maps, such as the numbers of rows, are left out.
+    meta = {k: v for k, v in a.meta.items() if all(str(m.meta.get(k)) == str(v) for m in maps)}
+    if len({m.kernel for m in maps}) == 1:
+        result.kernel = a.kernel
+    if all(m.label for m in maps):
+        result.label = a.label if len(maps) == 1 else _combined(a.label, sign, b.label)
+    scales = name in ("multiply", "divide") and np.isscalar(b)
+    meta["stat"] = a.meta.get("stat") if scales else word
+    if word == "total" and not {m.meta.get("stat") for m in maps} <= {"density", "count", "total"}:
+        meta["stat"] = "total of values"
+    meta["smoothed"] = any(m.is_smoothed for m in maps)
     meta["signed"] = name == "subtract" or _may_be_negative(a) or _may_be_negative(b)
-    result.meta = meta
+    result.meta = {"frame": a.meta.get("frame", "icrs")} | meta
 
 
 def _combined(ours: str, sign: str, its: str) -> str:

@@ -6,8 +6,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.sky.frames import change_frame
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def warn_of_rows(
     """
     for text in (_empty(sums, catalogue, centre), _other_units(sums)):
         if text:
-            warnings.warn(text, AstropyUserWarning, stacklevel=stacklevel)
+            warnings.warn(text, SkyHeatmapWarning, stacklevel=stacklevel)
 
 
 def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float]) -> str:

@@ -54,7 +54,7 @@ def to_healpix(sky_map: Any, nside: Any, order: str, frame: Any) -> tuple[u.Quan
         raise ValueError(f"nside must be a power of two, such as 256; got {nside!r}")
     if order not in ("ring", "nested"):
         raise ValueError(f"order must be 'ring' or 'nested'; got {order!r}")
-    if isinstance(own := sky_map.meta.get("frame"), str) and own == "flat":
+    if sky_map.meta.get("frame") == "flat":
         raise TypeError("to_healpix needs a map of the sky; got one of Cartesian x, y")
     if sky_map.solid_angle is None:
         raise ValueError("solid_angle must be that of the map's pixels for HEALPix; got None")
@@ -62,7 +62,7 @@ def to_healpix(sky_map: Any, nside: Any, order: str, frame: Any) -> tuple[u.Quan
     frame = plane.frame if frame is None else find_sky_frame("frame", frame)
     healpix = HEALPix(int(nside), order, frame)
     values = np.array(sky_map.quantity.value)
-    is_per_pixel = sky_map.meta.get("statistic") in PER_PIXEL
+    is_per_pixel = sky_map.meta.get("stat") in PER_PIXEL
     solid_angle = sky_map.solid_angle.to_value(u.sr)
     if is_per_pixel:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -155,7 +155,7 @@ def write_healpix(
             f"{healpix.frame.name!r}: give frame='icrs'"
         )
     column = fits.Column(
-        name=str(sky_map.meta.get("statistic") or "value").upper(),
+        name=str(sky_map.meta.get("stat") or "value").upper(),
         format="D",
         array=np.where(np.isnan(values.value), UNSEEN, values.value),
         unit=fits_unit(values.unit),

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import ICRS
 from astropy.io.fits import Header
 from astropy.nddata import StdDevUncertainty
-from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_points
 from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.threads import Team, thread_count
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.maps.doubts import warn_of_rows
@@ -25,7 +24,7 @@ from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
 from mpl_skyheat.maps.statistics import statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
-from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
+from mpl_skyheat.sky.frames import find_sky_frame, frame_text
 from mpl_skyheat.sky.grid import UNKNOWN, View
 from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
@@ -35,8 +34,11 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray
+    from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
+    from mpl_skyheat.smoothing.choice import Geometry
+    from mpl_skyheat.smoothing.plane import Boundary
 
 
 def sky_map(
@@ -47,12 +49,12 @@ def sky_map(
     frame: Any = "icrs",
     weights: Any = None,
     values: Any = None,
-    statistic: str | None = None,
+    statistic: StatisticName | None = None,
     pixel_size: Any = None,
     bins: int | tuple[int, int] | None = None,
     kernel: Any = None,
-    boundary: str = "sky",
-    geometry: str = "auto",
+    boundary: Boundary = "sky",
+    geometry: Geometry = "auto",
     min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,
@@ -142,7 +144,7 @@ def make_map(
     region = view if blocks is None else view.filled(bounds_of(blocks, plane))
     where = choose_where(request, plane, region, closed=blocks is not None)
     for text in filter(None, (where.choice.warning, where.kernels.warning)):
-        warnings.warn(text, AstropyUserWarning, stacklevel=3)
+        warnings.warn(text, SkyHeatmapWarning, stacklevel=3)
     channels = channels_of(
         request.statistic,
         has_weights=catalogue.weights is not None,
@@ -179,34 +181,33 @@ def _map_of(
     if request.min_count is not None:
         rows = sums.pixels["n"][geometry.core] if request.kernel is None else found.n_eff
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-    mask = np.isnan(values)
     error, n_eff = (
-        None if array is None else np.where(mask, np.nan, array)
+        None if array is None else np.where(np.isnan(values), np.nan, array)
         for array in (found.error, found.n_eff)
     )
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
-        mask=mask,
         uncertainty=None if error is None else StdDevUncertainty(factor * error, unit=unit),
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
         n_eff=n_eff,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
+        kernel=request.kernel,
+        label=request.label or (catalogue.values.label if catalogue.values else None),
         meta={
-            "statistic": request.statistic,
-            "kernel": None if request.kernel is None else repr(request.kernel),
+            "stat": request.statistic,
+            "smoothed": request.kernel is not None,
             "signed": request.is_signed,
             "boundary": request.boundary,
-            "min_count": request.min_count,
+            "mincount": request.min_count,
             "values": catalogue.values.label if catalogue.values else None,
-            "label": request.label or (catalogue.values.label if catalogue.values else None),
             "frame": frame,
             **sums.rows,
             "geometry": where.choice.geometry,
-            "geometry_reason": where.choice.reason,
-            "plane_error": where.kernels.error,
+            "reason": where.choice.reason,
+            "planeerr": where.kernels.error,
         },
     )
 
@@ -250,11 +251,9 @@ def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tupl
     return plane, view_of_shape(wcs, shape)
 
 
-def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> Any:
-    """The frame that was asked for; if that is the default, the frame of a SkyCoord."""
+def _frame_in_meta(asked: Any, own: BaseCoordinateFrame | None) -> str:
+    """The frame that was asked for, in words; if that is the default, the frame of a SkyCoord."""
     is_default = isinstance(asked, str) and asked == "icrs"
-    if own is None or not is_default or own.is_equivalent_frame(ICRS()) or own.shape:
-        return asked
-    if not isinstance(own, ROTATED_FRAMES):
-        return own
-    return own.name if own.is_equivalent_frame(find_frame(own.name)) else own
+    if is_default and own is not None and not own.shape:
+        return frame_text(own)
+    return asked.lower() if isinstance(asked, str) else frame_text(find_sky_frame("frame", asked))

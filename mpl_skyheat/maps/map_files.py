@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import nddata
 from astropy import units as u
-from astropy.coordinates import BaseCoordinateFrame
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.compute.writing import replacing
 from mpl_skyheat.sky.fits_wcs import as_fits_wcs
-from mpl_skyheat.sky.wcs_json import frame_of_text, frame_to_text, wcs_of_json, wcs_to_json
+from mpl_skyheat.sky.wcs_json import wcs_of_json, wcs_to_json
 from mpl_skyheat.smoothing.kernel_json import kernel_of_json, kernel_to_json
 
 if TYPE_CHECKING:
@@ -83,8 +82,7 @@ def _hdus(sky_map: Any, companions: Sequence[str]) -> Any:
             hdus[-1].header["BUNIT"] = fits_unit(unit)
 
     # The names and attributes of masks and uncertainties are those that CCDData reads.
-    if sky_map.mask is not None:
-        append("MASK", np.asarray(sky_map.mask, dtype=np.uint8))
+    append("MASK", sky_map.mask.astype(np.uint8))
     error = sky_map.uncertainty
     if error is not None:
         append("UNCERT", error.array, error.unit or sky_map.unit)
@@ -97,10 +95,9 @@ def _hdus(sky_map: Any, companions: Sequence[str]) -> Any:
     card = {
         "version": VERSION,
         "unit": _unit_text(sky_map.unit),
-        "label": getattr(sky_map, "label", None),
-        "kernel": kernel_to_json(getattr(sky_map, "kernel", None), referred),
+        "label": sky_map.label,
+        "kernel": kernel_to_json(sky_map.kernel, referred),
         "meta": sky_map.meta,
-        "mask": sky_map.mask is not None,
         "uncertainty": error and [type(error).__name__, _unit_text(error.unit)],
         "arrays": {name: _unit_text(getattr(v, "unit", None)) for name, v in arrays.items()},
         "wcs": wcs_to_json(sky_map.wcs, sky_map.data.shape, referred),
@@ -124,8 +121,6 @@ def _default(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     try:
-        if isinstance(value, BaseCoordinateFrame):
-            return {"astropy frame": frame_to_text(value)}
         return {"yaml": yaml.dump(value)}
     except Exception as error:  # it calls methods of any class
         raise ValueError(
@@ -138,12 +133,7 @@ def _restored(found: dict[str, Any]) -> Any:
     """What `_default` has made JSON of; other objects as they are."""
     from astropy.io.misc import yaml
 
-    match found:
-        case {"astropy frame": text}:
-            return frame_of_text(text)
-        case {"yaml": text}:
-            return yaml.load(text)
-    return found
+    return yaml.load(found["yaml"]) if "yaml" in found else found
 
 
 def fits_unit(unit: u.UnitBase) -> str:
@@ -184,7 +174,7 @@ def has_map(file: str | os.PathLike[str]) -> bool:
 
 
 def read_fits(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """The arguments of `SkyMap` for the map in a file, with ``kernel`` and ``label``."""
+    """The arguments of `SkyMap` for the map in a file."""
     from astropy.io import fits
 
     content = Path(file).read_bytes()
@@ -245,7 +235,7 @@ def _arguments(card: dict[str, Any], hdus: Any) -> dict[str, Any]:
     return {
         "data": data,
         "unit": None if card["unit"] is None else u.Unit(card["unit"]),
-        "mask": array("MASK").astype(bool) if card["mask"] else None,
+        "mask": array("MASK").astype(bool),
         "wcs": wcs_of_json(card["wcs"], referred),
         "uncertainty": uncertainty,
         "meta": card["meta"],

@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
-from mpl_skyheat.maps.statistic_table import STATISTICS
+from mpl_skyheat.maps.statistic_table import STATISTICS, StatisticName
+from mpl_skyheat.smoothing.choice import Geometry
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
 from mpl_skyheat.smoothing.kernels import as_kernel
-from mpl_skyheat.smoothing.plane import PAD_MODES
+from mpl_skyheat.smoothing.plane import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mpl_skyheat.smoothing.kernel_base import Terms
 
 # Values of the arguments that are one of a few words.
-CHOICES = {
-    "statistic": tuple(STATISTICS),
-    "boundary": ("sky", *PAD_MODES),
-    "geometry": ("auto", "plane", "sphere"),
-}
+CHOICES = {"statistic": StatisticName, "boundary": Boundary, "geometry": Geometry}
 
 
 @dataclass(frozen=True)
 class MapRequest:
     """The checked arguments of a map; ``pixel_size`` in rad, in data units with frame="flat"."""
 
-    statistic: str
+    statistic: StatisticName
     pixel_size: Any
     bins: Any
     kernel: KernelAlgebra | None
-    boundary: str
-    geometry: str
+    boundary: Boundary
+    geometry: Geometry
     unit: u.UnitBase | None
     label: str | None
     frame: Any
@@ -67,10 +64,8 @@ class MapRequest:
         """
         if given["statistic"] is None:
             given["statistic"] = "mean" if has_values else "density"
-        for name, choices in CHOICES.items():
-            if not isinstance(given[name], str) or given[name] not in choices:
-                listed = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} must be one of {listed}; got {repr(given[name])[:60]}")
+        for name, literal in CHOICES.items():
+            check_choice(name, given[name], get_args(literal))
         check_label(given["label"])
         pixel_size, bins = given["pixel_size"], given["bins"]
         if pixel_size is not None and bins is not None:
@@ -122,6 +117,13 @@ def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
         )
 
 
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise a ValueError if an argument is none of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name} must be one of {listed}; got {repr(value)[:60]}")
+
+
 def check_label(label: Any) -> None:
     """Raise a TypeError if a label is no text."""
     if label is not None and not isinstance(label, str):
@@ -167,7 +169,7 @@ def _parse_bins(bins: Any) -> tuple[int, int]:
     return int(pair[0]), int(pair[-1])
 
 
-def _parse_unit(unit: Any, statistic: str) -> u.UnitBase:
+def _parse_unit(unit: Any, statistic: StatisticName) -> u.UnitBase:
     if statistic == "count":
         raise ValueError(f"unit is that of a density; got unit={unit!r}, statistic={statistic!r}")
     try:

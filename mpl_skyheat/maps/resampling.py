@@ -11,12 +11,15 @@ from astropy.coordinates import SkyCoord
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.maps.sky_map import SkyMap
+from mpl_skyheat.sky.frames import find_frame
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import grid_of_bins, native_grid
 from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.sky.grid import SkyGrid, View
@@ -29,11 +32,18 @@ PIXELS = 500
 INSET = 1e-6
 
 
+def frame_of_points(sky_map: SkyMap) -> BaseCoordinateFrame | None:
+    """The frame of the points of a map, or of its WCS where theirs has no name; None if flat."""
+    text = sky_map.meta.get("frame", "icrs")
+    is_named = not isinstance(text, str) or not text.startswith("<")
+    return find_frame(text) if is_named else plane_of_wcs(sky_map.wcs).frame
+
+
 def corners_of(sky_map: SkyMap) -> Catalogue:
     """The corners of a map's pixels, as points whose bounds are the map's."""
     sides = (np.linspace(INSET - 0.5, n - 0.5 - INSET, n + 1) for n in sky_map.data.shape[::-1])
     x, y = (v.ravel() for v in np.meshgrid(*sides))
-    if isinstance(own := sky_map.meta.get("frame"), str) and own == "flat":
+    if sky_map.meta.get("frame") == "flat":
         return read_catalogue(sky_map.wcs.low_level_wcs.pixel_to_world_values(x, y), None, "flat")
     plane = plane_of_wcs(sky_map.wcs)
     return read_catalogue(plane.to_sky(x, y), None, plane.frame)
@@ -77,15 +87,14 @@ def resampled(
         values[is_coarse] = (means[is_coarse] << native).to_value(found.unit)
     values = values.reshape(grid.shape)
     area_unit = u.dimensionless_unscaled if plane.frame is None else u.sr
-    meta = {"statistic": None, "kernel": None, "label": None, "frame": "icrs"} | sky_map.meta
-    meta["label"] = meta["label"] if label is None else label
     drawn = SkyMap(
         values,
         unit=found.unit,
-        mask=np.isnan(values),
         wcs=grid_wcs(plane, grid),
         solid_angle=MapGeometry(plane, grid).solid_angles << area_unit,
-        meta=meta,
+        kernel=sky_map.kernel,
+        label=sky_map.label if label is None else label,
+        meta=dict(sky_map.meta),
     )
     return drawn, grid
 
@@ -100,7 +109,7 @@ def _means(sky_map: Any, plane: Plane, grid: SkyGrid) -> tuple[FloatArray, BoolA
         for axis, place in zip((grid.x, grid.y), project(plane, own.frame, lon, lat), strict=True)
     )
     area = np.ravel(sky_map.solid_angle.value)
-    values = np.ravel(np.ma.filled(np.ma.array(sky_map.data, mask=sky_map.mask), np.nan))
+    values = np.ravel(sky_map.data)
     ny, nx = grid.shape
     inside = np.isfinite(values) & (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
     pixel = (row[inside] * nx + column[inside]).astype(int)

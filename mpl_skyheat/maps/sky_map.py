@@ -15,18 +15,25 @@ from mpl_skyheat.maps.healpix import to_healpix, write_healpix
 from mpl_skyheat.maps.interpolation import interpolated, nearest, seams_of
 from mpl_skyheat.maps.map_files import read_fits, write_fits
 from mpl_skyheat.maps.request import check_label
+from mpl_skyheat.sky.frames import frame_text
 from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
 
+    from astropy.coordinates import BaseCoordinateFrame
     from astropy_healpix import HEALPix
     from numpy.typing import ArrayLike, NDArray
 
-    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
 COMPANIONS = ("counts", "solid_angle", "n_eff")
+
+# Operators that numbers, arrays and Quantities on the left of a map leave to it.
+REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
+REFLECTED |= {np.multiply: "__rmul__", np.true_divide: "__rtruediv__"}
 
 
 class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
@@ -36,13 +43,14 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     (ny, nx), row 0 at the bottom.
 
     Maps with the same pixels are added, subtracted, multiplied and divided (``a - b``, or
-    ``a.subtract(b)``), and so are a map and a number or Quantity. ``meta["statistic"]`` of the
-    result is "total", "difference", "product" or "quotient"; `sky_heatmap` draws it.
+    ``a.subtract(b)``), and so are a map and a number or Quantity. ``meta["stat"]`` of the result
+    is "total", "difference", "product" or "quotient"; `sky_heatmap` draws it. For functions of
+    numpy, take ``m.quantity``.
 
     Parameters
     ----------
     data : array-like
-        The map's values.
+        The map's values, which become floats: NaN where the map is masked.
     counts : array-like, optional
         Points, or sum of weights, in each pixel, not smoothed.
     solid_angle : `~astropy.units.Quantity`, optional
@@ -50,9 +58,13 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         on a map of Cartesian x, y).
     n_eff : array-like, optional
         The effective number of points at each pixel.
+    kernel : `~astropy.units.Quantity` ['angle'], str, kernel or array-like, optional
+        What the map is smoothed with, in any form that `sky_heatmap` takes.
+    label : str, optional
+        What is counted, or what the values are.
     **kwargs
-        Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask`` (True where there is no
-        sky, or no value), ``uncertainty`` and ``meta``.
+        Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
+        ``meta``.
 
     Attributes
     ----------
@@ -66,15 +78,24 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         N, and a field of λ per sr is 4πσ²λ under a Gaussian. None where there is no such number:
         of a difference of kernels, with ``boundary="reflect"``, and after arithmetic; NaN where
         the map is masked.
+    kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
+        What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
+        on the result of two maps with different kernels. Kernels are equal by value.
+    label : str or None
+        What is counted, or what the values are; of two maps "red / blue".
+    mask : `~numpy.ndarray`
+        True where there is no sky, no value, or one that is not finite; of the map's shape.
     uncertainty : `~astropy.nddata.StdDevUncertainty` or None
         Standard errors of densities, counts, sums and means, as of independent points. Arithmetic
         takes two maps as independent, which a part of a catalogue and all of it are not.
     meta : dict
-        ``statistic``, ``kernel``, ``boundary``, ``geometry``, ``label`` and ``frame`` as used,
-        ``signed`` (of a difference of kernels or of maps: colours are symmetric about 0),
-        ``min_count`` and ``values`` (the name of their column) as given,
-        ``geometry_reason`` (why "auto" took that geometry), ``plane_error`` (the error of smoothing
-        with one pixel scale, as a fraction of a source's peak), and the rows ``read``, ``dropped``
+        Numbers, bools, text or None, by names of 8 letters or fewer, as in the header of a FITS
+        file: the statistic ``stat``, ``boundary`` and ``geometry`` as used; ``smoothed`` (whether
+        by a kernel, which of two maps may have no one name); ``signed`` (of a difference of kernels
+        or of maps: colours are symmetric about 0); ``mincount`` (the argument ``min_count``) and
+        ``values`` (the name of their column) as given; ``frame``, of two bare numbers in
+        `value_at`; ``reason`` (why "auto" took that geometry); ``planeerr`` (the error of smoothing
+        with one pixel scale, as a fraction of a source's peak); and the rows ``read``, ``dropped``
         (not finite or masked), ``unseen`` (left out by a filter; 0 so far), ``inside`` and
         ``outside`` the map; dropped + unseen + inside + outside = read.
     """
@@ -86,8 +107,12 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         counts: ArrayLike | None = None,
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
+        kernel: Any = None,
+        label: str | None = None,
         **kwargs: Any,
     ) -> None:
+        check_label(label)
+        self.kernel, self.label = as_kernel(kernel), label
         self.counts: Any = None  # (NDData sets an uncertainty.)
         super().__init__(data, *args, **kwargs)
         self.counts = None if counts is None else np.asarray(counts)
@@ -96,15 +121,34 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     _n_eff: FloatArray | None = None
 
+    _data: Any
+    _mask: BoolArray
+
+    @property
+    def mask(self) -> BoolArray:
+        return self._mask
+
+    # NDData sets it after its data, so that every map passes here.
+    @mask.setter
+    def mask(self, value: Any) -> None:
+        values: FloatArray = np.asarray(self._data, float)
+        masked = ~np.isfinite(values)
+        if value is not None:
+            masked = masked | value
+        if not np.isnan(values[masked]).all():
+            values = np.where(masked, np.nan, values)
+        self._data, self._mask = values, masked
+
+    @property
+    def is_smoothed(self) -> bool:
+        """Whether a kernel has smoothed the map, or one of those that it was made of."""
+        return self.kernel is not None or bool(self.meta.get("smoothed"))
+
     @property
     def _is_counted(self) -> bool:
         """Whether values are plain counts, or these per area, whose errors follow from counts."""
-        is_plain = self.meta.get("statistic") in ("density", "count")
-        is_plain = is_plain and self.meta.get("kernel") is None
+        is_plain = self.meta.get("stat") in ("density", "count") and not self.is_smoothed
         return is_plain and self.counts is not None and self.counts.dtype.kind == "i"
-
-    def _masked(self, values: FloatArray) -> FloatArray:
-        return values if self.mask is None else np.where(self.mask, np.nan, values)
 
     # Of plain counts both are found when asked for: on large maps that takes longer than counting.
     @property
@@ -112,7 +156,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         if super().uncertainty is None and self._is_counted:
             assert self.counts is not None
             error = self.data / np.sqrt(np.maximum(self.counts, 1))
-            self.uncertainty = StdDevUncertainty(self._masked(error), unit=self.unit)
+            error = np.where(self.mask, np.nan, error)
+            self.uncertainty = StdDevUncertainty(error, unit=self.unit)
         return super().uncertainty
 
     @uncertainty.setter
@@ -123,27 +168,33 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     def n_eff(self) -> FloatArray | None:
         if self._n_eff is None and self._is_counted:
             assert self.counts is not None
-            self._n_eff = self._masked(self.counts.astype(float))
+            self._n_eff = np.where(self.mask, np.nan, self.counts)
         return self._n_eff
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
         self._n_eff = None if value is None else np.asarray(value)
 
-    # Numbers, arrays and Quantities leave the operators to the map.
-    __array_ufunc__ = None
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:
+        if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
+            result: SkyMap = getattr(self, REFLECTED[ufunc])(inputs[0])
+            return result
+        raise TypeError(
+            f"numpy.{ufunc.__name__} takes no SkyMap: take .quantity, as in "
+            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS"
+        )
 
-    def add(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
-        return self._with("add", operand, *args, **kwargs)
+    def add(self, operand: Any, **kwargs: Any) -> SkyMap:
+        return self._with("add", operand, **kwargs)
 
-    def subtract(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
-        return self._with("subtract", operand, *args, **kwargs)
+    def subtract(self, operand: Any, **kwargs: Any) -> SkyMap:
+        return self._with("subtract", operand, **kwargs)
 
-    def multiply(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
-        return self._with("multiply", operand, *args, **kwargs)
+    def multiply(self, operand: Any, **kwargs: Any) -> SkyMap:
+        return self._with("multiply", operand, **kwargs)
 
-    def divide(self, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
-        return self._with("divide", operand, *args, **kwargs)
+    def divide(self, operand: Any, **kwargs: Any) -> SkyMap:
+        return self._with("divide", operand, **kwargs)
 
     __add__ = __radd__ = add
     __sub__ = subtract
@@ -157,22 +208,28 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         return self._filled(other).divide(self)
 
     def _filled(self, value: Any) -> SkyMap:
-        """A map with a number or Quantity in all pixels."""
-        value = u.Quantity(value)
+        """A map with a number or Quantity in all pixels, or an array of the map's shape."""
+        value = u.Quantity(as_operand(value, self.data.shape))
         data = np.full(self.data.shape, value.value)
         meta = {"frame": self.meta.get("frame", "icrs")}
-        return SkyMap(data, unit=value.unit, wcs=self.wcs, solid_angle=self.solid_angle, meta=meta)
+        return SkyMap(
+            data,
+            unit=value.unit,
+            wcs=self.wcs,
+            solid_angle=self.solid_angle,
+            kernel=self.kernel,
+            meta=meta,
+        )
 
-    def _with(self, name: str, operand: Any, *args: Any, **kwargs: Any) -> SkyMap:
+    def _with(self, name: str, operand: Any, **kwargs: Any) -> SkyMap:
         """The result of NDData's arithmetic, with solid angles and a meta that says what it is."""
-        operand = as_operand(operand)
-        other = operand if isinstance(operand, SkyMap) else None
-        if other is not None:
-            check_geometries(self, other)
+        operand = as_operand(operand, self.data.shape)
+        if isinstance(operand, NDData):
+            check_geometries(self, operand)
         kwargs = {"compare_wcs": None, "handle_meta": None} | kwargs
         with np.errstate(divide="ignore", invalid="ignore"):
             try:
-                result: SkyMap = getattr(super(), name)(operand, *args, **kwargs)
+                result: SkyMap = getattr(super(), name)(operand, **kwargs)
             except u.UnitConversionError as error:
                 its = getattr(operand, "unit", None) or "no unit"
                 raise u.UnitConversionError(
@@ -181,8 +238,46 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         unit, one = result.unit, u.dimensionless_unscaled
         if unit is not None and unit != one and unit.is_equivalent(one):  # deg⁻² / arcmin⁻²
             result = super(SkyMap, result).multiply(unit.to(one) / unit, **kwargs)
-        finish(result, name, self, operand, other)
+        finish(result, name, operand, [m for m in (self, operand) if isinstance(m, SkyMap)])
         return result
+
+    def max(self, **numpy: None) -> u.Quantity:
+        """The largest value, a scalar Quantity; NaN if all are masked."""
+        return self._unmasked(numpy).max()
+
+    def min(self, **numpy: None) -> u.Quantity:
+        """The smallest value, a scalar Quantity; NaN if all are masked."""
+        return self._unmasked(numpy).min()
+
+    def sum(self, **numpy: None) -> u.Quantity:
+        """The sum of the values, a scalar Quantity; NaN if all are masked."""
+        return self._unmasked(numpy).sum()
+
+    def mean(self, **numpy: None) -> u.Quantity:
+        """The mean over the observed sky, a scalar Quantity; NaN if all of it is masked.
+
+        Values are weighed by the solid angle of their pixels and its fraction that was observed,
+        ``solid_angle`` and ``coverage`` where the map has them, so that ``m / m.mean() - 1`` is the
+        contrast.
+        """
+        values = self._unmasked(numpy)
+        weights = np.ones(values.shape)
+        for name in ("solid_angle", "coverage"):
+            share = getattr(self, name, None)
+            if share is not None and not self.mask.all():
+                weights *= np.asarray(share)[~self.mask]
+        return (weights * values).sum() / weights.sum()
+
+    def _unmasked(self, numpy: dict[str, Any]) -> u.Quantity:
+        """The values that are not masked, or one NaN; no argument of numpy's functions is taken."""
+        for name, value in numpy.items():
+            if value is not None:
+                raise TypeError(
+                    f"{name} must be left out, as a SkyMap is reduced over its pixels; got "
+                    f"{value!r:.60}: take .quantity, as in np.nanmax(m.quantity, axis=0)"
+                )
+        values = self.data[~self.mask]
+        return u.Quantity(values if len(values) else [np.nan], self.unit)
 
     def _slice(self, item: Any) -> dict[str, Any]:
         # NDSlicingMixin's documented hook for further attributes.
@@ -190,6 +285,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         for name in COMPANIONS:
             companion = getattr(self, name)
             kwargs[name] = None if companion is None else companion[item]
+        kwargs |= {"kernel": self.kernel, "label": self.label}
         kwargs["wcs"] = self._wcs_of_part(item, kwargs["wcs"])
         return kwargs
 
@@ -211,8 +307,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     @property
     def quantity(self) -> u.Quantity:
         """The values with their unit, NaN where masked, for numpy and astropy."""
-        masked = np.ma.array(np.asarray(self.data, float), mask=self.mask)
-        return u.Quantity(masked.filled(np.nan), self.unit)
+        return u.Quantity(self.data, self.unit)
 
     def to(self, unit: Any) -> SkyMap:
         """Return the map in another unit; errors go along.
@@ -237,6 +332,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             counts=self.counts,
             solid_angle=self.solid_angle,
             n_eff=self.n_eff,
+            kernel=self.kernel,
+            label=self.label,
             meta=dict(self.meta),
         )
 
@@ -257,7 +354,6 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         ValueError
             If the array has another shape.
         """
-        check_label(label)
         if array is None:
             raise ValueError(
                 "array must have the map's shape; got None, as this map has no such one"
@@ -273,15 +369,14 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
                 f"array must have the map's shape, {self.data.shape}; got {values.shape}"
             )
         off_sky = False if self.solid_angle is None else self.solid_angle.value <= 0
-        bad = mask | ~np.isfinite(values.value) | off_sky
-        meta = {"statistic": None, "kernel": None, "label": label}
         return SkyMap(
-            np.where(bad, np.nan, values.value),
+            values.value,
             unit=values.unit,
-            mask=bad,
+            mask=mask | off_sky,
             wcs=self.wcs,
             solid_angle=self.solid_angle,
-            meta={"frame": self.meta.get("frame", "icrs")} | meta,
+            label=label,
+            meta={"frame": self.meta.get("frame", "icrs"), "stat": None},
         )
 
     @property
@@ -289,12 +384,13 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """The map of standard errors; an AttributeError where there are none."""
         if self.uncertainty is None:
             raise AttributeError(
-                f"this map of {self.meta.get('statistic')!r} has no standard errors, as densities, "
+                f"this map of {self.meta.get('stat')!r} has no standard errors, as densities, "
                 "counts, sums and means have (but with boundary='reflect')"
             )
-        label = self.meta.get("label")
-        found = self.like(self.uncertainty.array, self.unit, f"error of {label or 'the map'}")
-        found.meta |= {"statistic": "error", "kernel": self.meta.get("kernel")}
+        label = f"error of {self.label or 'the map'}"
+        found = self.like(self.uncertainty.array, self.unit, label)
+        found.kernel = self.kernel
+        found.meta |= {"stat": "error", "smoothed": self.is_smoothed}
         return found
 
     @property
@@ -302,7 +398,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """The map of values over their standard errors; an AttributeError where there are none."""
         with np.errstate(divide="ignore", invalid="ignore"):
             found = self.like(self.data / self.error.data, label="signal to noise")
-        found.meta |= {key: self.meta.get(key) for key in ("kernel", "signed")}
+        found.kernel = self.kernel
+        found.meta |= {"smoothed": self.is_smoothed, "signed": self.meta.get("signed")}
         return found
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
@@ -314,7 +411,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             One SkyCoord, or longitude and latitude; bare numbers are degrees. On a map of
             Cartesian x, y: these.
         frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
-            The frame of two numbers, by default the one given when the map was made.
+            The frame of two numbers, by default the one given when the map was made:
+            ``meta["frame"]``.
         interpolate : bool, optional
             Interpolate between pixel centres in place of taking the nearest pixel: by cubic
             splines, right to 1.3e-3 of a source's peak where σ of the kernel is 2 pixels, but
@@ -330,10 +428,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         TypeError, ValueError
             If the positions are of no accepted form, or a latitude is beyond ±90 deg.
         """
-        frame = self.meta.get("frame", "icrs") if frame is None else frame
-        own = self.meta.get("frame")
-        is_flat = isinstance(own, str) and own == "flat"
-        plane = None if is_flat else plane_of_wcs(self.wcs)
+        plane = None if self.meta.get("frame") == "flat" else plane_of_wcs(self.wcs)
+        if frame is None:
+            frame = self._frame_of_numbers(position, plane and plane.frame)
         lon, lat, sky_frame = read_positions(position, frame, plane and plane.frame)
         if (sky_frame is None) != (plane is None):
             raise TypeError(
@@ -344,19 +441,25 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             x, y = self.wcs.low_level_wcs.world_to_pixel_values(lon, lat)
         else:
             x, y = project(plane, sky_frame, lon, lat)
-        values, x, y = self._masked(self.data), np.asarray(x), np.asarray(y)
+        x, y = np.asarray(x), np.asarray(y)
         if interpolate:
-            seams = seams_of(plane, values.shape)
-            found = interpolated(values, x, y, seams, is_smooth=self.is_smoothed)
+            seams = seams_of(plane, self.data.shape)
+            found = interpolated(self.data, x, y, seams, is_smooth=self.is_smoothed)
         else:
-            found = nearest(values, x, y)
+            found = nearest(self.data, x, y)
         return found << (self.unit or u.dimensionless_unscaled)
 
-    @property
-    def is_smoothed(self) -> bool:
-        """Whether the map is smoothed with a kernel, so that splines lead from pixel to pixel."""
-        kernels = getattr(self, "kernel", None), self.meta.get("kernel")
-        return any(kernel is not None for kernel in kernels)
+    def _frame_of_numbers(self, position: tuple[Any, ...], own: BaseCoordinateFrame | None) -> Any:
+        """The frame of two bare numbers; ``own`` is that of the map's pixels."""
+        frame = self.meta.get("frame", "icrs")
+        if own is None or not isinstance(frame, str) or not frame.startswith("<"):
+            return frame
+        if len(position) == 2 and frame != frame_text(own):
+            raise TypeError(
+                f"frame must be given with two numbers, as the map is of points in {frame}, for "
+                f"which there is no name; got {position!r:.60}"
+            )
+        return own
 
     def to_healpix(
         self, nside: int, *, order: str = "ring", frame: Any = None
@@ -424,12 +527,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """
         if format not in (None, "fits"):
             raise ValueError(f"format must be 'fits' for a map to be read; got {format!r}")
-        arguments = read_fits(file)
-        attributes = {name: arguments.pop(name) for name in ("kernel", "label")}
-        made = cls(**arguments)
-        for name, value in attributes.items():
-            setattr(made, name, value)
-        return made
+        return cls(**read_fits(file))
 
     def write(
         self,

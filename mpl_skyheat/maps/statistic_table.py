@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+StatisticName = Literal["density", "count", "sum", "mean", "std", "median", "min", "max"]
 
 
 class Statistic(NamedTuple):
@@ -25,7 +27,7 @@ class Statistic(NamedTuple):
         return self.unit in ("weighted values", "values")
 
 
-STATISTICS = {
+STATISTICS: dict[StatisticName, Statistic] = {
     "density": Statistic("area", ("n",), ("w", "w2")),
     "count": Statistic("weights", ("n",), ("w", "w2")),
     "sum": Statistic("weighted values", ("w", "wv2"), ("w2v2", "wv")),
@@ -41,7 +43,9 @@ STATISTICS = {
 EXTREMES = tuple(name for name, found in STATISTICS.items() if not found.is_smoothable)
 
 
-def channels_of(statistic: str, *, has_weights: bool, counts_rows: bool) -> tuple[str, ...]:
+def channels_of(
+    statistic: StatisticName, *, has_weights: bool, counts_rows: bool
+) -> tuple[str, ...]:
     """Names of the channels of a statistic; ``counts_rows`` if the number of rows is asked for."""
     found = STATISTICS[statistic]
     names = found.weighted or found.sums if has_weights else found.sums

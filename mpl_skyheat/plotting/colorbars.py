@@ -24,14 +24,14 @@ from matplotlib.ticker import (
 )
 from matplotlib.transforms import Affine2D, Bbox
 
-from mpl_skyheat.maps.request import check_label
+from mpl_skyheat.maps.request import check_choice, check_label
 from mpl_skyheat.plotting.axes_planes import is_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axes._base import _AxesBase
 
-Side = Literal["left", "right", "top", "bottom"]
+Side = Literal["right", "left", "top", "bottom"]
 
 # Axes whose tight bbox is being computed. Guards against recursion: get_tightbbox() calls the
 # locators of the colorbars.
@@ -205,8 +205,7 @@ class FullLength:
 
 def check_location(location: Any, name: str = "location") -> None:
     """Raise a ValueError if a location is no side of an Axes."""
-    if not isinstance(location, str) or location not in get_args(Side):
-        raise ValueError(f"{name} must be 'right', 'left', 'top' or 'bottom'; got {location!r:.60}")
+    check_choice(name, location, get_args(Side))
 
 
 def check_arguments(location: Any, label: Any, arguments: dict[str, Any]) -> None:

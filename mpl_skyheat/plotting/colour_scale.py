@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from matplotlib.colors import (
@@ -14,6 +14,8 @@ from matplotlib.colors import (
     PowerNorm,
     SymLogNorm,
 )
+
+from mpl_skyheat.maps.request import check_choice
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
@@ -54,9 +56,12 @@ LOOKS = {
     "quotient": Look("from zero"),
 }
 
+# Name of a norm.
+NormName = Literal["linear", "log", "symlog", "logit", "asinh", "sqrt", "centered"]
+
 # Norms by name. Matplotlib knows "sqrt" and "centered" by no name, and makes Normalizes of "linear"
 # and "asinh" that are of no class of its own.
-NORMS: dict[str, Any] = {
+NORMS: dict[NormName, Any] = {
     "linear": Normalize,
     "sqrt": partial(PowerNorm, 0.5),
     "asinh": AsinhNorm,
@@ -74,7 +79,7 @@ LOWEST_OF_SMOOTHED = 1e-3
 def look_of(sky_map: SkyMap) -> Look:
     """How a map is drawn: as its statistic, or signed if a kernel has made it so."""
     # (A map that somebody has put together may have another, or none.)
-    look = LOOKS.get(sky_map.meta.get("statistic"), Look("free"))
+    look = LOOKS.get(sky_map.meta.get("stat"), Look("free"))
     if sky_map.meta.get("signed"):
         # (RdBu's white would look like sky that was not observed.)
         return Look("symmetric", "coolwarm", look.per, look.prefix)
@@ -85,6 +90,7 @@ def find_norm(norm: Any, *, is_smoothed: bool) -> Any:
     """The norm of a name, where matplotlib has none that suits maps; others as they are."""
     if not isinstance(norm, str):
         return norm
+    check_choice("norm", norm, get_args(NormName))
     if norm == "log" and is_smoothed:
         # Sky that the kernel does not reach has the lowest colour, not none.
         return LogNorm(clip=True)

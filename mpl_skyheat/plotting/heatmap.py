@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.image import AxesImage, interpolations_names
 from matplotlib.ticker import MaxNLocator
 
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.maps.making import sky_map
 from mpl_skyheat.plotting.colorbars import (
     FullLength,
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.plotting.colour_scale import NormName
 
 # What other packages call arguments of `sky_heatmap`.
 FOREIGN_NAMES = {"gridsize": "bins", "npix": "bins", "binsz": "pixel_size", "bw": "kernel"}
 FOREIGN_NAMES |= {"smooth": "kernel", "opacity": "alpha", "n_jobs": "threads"}
 FOREIGN_NAMES |= {"workers": "threads", "stat": "statistic", "C": "values", "mincnt": "min_count"}
 FOREIGN_NAMES |= {"reduce_C_function": "statistic", "cmin": "min_count"}
+FOREIGN_NAMES |= dict.fromkeys(("moc", "footprint", "randoms"), "coverage")
 
 
 class SkyHeatmap(AxesImage):
@@ -71,7 +73,7 @@ class SkyHeatmap(AxesImage):
         sky_map: SkyMap,
         extent: tuple[float, float, float, float],
         *,
-        norm: str | Normalize | None = None,
+        norm: NormName | Normalize | None = None,
         vmin: float | None = None,
         vmax: float | None = None,
         **kwargs: Any,
@@ -81,7 +83,7 @@ class SkyHeatmap(AxesImage):
                 f"vmin and vmax must be given to the norm, not beside it; got vmin={vmin}, "
                 f"vmax={vmax}"
             )
-        look, is_smoothed = look_of(sky_map), sky_map.meta["kernel"] is not None
+        look, is_smoothed = look_of(sky_map), sky_map.is_smoothed
         found: Any = find_norm(norm, is_smoothed=is_smoothed)
         if look.cmap is not None and kwargs.get("cmap") is None:
             kwargs["cmap"] = look.cmap
@@ -119,7 +121,7 @@ class SkyHeatmap(AxesImage):
         warnings.warn(
             "norm='log' has no positive value to scale: the map is empty, and its colours are set "
             f"to vmin={low:g}, vmax={high:g}",
-            AstropyUserWarning,
+            SkyHeatmapWarning,
             stacklevel=5,
         )
         return np.array([low, high])
@@ -220,12 +222,11 @@ class SkyHeatmap(AxesImage):
             raise
         finally:
             figure.sca(current)
-        meta = self.sky_map.meta
         cax.set_axes_locator(FullLength(cax, self.axes, location))
         colorbar.set_label(self.colorbar_label if label is None else label)
         if not {"ticks", "format"} & set(kwargs):
             set_ticks(colorbar, self.norm)
-            is_count = meta["statistic"] == "count" and meta["kernel"] is None
+            is_count = self.sky_map.meta.get("stat") == "count" and not self.sky_map.is_smoothed
             if is_count and not self._is_weighted and type(self.norm) is Normalize:
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
@@ -233,21 +234,20 @@ class SkyHeatmap(AxesImage):
     @property
     def colorbar_label(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
-        meta, unit = self.sky_map.meta, self.sky_map.unit
+        meta, label, unit = self.sky_map.meta, self.sky_map.label, self.sky_map.unit
         look = look_of(self.sky_map)
         per = look.per
         if per:
-            counted = meta["label"] or ("weight" if self._is_weighted else "sources")
+            counted = label or ("weight" if self._is_weighted else "sources")
         elif look.prefix:
-            counted = f"{look.prefix} {meta['label'] or 'values'}"
+            counted = f"{look.prefix} {label or 'values'}"
         else:
-            counted = meta["label"] or meta["statistic"] or "value"
+            counted = label or meta.get("stat") or "value"
         if per and unit is not None and (unit**-1).is_equivalent(u.sr):
             return f"{counted} / {(unit**-1).to_string('latex_inline')}"
         if unit not in (None, u.dimensionless_unscaled):
             counted += f" [{unit.to_string('latex_inline')}]"
-        is_flat = isinstance(meta["frame"], str) and meta["frame"] == "flat"
-        is_per_area = meta["statistic"] == "density" and not is_flat  # by its unit
+        is_per_area = meta.get("stat") == "density" and meta.get("frame") != "flat"  # by its unit
         return counted if is_per_area else f"{counted} {per}".strip()
 
     @property

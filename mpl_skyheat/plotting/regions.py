@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from astropy import units as u
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import FloatArray
 
-PROJECTIONS = ("TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX")
+# Code of FITS for a projection.
+Projection = Literal["TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX"]
+PROJECTIONS: tuple[Projection, ...] = get_args(Projection)
 
 # Without a radius, a catalogue that reaches farther than this from its centre is shown all-sky.
 WIDEST_FIELD = 60 * u.deg
@@ -57,7 +59,7 @@ class Region:
     radius: u.Quantity
     is_field: bool
     pixel_size: u.Quantity
-    projection: str
+    projection: Projection
 
     def __post_init__(self) -> None:
         widest = WIDEST.get(self.projection, 180) * u.deg
@@ -107,7 +109,7 @@ def find_region(
     center: SkyCoord | None = None,
     radius: u.Quantity | None = None,
     pixel_size: u.Quantity | None = None,
-    projection: str | None = None,
+    projection: Projection | None = None,
 ) -> Region:
     """The region asked for, or the circle that holds the catalogue, or the whole sky.
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord
-from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
 from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.labels import axis_names
 from mpl_skyheat.plotting.regions import PROJECTIONS, ROUND_OUTLINE, Region, find_region
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.plotting.regions import Projection
 
 # Size (inches) of a new figure with a field: wider than that, for a colorbar and its labels.
 FIELD_SIZE = (6.7, 5.2)
@@ -81,7 +82,7 @@ def subplot(
     data: Any = None,
     frame: Any = None,
     map_frame: Any = None,
-    projection: str | None = None,
+    projection: Projection | None = None,
     center: Any = None,
     radius: Any = None,
     pixel_size: Any = None,
@@ -167,7 +168,7 @@ optional
         warnings.warn(
             f"the Axes show ICRS, as FITS has no axes for the frame {shown.name!r} of the points: "
             "map_frame='icrs' says so without this warning",
-            AstropyUserWarning,
+            SkyHeatmapWarning,
             stacklevel=2,
         )
         shown = ICRS()
@@ -210,12 +211,13 @@ def _parse_angle(value: Any, name: str) -> u.Quantity | None:
     return None if value is None else parse_width(value, name, in_pixels=False).to(u.deg)
 
 
-def _parse_projection(code: str | None) -> str | None:
+def _parse_projection(code: Any) -> Projection | None:
     if code is None:
         return None
-    if not isinstance(code, str) or code.upper() not in PROJECTIONS:
-        raise ValueError(f"projection must be one of {', '.join(PROJECTIONS)}; got {code!r}")
-    return code.upper()
+    for known in PROJECTIONS:
+        if isinstance(code, str) and code.upper() == known:
+            return known
+    raise ValueError(f"projection must be one of {', '.join(PROJECTIONS)}; got {code!r}")
 
 
 def parse_position(
@@ -298,7 +300,7 @@ def _frame_class(code: str) -> Any:
 
 def add_map_axes(figure: FigureBase, sky_map: SkyMap) -> Any:
     """Add Axes on which a map has its own pixels: a WCSAxes, or a plain one for Cartesian x, y."""
-    if isinstance(frame := sky_map.meta.get("frame"), str) and frame == "flat":
+    if sky_map.meta.get("frame") == "flat":
         return figure.add_subplot()
     wcs = as_fits_wcs(sky_map.wcs, sky_map.data.shape).deepcopy()
     wcs.pixel_shape = sky_map.data.shape[::-1]

@@ -70,6 +70,14 @@ def find_sky_frame(name: str, value: Any, *, also: str = "") -> BaseCoordinateFr
     raise ValueError(f"{name} must be the name of an astropy frame or a frame; got {value!r}")
 
 
+def frame_text(frame: BaseCoordinateFrame) -> str:
+    """A frame's name, or its repr in one line where it has more to it than its name says."""
+    if isinstance(frame, ROTATED_FRAMES) and frame.is_equivalent_frame(type(frame)()):
+        name: str = frame.name
+        return name
+    return " ".join(repr(frame.replicate_without_data()).split())
+
+
 def _complete(frame: BaseCoordinateFrame) -> BaseCoordinateFrame:
     """Check that a frame has all that its positions need, such as AltAz's time and place."""
     if not isinstance(frame, ROTATED_FRAMES):

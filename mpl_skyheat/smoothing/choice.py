@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
     from mpl_skyheat.smoothing.kernel_base import Terms
+    from mpl_skyheat.smoothing.plane import Boundary
+
+# Where to smooth.
+Geometry = Literal["auto", "plane", "sphere"]
 
 # Largest error of one pixel scale for the whole map, as a fraction of a source's peak, with which a
 # map is smoothed on the plane.
@@ -86,17 +90,17 @@ class GridKernels:
 
 
 class Choice(NamedTuple):
-    """Where to smooth ("plane" or "sphere"), why, and the text of a warning, if any."""
+    """Where to smooth, why, and the text of a warning, if any."""
 
-    geometry: str
+    geometry: Literal["plane", "sphere"]
     reason: str
     warning: str = ""
 
 
-def choose_geometry(kernels: GridKernels, *, asked: str, boundary: str) -> Choice:
+def choose_geometry(kernels: GridKernels, *, asked: Geometry, boundary: Boundary) -> Choice:
     """Choose the plane, or the sphere where the plane is too wide for one pixel scale.
 
-    ``asked`` is "auto", "plane" or "sphere"; ``boundary`` says what lies beyond the map.
+    ``boundary`` says what lies beyond the map.
     """
     obstacle = _obstacle_to_sphere(kernels, boundary)
     if asked == "sphere":
@@ -122,7 +126,7 @@ def choose_geometry(kernels: GridKernels, *, asked: str, boundary: str) -> Choic
     return Choice("plane", reason, "" if is_meant else warning)
 
 
-def _obstacle_to_sphere(kernels: GridKernels, boundary: str) -> str:
+def _obstacle_to_sphere(kernels: GridKernels, boundary: Boundary) -> str:
     """Why a map cannot be smoothed on the sphere, in words; "" if it can be."""
     if kernels.is_flat:
         return "is for positions on the sky, and frame='flat' has none"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.sky.geometry import MapGeometry
     from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
+    from mpl_skyheat.smoothing.plane import Boundary
     from mpl_skyheat.smoothing.rings import SmoothSphere
 
 # The name of the image of solid angles among the channels' images.
@@ -105,7 +106,7 @@ class PlaneField(Field):
     """
 
     def __init__(
-        self, sums: Sums, metric: FloatArray, boundary: str, margin: tuple[int, int]
+        self, sums: Sums, metric: FloatArray, boundary: Boundary, margin: tuple[int, int]
     ) -> None:
         super().__init__(sums)
         self._metric, self._boundary = metric, boundary

@@ -43,6 +43,14 @@ class KernelAlgebra(ABC):
         """Whether smoothed counts may be below 0: a term is subtracted, or has negative pixels."""
         return any(factor < 0 or kernel.has_negatives for factor, kernel in self.terms)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, KernelAlgebra):
+            return NotImplemented
+        return _keys(self.terms) == _keys(other.terms)
+
+    def __hash__(self) -> int:
+        return hash(_keys(self.terms))
+
     def __add__(self, other: object) -> KernelSum:
         if not isinstance(other, KernelAlgebra):
             return NotImplemented
@@ -75,7 +83,7 @@ class KernelSum(KernelAlgebra):
         return self._terms
 
     def __repr__(self) -> str:
-        return " + ".join(f"{factor:g} * {kernel!r}" for factor, kernel in self._terms)
+        return " + ".join(f"{digits(factor)} * {kernel!r}" for factor, kernel in self._terms)
 
 
 class PixelKernel(KernelAlgebra):
@@ -185,7 +193,8 @@ class RadialKernel(PixelKernel):
     def key(self) -> tuple[Any, ...]:
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, float | bool)}
         numbers.pop("_integral", None)
-        return type(self).__name__, *sorted(numbers.items())
+        # Rounded, as 30 arcmin and 0.5 deg are the same to rounding only.
+        return type(self).__name__, *((k, float(f"{v:.12g}")) for k, v in sorted(numbers.items()))
 
     def spread_in_pixels(self, pixel: float) -> float:
         return self.spread if self.in_pixels else self.spread / pixel
@@ -284,6 +293,10 @@ class RadialProduct(ProductKernel, RadialKernel):
         return first.density(r, width) * second.density(r, width)
 
 
+def _keys(terms: Terms) -> tuple[Any, ...]:
+    return tuple((factor, kernel.key) for factor, kernel in terms)
+
+
 def angular_kernels(terms: Terms) -> list[RadialKernel]:
     """The kernels in angle, not in map pixels."""
     return [k for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels]
@@ -323,4 +336,9 @@ def _subpixel_centres(half: int, split: int) -> FloatArray:
 
 
 def text_of(width: u.Quantity) -> str:
-    return f"'{width.value:g} {width.unit}'"
+    return f"'{digits(width.value)} {width.unit}'"
+
+
+def digits(number: float) -> str:
+    """A number with all its digits, so that a kernel's repr makes an equal kernel."""
+    return repr(float(number)).removesuffix(".0")

@@ -18,6 +18,7 @@ from mpl_skyheat.smoothing.kernel_base import (
     KernelAlgebra,
     PixelKernel,
     RadialKernel,
+    digits,
     in_base_unit,
     parse_width,
     text_of,
@@ -199,7 +200,7 @@ class Moffat(RadialKernel):
         return np.asarray(np.where(r <= self.reach, wings, 0.0))
 
     def __repr__(self) -> str:
-        return f"Moffat(fwhm={text_of(self.fwhm)}, beta={self.beta:g})"
+        return f"Moffat(fwhm={text_of(self.fwhm)}, beta={digits(self.beta)})"
 
 
 class Annulus(UniformKernel):
@@ -287,7 +288,7 @@ class ArrayKernel(PixelKernel):
 
     def __repr__(self) -> str:
         rows, columns = self._pixels.shape
-        return f"array of {rows} x {columns} pixels"
+        return f"<kernel of {rows} x {columns} pixels>"
 
 
 def as_kernel(kernel: Any) -> KernelAlgebra | None:

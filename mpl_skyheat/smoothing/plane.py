@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
 
+# What lies beyond a map.
+Boundary = Literal["sky", "fill", "wrap", "reflect"]
 
 # Largest map (pixels) on which importing scipy.fft takes longer than its greater speed saves. Its
 # results and numpy's are equal to rounding.
@@ -22,7 +24,7 @@ _convolutions = count()
 
 # How each explicit boundary continues a map, in numpy.pad's words. scipy.ndimage calls numpy's
 # "symmetric" (d c b a | a b c d | d c b a) "reflect".
-PAD_MODES = {"fill": "constant", "wrap": "wrap", "reflect": "symmetric"}
+PAD_MODES: dict[Boundary, str] = {"fill": "constant", "wrap": "wrap", "reflect": "symmetric"}
 
 
 def fast_length(length: int) -> int:
