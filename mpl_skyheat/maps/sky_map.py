@@ -321,7 +321,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             new = u.Unit(unit)
             factor = u.Unit(self.unit or "").to(new)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"unit must be one of the map's, {self.unit}; got {unit!r}") from error
+            own = str(self.unit or "") or "which has none"
+            raise ValueError(f"unit must be one of the map's, {own}; got {unit!r}") from error
         sigma = None if self.uncertainty is None else factor * self.uncertainty.array
         return SkyMap(
             factor * self.data,
