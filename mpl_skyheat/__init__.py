@@ -25,6 +25,7 @@ from mpl_skyheat.axes import register, sky_heatmap, unregister
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.warning import SkyHeatmapWarning
+    from mpl_skyheat.coverage.randoms import Randoms
     from mpl_skyheat.maps.making import sky_map
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
@@ -36,6 +37,7 @@ __all__ = [
     "Epanechnikov",
     "Gaussian",
     "Moffat",
+    "Randoms",
     "SkyHeatmap",
     "SkyHeatmapWarning",
     "SkyMap",
@@ -53,6 +55,7 @@ __all__ = [
 _HOMES = dict.fromkeys(
     ("Annulus", "Epanechnikov", "Gaussian", "Moffat", "TopHat"), "smoothing.kernels"
 )
+_HOMES["Randoms"] = "coverage.randoms"
 _HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
 _HOMES |= {"SkyHeatmapWarning": "compute.warning"}
 _HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}

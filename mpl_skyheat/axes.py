@@ -38,6 +38,8 @@ def sky_heatmap(
     boundary: Boundary = "sky",
     geometry: Geometry = "auto",
     center: Any = None,
+    coverage: Any = None,
+    min_coverage: float = 0.5,
     min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,
@@ -107,6 +109,16 @@ def sky_heatmap(
         sphere, with great-circle separations. With ``"auto"``, on the plane unless that would be
         off by more than 1 % of a source's peak. A kernel in map pixels, and an explicit boundary,
         have a meaning on the plane only; where that is off, a warning says by how much.
+    coverage : callable, array, image, MOC, regions, HEALPix map, Randoms, str or list, optional
+        What was observed: the fraction of each pixel that density and kernel are of. A function of
+        a SkyCoord; an array of the map's shape; an image with a WCS (NDData, an HDU,
+        ``(array, wcs)``); a ``mocpy.MOC``; sky regions of the package regions (a ``Regions`` is
+        their union, ``include=False`` are holes); a HEALPix map, as ``(values, HEALPix)`` or of
+        healsparse; `Randoms`; the name of a file of these; or a list, of which all must have
+        observed. Points where nothing was observed are left out, and nothing is drawn there.
+    min_coverage : float, optional
+        Pixels where the kernel sees less than this fraction of what it would see of full coverage
+        are masked.
     min_count : float, optional
         Pixels with fewer points than this are masked: those in the pixel, or under the kernel the
         effective number (``SkyMap.n_eff``).
@@ -198,6 +210,8 @@ def sky_heatmap(
         kernel=kernel,
         boundary=boundary,
         geometry=geometry,
+        coverage=coverage,
+        min_coverage=min_coverage,
         min_count=min_count,
         unit=unit,
         label=label,

@@ -17,7 +17,7 @@ from mpl_skyheat.sky.vectors import to_vectors
 from mpl_skyheat.smoothing import field as field_module
 from mpl_skyheat.smoothing import plane as plane_module
 from mpl_skyheat.smoothing import rings
-from mpl_skyheat.smoothing.field import EXPOSURE, PlaneField, SphereField
+from mpl_skyheat.smoothing.field import ALL_SKY, EXPOSURE, PlaneField, SphereField
 
 KERNELS = [Gaussian("8 deg"), Moffat("16 deg"), Epanechnikov("24 deg")]
 
@@ -193,7 +193,7 @@ def test_each_image_is_transformed_once_for_all_kernels(rows, monkeypatch):
             return fft.rfft2(*args)
 
     monkeypatch.setattr(plane_module, "_fft_for", lambda _: Counting)
-    monkeypatch.setattr(field_module, "kept_exposure", lambda _, __, find: find())
+    field_module._kept.clear()
     field, _ = plane_field(Gaussian("24 arcmin"), channels=("w", "w2"))
     for width in (6, 12, 24):
         for channel in ("w", "w2", EXPOSURE):
@@ -210,7 +210,7 @@ def test_exposures_are_kept_for_the_next_map_of_the_same_pixels_and_kernel(monke
         return smoothed(self, channel, kernel)
 
     monkeypatch.setattr(PlaneField, "smoothed", counting)
-    monkeypatch.setattr(field_module, "_exposures", {})
+    field_module._kept.clear()
     wcs = make_wcs(center=(83.0, -4.321))
 
     def density(kernel, **options):
@@ -225,13 +225,13 @@ def test_exposures_are_kept_for_the_next_map_of_the_same_pixels_and_kernel(monke
 
     density("12 arcmin")
     density("12 arcmin")
-    assert found.count(EXPOSURE) == 1
-    assert found.count("n") == 4  # with K and K²
+    assert found.count(ALL_SKY) == 1
+    assert found.count("n") == 2
     density("13 arcmin")
     density("12 arcmin", pixel_size="5 arcmin")
-    assert found.count(EXPOSURE) == 3
+    assert found.count(ALL_SKY) == 3
     density("12 arcmin")
-    assert found.count(EXPOSURE) == 3
+    assert found.count(ALL_SKY) == 3
 
 
 def test_a_wcs_that_is_changed_in_place_has_an_exposure_of_its_own():

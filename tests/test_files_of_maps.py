@@ -136,6 +136,7 @@ def test_the_cards_of_the_header_have_the_positions_of_the_pixels(name):
         {},
         {"weights": np.linspace(0, 2, 4000)},
         {"statistic": "count"},
+        {"coverage": np.linspace(-0.5, 1, 600).clip(0).reshape(20, 30), "kernel": "20 arcmin"},
         {"values": np.linspace(10, 20, 4000) * u.mag, "kernel": "20 arcmin"},
         {"values": np.linspace(1, 2, 4000) * u.nmgy, "statistic": "sum"},
         {"values": np.linspace(1, 2, 4000) * u.dex(u.cm / u.s**2)},
@@ -159,7 +160,7 @@ def test_a_map_of_cartesian_points_comes_back():
 
 
 def test_the_file_has_the_arrays_that_fits_readers_find():
-    field = made(kernel="20 arcmin")
+    field = made(kernel="20 arcmin", coverage=np.full((20, 30), 0.7))
     field.write("map.fits")
     with fits.open("map.fits") as hdus:
         for name, values in {
@@ -169,6 +170,7 @@ def test_the_file_has_the_arrays_that_fits_readers_find():
             "COUNTS": field.counts,
             "OMEGA": field.solid_angle.value,
             "NEFF": field.n_eff,
+            "COVERAGE": field.coverage,
         }.items():
             np.testing.assert_array_equal(hdus[name].data, values)
         assert hdus["COUNTS"].header["BITPIX"] == 64

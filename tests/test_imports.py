@@ -33,7 +33,9 @@ SOURCES = {
 }
 
 # Each room imports from itself and those before it only; what is at the top, from all of them.
-LAYERS = ("compute", "sky", "catalogue", "counting", "smoothing", "maps", "plotting")
+LAYERS = (
+    "compute", "sky", "catalogue", "coverage", "counting", "smoothing", "maps", "plotting",
+)  # fmt: skip
 TOP = ("_version", "datasets", "axes", "__init__", "__main__")
 
 DRAWS = ("astropy.visualization", "matplotlib")
@@ -265,6 +267,7 @@ PUBLIC = {
     "SkyMap",
     "Gaussian",
     "TopHat",
+    "Randoms",
     "Epanechnikov",
     "Moffat",
     "Annulus",

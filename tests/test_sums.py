@@ -17,6 +17,8 @@ from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.counting import sums as sums_module
 from mpl_skyheat.counting.channels import CHANNELS
 from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.coverage.forms import FunctionCoverage
+from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.sky.geometry import MapGeometry, SphereLattice
 from mpl_skyheat.smoothing.field import SphereField
 
@@ -181,29 +183,32 @@ def test_parts_that_four_processes_make_give_the_map_of_one_pass(is_large):
     np.testing.assert_allclose(other, one, rtol=0, atol=1e-12 * np.nanmax(one))
 
 
-def southern(lon, lat):
-    """Tell which rows are seen; a function that can be pickled."""
-    return (lat < -5.2) & (lon > 82)
+def southern(coord):
+    """Tell what was observed; a function that can be pickled."""
+    return (coord.dec.deg < -5.2) & (coord.ra.deg > 82)
 
 
 @pytest.mark.usefixtures("_route")
 @pytest.mark.parametrize("with_lattice", [False, True])
 @pytest.mark.parametrize("channels", [("n",), ALL])
-def test_rows_that_a_filter_leaves_out_are_unseen(channels, with_lattice):
+def test_rows_where_nothing_was_observed_are_unseen(channels, with_lattice):
     geometry = field_geometry(with_lattice=with_lattice)
     table = rows(whole=with_lattice)
     ra, dec, weights, values = table
     if channels == ("n",):
         weights = values = None
     catalogue = read_catalogue((ra, dec), weights=weights, values=values)
-    found = Sums(geometry, channels).add(catalogue, row_filter=pickle.loads(pickle.dumps(southern)))
-    seen = southern(ra, dec)
+    coverage = FunctionCoverage(pickle.loads(pickle.dumps(southern)))
+    observed = observed_sky(geometry, coverage, catalogue.frame)
+    found = Sums(geometry, channels, observed=observed).add(catalogue)
+    seen = southern(SkyCoord(ra, dec, unit="deg"))
     left = [None if column is None else column[seen] for column in (ra, dec, weights, values)]
     expected = Sums(geometry, channels).add(catalogue_of(*left))
     for name, image in expected.pixels.items():
         np.testing.assert_allclose(found.pixels[name], image, rtol=1e-12)
     assert found.rows["inside"] == expected.rows["inside"] > 100
-    assert found.rows["unseen"] > 100
+    on_map = Sums(geometry).add(catalogue).rows["inside"]
+    assert found.rows["unseen"] == on_map - found.rows["inside"] > 100
     assert found.rows["read"] == 20_000 == sum(found.rows.values()) - 20_000
     if with_lattice:
         for order in (1, 3):

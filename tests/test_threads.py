@@ -1,5 +1,7 @@
 """Threads that share the work on one map."""
 
+import threading
+import time
 from threading import Barrier, get_ident
 
 import pytest
@@ -49,3 +51,17 @@ def _raise():
 def test_threads_are_no_more_than_help():
     assert thread_count(1) == 1
     assert 1 < thread_count(10**6) == thread_count(10**9) < 10_000
+
+
+def test_a_team_that_rested_works_again():
+    team, before = Team(3), threading.active_count()
+    for _ in range(2):
+        all_of_them = Barrier(3, timeout=60)
+        team.share([all_of_them] * 3, lambda _, barrier: barrier.wait())
+        assert threading.active_count() > before
+        team.rest()
+        for _ in range(600):
+            if threading.active_count() == before:
+                break
+            time.sleep(0.1)
+        assert threading.active_count() == before

@@ -18,6 +18,7 @@ from scipy.stats import binned_statistic_2d
 from mpl_skyheat import Gaussian, Moffat, TopHat, sky_map
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.maps.statistics import SmoothMoments
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import native_grid
 from mpl_skyheat.sky.planes import plane_of_wcs, view_of_shape
@@ -584,6 +585,31 @@ def test_errors_of_counts_are_found_when_asked_for_also_of_copies():
             np.testing.assert_array_equal(other.n_eff, made.counts)
         assert (made + made).n_eff is None
         np.testing.assert_allclose((made + made).uncertainty.array, np.sqrt(2) * root)
+
+
+@pytest.mark.parametrize("geometry", ["plane", "sphere"])
+def test_errors_of_smoothed_maps_are_found_when_asked_for_also_of_copies(geometry, monkeypatch):
+    ra, dec, _, _ = rows()
+    squares, second = [], SmoothMoments.second
+
+    def counting(self, channel):
+        squares.append(channel)
+        return second(self, channel)
+
+    monkeypatch.setattr(SmoothMoments, "second", counting)
+    options = {"wcs": field(), "kernel": 0.2 * u.deg, "geometry": geometry}
+    made = sky_map(ra, dec, **options)
+    assert not squares
+    copied = deepcopy(made), pickle.loads(pickle.dumps(made)), made[:], made.to(made.unit)
+    assert squares == ["n"]
+    for other in copied:
+        np.testing.assert_array_equal(other.uncertainty.array, made.uncertainty.array)
+        np.testing.assert_array_equal(other.n_eff, made.n_eff)
+    # What somebody sets is not found anew.
+    other = sky_map(ra, dec, **options)
+    other.uncertainty = None
+    assert other.uncertainty is None
+    np.testing.assert_array_equal(other.n_eff, made.n_eff)
 
 
 def test_a_kernel_that_reaches_around_the_map_has_no_number_of_rows():

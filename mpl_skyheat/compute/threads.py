@@ -54,8 +54,14 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        # Its threads end with the last reference to it.
-        self._others = ThreadPoolExecutor(size - 1) if size > 1 else None
+        # Its threads end with the last reference to it, or when the team may rest.
+        self._others: ThreadPoolExecutor | None = None
+
+    def rest(self) -> None:
+        """End the other threads, until there is work again."""
+        if self._others is not None:
+            self._others.shutdown(wait=False)
+            self._others = None
 
     def share(self, tasks: Iterable[Any], work: Callable[[int, Any], Any]) -> None:
         """Call ``work`` with the number of a thread and a task, for all tasks.
@@ -78,8 +84,11 @@ class Team:
                     todo.clear()  # stops the other threads
 
         running: list[Future[None]] = []
+        others = min(self.size, len(todo))
+        if others > 1 and self._others is None:
+            self._others = ThreadPoolExecutor(self.size - 1)
         try:
-            for number in range(1, min(self.size, len(todo))):
+            for number in range(1, others):
                 assert self._others is not None
                 running.append(self._others.submit(take, number))
             take(0)

@@ -21,7 +21,7 @@ from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.sky.frames import change_frame, frame_rotation, rotate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.sky.geometry import MapGeometry
-
-    # Longitudes and latitudes (deg, in the frame of the catalogue) -> which rows are added.
-    RowFilter = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 class Head(NamedTuple):
@@ -54,15 +52,21 @@ class Sums:
     """Sums of a catalogue's rows on a geometry.
 
     ``channels`` are names of `channels.CHANNELS`, to which those are added that they need. Values
-    are summed as their differences from ``offset``. ``rows`` has the numbers of rows ``read``,
-    ``dropped`` (not finite or masked), ``unseen`` (left out by a filter), ``inside`` and
-    ``outside`` the map; read is the sum of the others.
+    are summed as their differences from ``offset``. Only rows are added that lie in what was
+    ``observed``. ``rows`` has the numbers of rows ``read``, ``dropped`` (not finite or masked),
+    ``unseen`` (on the map, where nothing was observed), ``inside`` and ``outside`` the map; read is
+    the sum of the others.
     """
 
     def __init__(
-        self, geometry: MapGeometry, channels: Iterable[str] = ("n",), *, offset: float = 0.0
+        self,
+        geometry: MapGeometry,
+        channels: Iterable[str] = ("n",),
+        *,
+        offset: float = 0.0,
+        observed: ObservedSky | None = None,
     ) -> None:
-        self.geometry, self.offset = geometry, offset
+        self.geometry, self.offset, self.observed = geometry, offset, observed
         self.channels = find_channels(channels)
         self.head: Head | None = None
         self._in_core: BoolArray | None = None
@@ -98,16 +102,14 @@ class Sums:
         catalogue: Catalogue | Stream,
         *,
         team: Team | None = None,
-        row_filter: RowFilter | None = None,
         projected: list[ProjectedBlock] | None = None,
         is_large: bool | None = None,
     ) -> Sums:
         """Add the rows of a catalogue; return the sums.
 
-        ``row_filter`` says which rows are added; the others are counted as unseen. ``projected``
-        are the catalogue's rows, if they have been projected already. ``is_large`` says whether
-        compiled code is worth loading for the job that this is a part of; by default the numbers
-        of rows and of pixels decide.
+        ``projected`` are the catalogue's rows, if they have been projected already. ``is_large``
+        says whether compiled code is worth loading for the job that this is a part of; by default
+        the numbers of rows and of pixels decide.
         """
         team = team or Team(1)
         chunks, is_compiled = self._decided(catalogue, is_large)
@@ -120,12 +122,12 @@ class Sums:
             if self.head is None:
                 self.head = _head_of(chunk)
             if is_tiled:
-                self._add_by_tiles(chunk, route, row_filter, team)
+                self._add_by_tiles(chunk, route, team)
             else:
                 blocks = project_blocks(chunk, self.geometry.plane)
-                self._add_blocks(chunk, blocks if projected is None else projected, row_filter)
+                self._add_blocks(chunk, blocks if projected is None else projected)
             if self.spreads:
-                self._spread(chunk, is_compiled, team, row_filter)
+                self._spread(chunk, is_compiled, team)
         if is_tiled and "n" in self.flat:
             route.settle(self.flat["n"])
         for spread in self.spreads.values():
@@ -141,7 +143,7 @@ class Sums:
         """The sums of the rows of both; the other's are moved to this offset."""
         if self.channels != other.channels or self.geometry != other.geometry:
             raise ValueError("sums must have the same geometry and channels to be added")
-        total = Sums(self.geometry, self.channels, offset=self.offset)
+        total = Sums(self.geometry, self.channels, offset=self.offset, observed=self.observed)
         shift = other.offset - self.offset
         theirs = recentred(other.flat, shift)
         for name in self.flat:
@@ -186,29 +188,27 @@ class Sums:
         ny, nx = self.geometry.wide.shape
         return ny * nx
 
-    def _add_blocks(
-        self, chunk: Catalogue, blocks: Iterable[ProjectedBlock], row_filter: RowFilter | None
-    ) -> None:
+    def _add_blocks(self, chunk: Catalogue, blocks: Iterable[ProjectedBlock]) -> None:
         """Add rows by the exact route."""
         self.rows["read"] += len(chunk)
         for block, x, y in blocks:
             self.rows["dropped"] += block.dropped
             on_grid, pixels = pixels_of(self.geometry, self.geometry.plane, x, y)
-            if row_filter is not None:
-                seen = row_filter(block.lon, block.lat)
-                self.rows["unseen"] += int(np.count_nonzero(~seen))
-                pixels, on_grid = pixels[seen[on_grid]], on_grid & seen
+            if self.observed is not None:
+                places = block.lon[on_grid], block.lat[on_grid]
+                seen = self.observed.pixels.sees(pixels, *places, chunk.frame)
+                self.rows["unseen"] += self._number_in_core(pixels[~seen])
+                pixels = pixels[seen]
+                on_grid[on_grid] = seen
             weights, values = (
                 None if column is None else column[on_grid]
                 for column in (block.weights, block.values)
             )
             self._add_at(pixels, weights, values, Team(1), is_compiled=False)
 
-    def _add_by_tiles(
-        self, chunk: Catalogue, route: CompiledRoute, row_filter: RowFilter | None, team: Team
-    ) -> None:
+    def _add_by_tiles(self, chunk: Catalogue, route: CompiledRoute, team: Team) -> None:
         """Add rows by the compiled route."""
-        is_plain = chunk.weights is None and chunk.values is None and row_filter is None
+        is_plain = chunk.weights is None and chunk.values is None and self.observed is None
         if is_plain and list(self.channels) == ["n"]:
             dropped, on_grid = route.count(chunk, self.flat["n"])
             self.rows["read"] += len(chunk)
@@ -226,11 +226,14 @@ class Sums:
                 chunk.check_rows(is_negative, rows.weights, part, "weights must not be negative")
             self.rows["read"] += len(pixels)
             self.rows["dropped"] += len(pixels) - int(np.count_nonzero(usable))
-            if row_filter is not None:
-                seen = row_filter(rows.lon, rows.lat)
-                self.rows["unseen"] += int(np.count_nonzero(usable & ~seen))
-                usable &= seen
             pixels[~usable] = OFF
+            if self.observed is not None:
+                on_map = np.flatnonzero(pixels >= 0)
+                places = rows.lon[on_map], rows.lat[on_map]
+                seen = self.observed.pixels.sees(pixels[on_map], *places, chunk.frame)
+                unseen = on_map[~seen]
+                self.rows["unseen"] += self._number_in_core(pixels[unseen])
+                pixels[unseen] = OFF
             self._add_at(pixels, rows.weights, rows.values, team, is_compiled=True)
 
     def _add_at(
@@ -268,12 +271,16 @@ class Sums:
                 run("add", pixels, amounts, self.flat[name])
 
         team.share(self.channels, add)
+        self.rows["inside"] += self._number_in_core(pixels)
+
+    def _number_in_core(self, pixels: NDArray[Any]) -> int:
+        """How many flat pixels of the wide grid, or OFF, are on the map without its margin."""
         if self._in_core is None:
             in_core = np.zeros(self.geometry.wide.shape, bool)
             in_core[self.geometry.core] = True
             # OFF … LOST, −1 … −3, index these from the end.
             self._in_core = np.append(in_core.ravel(), [False] * -LOST)
-        self.rows["inside"] += int(np.count_nonzero(self._in_core[pixels]))
+        return int(np.count_nonzero(self._in_core[pixels]))
 
     def _hold(self, pixels: NDArray[Any], values: FloatArray) -> None:
         on_grid = np.flatnonzero(pixels >= 0)
@@ -300,9 +307,7 @@ class Sums:
             found[pixels[starts]] = 0.5 * (low + high)
         return found.reshape(self.geometry.wide.shape)[self.geometry.core]
 
-    def _spread(
-        self, chunk: Catalogue, is_compiled: bool, team: Team, row_filter: RowFilter | None
-    ) -> None:
+    def _spread(self, chunk: Catalogue, is_compiled: bool, team: Team) -> None:
         """Spread rows over the lattice."""
         plane, sphere = self.geometry.plane, self.geometry.sphere
         assert plane.frame is not None
@@ -313,26 +318,49 @@ class Sums:
         if is_compiled and rotation is not None:
             for rows in chunk.arrays():
                 lon = rows.lon
-                if row_filter is not None:
-                    lon = np.where(row_filter(rows.lon, rows.lat), lon, np.nan)
                 for column in (rows.weights, rows.values):
                     if column is not None:
                         lon = np.where(np.isfinite(column), lon, np.nan)
+                if self.observed is not None:
+                    places = rotate(lon, rows.lat, to_lattice, is_compiled=True)
+                    seen = self._seen_on_lattice(places, lon, rows.lat, chunk)
+                    lon = np.where(seen, lon, np.nan)
                 for (name, _), spread in self.spreads.items():
                     amounts = self.channels[name].amounts(rows.weights, rows.values, self.offset)
                     spread.add_compiled(lon, rows.lat, amounts, to_lattice, team)
             return
         for block in chunk.blocks():
             lon, lat, weights, values = block.lon, block.lat, block.weights, block.values
-            if row_filter is not None:
-                seen = row_filter(lon, lat)
-                lon, lat = lon[seen], lat[seen]
-                weights, values = (None if c is None else c[seen] for c in (weights, values))
+            there = lon, lat
             if rotation is None:
-                lon, lat = change_frame(lon, lat, chunk.frame, plane.frame)
-            positions = rotate(lon, lat, to_lattice, is_compiled=False)
+                there = change_frame(lon, lat, chunk.frame, plane.frame)
+            positions = rotate(*there, to_lattice, is_compiled=False)
+            if self.observed is not None:
+                seen = self._seen_on_lattice(positions, lon, lat, chunk)
+                positions = positions[0][seen], positions[1][seen]
+                weights, values = (None if c is None else c[seen] for c in (weights, values))
             for (name, _), spread in self.spreads.items():
                 spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
+
+    def _seen_on_lattice(
+        self,
+        places: tuple[FloatArray, FloatArray],
+        lon: FloatArray,
+        lat: FloatArray,
+        chunk: Catalogue,
+    ) -> BoolArray:
+        """Which rows are observed, by their places (rad) on the lattice and positions (deg).
+
+        Rows off the lattice, which reach no pixel of the map, pass for observed.
+        """
+        assert self.geometry.sphere is not None
+        assert self.observed is not None
+        assert self.observed.bins is not None
+        on_lattice, bins = self.geometry.sphere.lattice.bins_of(*places)
+        seen = np.ones(len(lon), bool)
+        asked = lon[on_lattice], lat[on_lattice]
+        seen[on_lattice] = self.observed.bins.sees(bins, *asked, chunk.frame)
+        return seen
 
     def settle(self) -> None:
         """Move sums in pixels without sky to the nearest pixels with sky.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 from astropy.io.fits import Header
-from astropy.nddata import StdDevUncertainty
 from astropy.wcs import WCS
 
 from mpl_skyheat.catalogue.reading import read_points
@@ -17,11 +17,12 @@ from mpl_skyheat.compute.threads import Team, thread_count
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.doubts import warn_of_rows
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
-from mpl_skyheat.maps.statistics import statistic_of
+from mpl_skyheat.maps.statistics import Found, Spread, statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
 from mpl_skyheat.sky.frames import find_sky_frame, frame_text
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.compute.arrays import BoolArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
@@ -55,6 +57,8 @@ def sky_map(
     kernel: Any = None,
     boundary: Boundary = "sky",
     geometry: Geometry = "auto",
+    coverage: Any = None,
+    min_coverage: float = 0.5,
     min_count: float | None = None,
     unit: Any = None,
     label: str | None = None,
@@ -66,7 +70,7 @@ def sky_map(
     ----------
     *points, data, frame, weights, values, statistic, pixel_size, bins, kernel
         As in `sky_heatmap`.
-    boundary, geometry, min_count, unit, label, threads
+    boundary, geometry, coverage, min_coverage, min_count, unit, label, threads
         As in `sky_heatmap`.
     wcs : `~astropy.wcs.WCS` or other celestial WCS, `~astropy.io.fits.Header` or SkyMap
         Two celestial axes, those of a FITS header, or those of a map, of which the pixels are
@@ -106,6 +110,8 @@ def sky_map(
         kernel=kernel,
         boundary=boundary,
         geometry=geometry,
+        coverage=coverage,
+        min_coverage=min_coverage,
         min_count=min_count,
         unit=unit,
         label=label,
@@ -152,47 +158,56 @@ def make_map(
     )
     # A sum has no difference that would lose digits.
     offset = 0.0 if request.statistic == "sum" else catalogue.typical_value()
-    sums = Sums(where.geometry, channels, offset=offset)
+    where.geometry.measure(team)
+    observed = None
+    if request.coverage is not None:
+        observed = observed_sky(where.geometry, request.coverage, catalogue.frame)
+    sums = Sums(where.geometry, channels, offset=offset, observed=observed)
     sums.add(catalogue, team=team, projected=blocks)
+    randoms = _sums_of_randoms(request, where, observed, team)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
-    made = _map_of(sums, where, request, catalogue, team, view=region, frame=frame)
+    found = statistic_of(sums, where, request, team, randoms)
+    made = _map_of(sums, found, where, request, catalogue, view=region, frame=frame)
+    team.rest()
     return made, where.geometry.grid, region
 
 
 def _map_of(
     sums: Sums,
+    found: Found,
     where: Where,
     request: MapRequest,
     catalogue: Catalogue | Stream,
-    team: Team,
     *,
     view: View,
     frame: Any,
 ) -> SkyMap:
     """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
-    found = statistic_of(sums, where, request, team)
     across = max(view.across(geometry.grid.steps))
     units = catalogue.weights_unit, catalogue.values_unit
     unit, factor = map_unit(request, *units, geometry.solid_angles, across)
     values = found.values * factor
     values[geometry.solid_angles <= 0] = np.nan
+    coverage = _coverage(sums, found, request)
+    if coverage is not None:
+        least = request.min_coverage if request.kernel is not None else 0.0
+        values[(coverage <= 0) | (found.seen < least)] = np.nan
+    find = found.spread
     if request.min_count is not None:
-        rows = sums.pixels["n"][geometry.core] if request.kernel is None else found.n_eff
+        known = find()
+        rows = sums.pixels["n"][geometry.core] if request.kernel is None else known.n_eff
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-    error, n_eff = (
-        None if array is None else np.where(np.isnan(values), np.nan, array)
-        for array in (found.error, found.n_eff)
-    )
+        find = partial(Spread, *known)
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
-        uncertainty=None if error is None else StdDevUncertainty(factor * error, unit=unit),
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        n_eff=n_eff,
+        spread=lambda: _in_unit(find(), factor),
+        coverage=coverage,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
         label=request.label or (catalogue.values.label if catalogue.values else None),
@@ -202,6 +217,7 @@ def _map_of(
             "signed": request.is_signed,
             "boundary": request.boundary,
             "mincount": request.min_count,
+            "mincover": None if coverage is None else request.min_coverage,
             "values": catalogue.values.label if catalogue.values else None,
             "frame": frame,
             **sums.rows,
@@ -210,6 +226,31 @@ def _map_of(
             "planeerr": where.kernels.error,
         },
     )
+
+
+def _sums_of_randoms(
+    request: MapRequest, where: Where, observed: ObservedSky | None, team: Team
+) -> Sums | None:
+    """The sums of the random points that say what was observed, if there are any."""
+    if request.randoms is None:
+        return None
+    catalogue = request.randoms.catalogue.in_frame(where.geometry.plane.frame)
+    channels = ("n",) if catalogue.weights is None else ("w", "w2")
+    return Sums(where.geometry, channels, observed=observed).add(catalogue, team=team)
+
+
+def _coverage(sums: Sums, found: Found, request: MapRequest) -> FloatArray | None:
+    """The observed fraction of each pixel; by random points, of what the kernel sees."""
+    if request.randoms is not None:
+        return np.asarray(found.seen)
+    if sums.observed is None:
+        return None
+    return sums.observed.pixels.fractions[sums.geometry.core].copy()
+
+
+def _in_unit(spread: Spread, factor: float) -> Spread:
+    error = None if spread.error is None else factor * spread.error
+    return Spread(error, spread.n_eff)
 
 
 def _has_too_few(rows: Any, min_count: float, geometry: str) -> BoolArray:

@@ -10,6 +10,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.statistic_table import STATISTICS, StatisticName
 from mpl_skyheat.smoothing.choice import Geometry
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
@@ -19,6 +20,8 @@ from mpl_skyheat.smoothing.plane import Boundary
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mpl_skyheat.coverage.base import Coverage
+    from mpl_skyheat.coverage.randoms import Randoms
     from mpl_skyheat.smoothing.kernel_base import Terms
 
 # Values of the arguments that are one of a few words.
@@ -39,6 +42,10 @@ class MapRequest:
     label: str | None
     frame: Any
     min_count: float | None = None
+    # What was observed; pixels, or kernels, of which less is seen than a fraction are masked.
+    coverage: Coverage | None = None
+    randoms: Randoms | None = None
+    min_coverage: float = 0.5
     # Whether the map is for a picture, in which small pixels may be merged.
     is_picture: bool = False
     threads: int | None = None
@@ -79,11 +86,15 @@ class MapRequest:
             "kernel": as_kernel,
             "unit": lambda unit: _parse_unit(unit, given["statistic"]),
             "min_count": _parse_min_count,
+            "min_coverage": _parse_min_coverage,
             "threads": _parse_threads,
         }
         for name, parse in parsers.items():
             given[name] = None if given.get(name) is None else parse(given[name])
+        if given.get("coverage") is not None:
+            given["coverage"], given["randoms"] = find_coverage(given["coverage"])
         request = cls(**given)
+        _check_coverage(request)
         _check_statistic(request, has_values=has_values)
         return request
 
@@ -117,6 +128,31 @@ def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
         )
 
 
+def _check_coverage(request: MapRequest) -> None:
+    """Raise an error if what was observed has no meaning with the other arguments."""
+    if request.coverage is None and request.randoms is None:
+        return
+    if request.boundary != "sky":
+        raise ValueError(
+            "boundary must be 'sky' with coverage, which says what was observed of it; got "
+            f"{request.boundary!r}"
+        )
+    if request.randoms is None:
+        return
+    if request.is_flat:
+        raise TypeError("coverage must be an array with frame='flat'; got Randoms")
+    if request.kernel is None:
+        raise ValueError(
+            "kernel must be given with coverage=Randoms(...), which do not say what was observed "
+            "of each pixel"
+        )
+    if request.statistic in ("count", "sum"):
+        raise ValueError(
+            "statistic must be 'density', 'mean' or 'std' with coverage=Randoms(...), which do not "
+            f"say what was observed of each pixel; got {request.statistic!r}"
+        )
+
+
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Raise a ValueError if an argument is none of a few words."""
     if not isinstance(value, str) or value not in choices:
@@ -135,6 +171,13 @@ def _parse_min_count(min_count: Any) -> float:
     if not is_number or not 0 <= float(min_count) < math.inf:
         raise ValueError(f"min_count must be a number of rows, 0 or more; got {min_count!r}")
     return float(min_count)
+
+
+def _parse_min_coverage(fraction: Any) -> float:
+    is_number = isinstance(fraction, int | float | np.number) and not isinstance(fraction, bool)
+    if not is_number or not 0 <= float(fraction) <= 1:
+        raise ValueError(f"min_coverage must be a fraction of 0 to 1; got {fraction!r:.60}")
+    return float(fraction)
 
 
 def _parse_threads(threads: Any) -> int:

@@ -21,6 +21,7 @@ from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from astropy.coordinates import BaseCoordinateFrame
     from astropy_healpix import HEALPix
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle", "n_eff")
+COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage")
 
 # Operators that numbers, arrays and Quantities on the left of a map leave to it.
 REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
@@ -62,6 +63,11 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         What the map is smoothed with, in any form that `sky_heatmap` takes.
     label : str, optional
         What is counted, or what the values are.
+    coverage : array-like, optional
+        The observed fraction of each pixel.
+    spread : callable, optional
+        In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
+        one of them, returns both as arrays, or None for one that there is not.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -78,6 +84,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         N, and a field of λ per sr is 4πσ²λ under a Gaussian. None where there is no such number:
         of a difference of kernels, with ``boundary="reflect"``, and after arithmetic; NaN where
         the map is masked.
+    coverage : `~numpy.ndarray` or None
+        The observed fraction of each pixel, 0 … 1; by `Randoms`, of what the kernel sees there.
+        None without ``coverage=``: all of the sky is then taken as observed.
     kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
         What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
         on the result of two maps with different kernels. Kernels are equal by value.
@@ -92,11 +101,12 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         Numbers, bools, text or None, by names of 8 letters or fewer, as in the header of a FITS
         file: the statistic ``stat``, ``boundary`` and ``geometry`` as used; ``smoothed`` (whether
         by a kernel, which of two maps may have no one name); ``signed`` (of a difference of kernels
-        or of maps: colours are symmetric about 0); ``mincount`` (the argument ``min_count``) and
-        ``values`` (the name of their column) as given; ``frame``, of two bare numbers in
-        `value_at`; ``reason`` (why "auto" took that geometry); ``planeerr`` (the error of smoothing
-        with one pixel scale, as a fraction of a source's peak); and the rows ``read``, ``dropped``
-        (not finite or masked), ``unseen`` (left out by a filter; 0 so far), ``inside`` and
+        or of maps: colours are symmetric about 0); ``mincount``, ``mincover`` (the arguments
+        ``min_count`` and ``min_coverage``) and ``values`` (the name of their column) as given;
+        ``frame``, of two bare numbers in `value_at`; ``reason`` (why "auto" took that geometry);
+        ``planeerr`` (the error of smoothing with one pixel scale, as a fraction of a source's
+        peak); and the rows ``read``, ``dropped``
+        (not finite or masked), ``unseen`` (where nothing was observed), ``inside`` and
         ``outside`` the map; dropped + unseen + inside + outside = read.
     """
 
@@ -107,19 +117,36 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         counts: ArrayLike | None = None,
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
+        coverage: ArrayLike | None = None,
         kernel: Any = None,
         label: str | None = None,
+        spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
         **kwargs: Any,
     ) -> None:
         check_label(label)
         self.kernel, self.label = as_kernel(kernel), label
-        self.counts: Any = None  # (NDData sets an uncertainty.)
         super().__init__(data, *args, **kwargs)
-        self.counts = None if counts is None else np.asarray(counts)
+        self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
+        self.coverage = None if coverage is None else np.asarray(coverage, float)
+        self._spread = spread
         self.solid_angle = solid_angle
 
     _n_eff: FloatArray | None = None
+    # Finds standard errors and the effective number of points when somebody asks for either.
+    _spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None
+
+    def _find_spread(self) -> None:
+        find, self._spread = self._spread, None
+        if find is not None:
+            error, n_eff = (None if v is None else np.where(self.mask, np.nan, v) for v in find())
+            self.n_eff = n_eff
+            if error is not None:
+                self.uncertainty = StdDevUncertainty(error, unit=self.unit)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._find_spread()
+        return self.__dict__
 
     _data: Any
     _mask: BoolArray
@@ -145,34 +172,23 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         return self.kernel is not None or bool(self.meta.get("smoothed"))
 
     @property
-    def _is_counted(self) -> bool:
-        """Whether values are plain counts, or these per area, whose errors follow from counts."""
-        is_plain = self.meta.get("stat") in ("density", "count") and not self.is_smoothed
-        return is_plain and self.counts is not None and self.counts.dtype.kind == "i"
-
-    # Of plain counts both are found when asked for: on large maps that takes longer than counting.
-    @property
     def uncertainty(self) -> Any:
-        if super().uncertainty is None and self._is_counted:
-            assert self.counts is not None
-            error = self.data / np.sqrt(np.maximum(self.counts, 1))
-            error = np.where(self.mask, np.nan, error)
-            self.uncertainty = StdDevUncertainty(error, unit=self.unit)
+        self._find_spread()
         return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
+        self._find_spread()
         NDData.uncertainty.fset(self, value)
 
     @property
     def n_eff(self) -> FloatArray | None:
-        if self._n_eff is None and self._is_counted:
-            assert self.counts is not None
-            self._n_eff = np.where(self.mask, np.nan, self.counts)
+        self._find_spread()
         return self._n_eff
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
+        self._find_spread()
         self._n_eff = None if value is None else np.asarray(value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:
@@ -330,9 +346,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             mask=self.mask,
             wcs=self.wcs,
             uncertainty=None if sigma is None else type(self.uncertainty)(sigma, unit=new),
-            counts=self.counts,
-            solid_angle=self.solid_angle,
-            n_eff=self.n_eff,
+            **{name: getattr(self, name) for name in COMPANIONS},
             kernel=self.kernel,
             label=self.label,
             meta=dict(self.meta),
@@ -539,9 +553,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     ) -> None:
         """Write the map as a FITS file, which `read` reads, or as a HEALPix map.
 
-        The image has the values, with BUNIT and WCS; extensions MASK, COUNTS, OMEGA (sr), NEFF and
-        UNCERT (standard errors, as `~astropy.nddata.CCDData` reads them) have what their names
-        say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again. A WCS that
+        The image has the values, with BUNIT and WCS; extensions MASK, UNCERT (standard errors, as
+        `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF and COVERAGE have what their
+        names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again. A WCS that
         has no header, as on the Axes of matplotlib and cartopy, is written as the FITS WCS with the
         same positions, or as a TAN-SIP that is right to 0.01 pixel.
 

@@ -8,13 +8,12 @@ are sums over the rows in a pixel. Values are summed about an offset near their 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mpl_skyheat.maps.statistic_table import EXTREMES
-from mpl_skyheat.smoothing.field import Field, PlaneField, SphereField
+from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,16 +30,26 @@ if TYPE_CHECKING:
 FEWEST_UNDER_KERNEL = 0.01
 
 
-@dataclass(frozen=True)
-class Found:
-    """A statistic in the map's pixels, with its standard error and the effective number of rows.
+class Spread(NamedTuple):
+    """The standard error of a statistic in the map's pixels, and the effective number of rows.
 
     NaN where they are not known; None where they have no meaning.
     """
 
-    values: FloatArray
     error: FloatArray | None = None
     n_eff: FloatArray | None = None
+
+
+class Found(NamedTuple):
+    """A statistic in the map's pixels, NaN where it is not known, and what finds its spread.
+
+    Most maps are drawn, and their errors never asked for, which take as long as the values.
+    """
+
+    values: FloatArray
+    spread: Callable[[], Spread]
+    # The observed fraction of the pixel, or of what the kernel sees of full coverage.
+    seen: FloatArray
 
 
 class Moments(ABC):
@@ -49,6 +58,8 @@ class Moments(ABC):
     def __init__(self, sums: Sums) -> None:
         self.offset, self.first_sums = sums.offset, sums.pixels
         self.area = sums.geometry.solid_angles
+        if sums.observed is not None:
+            self.area = self.area * sums.observed.pixels.fractions[sums.geometry.core]
         self._has_weights = "w2" in sums.channels
         self._names = sums.channels
         self._s2: FloatArray | None = None
@@ -68,6 +79,10 @@ class Moments(ABC):
     @abstractmethod
     def density_variance(self, channel: str) -> FloatArray:
         """The variance of a density, from the channel of squared amounts."""
+
+    @abstractmethod
+    def seen(self) -> FloatArray:
+        """The observed fraction of each pixel, or of what the kernel sees of full coverage."""
 
     def amount(self, channel: str) -> FloatArray:
         """The sum of a channel over each pixel: its density times the pixel's solid angle."""
@@ -135,6 +150,9 @@ class PixelMoments(Moments):
         super().__init__(sums)
         core = sums.geometry.core
         self._sums = {name: image[core] for name, image in sums.pixels.items()}
+        self._observed = np.ones(())
+        if sums.observed is not None:
+            self._observed = sums.observed.pixels.fractions[core]
 
     peak = 1.0
 
@@ -142,6 +160,9 @@ class PixelMoments(Moments):
         return np.asarray(self._sums[channel], float)
 
     second = amount = amount_variance = first
+
+    def seen(self) -> FloatArray:
+        return self._observed
 
     def density(self, channel: str) -> FloatArray:
         return _ratio(self.first(channel), self.area)
@@ -179,6 +200,13 @@ class SmoothMoments(Moments):
             return self._field.density(channel, self._terms)
         return _ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
 
+    def seen(self) -> FloatArray:
+        field = self._field
+        if field.sums.observed is None and field.randoms is None:
+            return np.ones(())
+        fractions = [_ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
+        return np.asarray(np.min(np.broadcast_arrays(*fractions), axis=0))
+
     @property
     def is_of_pixel(self) -> BoolArray:
         """Which pixels have the mean over them, as they are wider than the kernels."""
@@ -192,8 +220,24 @@ class SmoothMoments(Moments):
     def density_variance(self, channel: str) -> FloatArray:
         is_signed = any(f < 0 or kernel.has_negatives for f, kernel in self._terms)
         if len(self._terms) == 1 and not is_signed and channel == self.squared("w2"):
-            return _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
-        return self._products(channel, self._field.exposure)
+            variance = _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
+        else:
+            variance = self._products(channel, self._field.exposure)
+        return variance if self._field.randoms is None else variance + self._scatter_of_randoms()
+
+    def _scatter_of_randoms(self) -> FloatArray:
+        """Σᵢⱼ aᵢaⱼ (S1ᵢ/Eᵢ²)(S1ⱼ/Eⱼ²) Cᵢⱼ, of the covariance C of exposures by random points."""
+        field = self._field
+        assert field.randoms is not None
+        slopes = [
+            factor * _ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
+            for factor, kernel in self._terms
+        ]
+        total = np.zeros(field.geometry.grid.shape)
+        for i, (_, kernel) in enumerate(self._terms):
+            for j, (_, other) in enumerate(self._terms):
+                total += slopes[i] * slopes[j] * field.randoms.covariance(kernel, other)
+        return total
 
     def _products(self, channel: str, exposure: Callable[[PixelKernel], FloatArray]) -> FloatArray:
         """Σᵢⱼ aᵢaⱼ (KᵢKⱼ ∗ channel) / (EᵢEⱼ) over pairs of kernels."""
@@ -206,20 +250,39 @@ class SmoothMoments(Moments):
         return total
 
 
-def moments_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Moments:
-    """The sums in the map's pixels, smoothed if there is a kernel."""
+def moments_of(
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    randoms: Sums | None = None,
+) -> Moments:
+    """The sums in the map's pixels, smoothed if there is a kernel.
+
+    ``randoms`` are the sums of the random points of the request, if there are any.
+    """
     kernels = where.kernels
     if not kernels.terms:
         return PixelMoments(sums)
-    field: Field
-    if where.choice.geometry == "sphere":
-        field = SphereField(sums, team)
-    else:
-        field = PlaneField(sums, kernels.metric, request.boundary, kernels.margin())
-    return SmoothMoments(field, kernels.terms)
+
+    def field_of(sums: Sums, randoms: RandomField | None = None) -> Field:
+        if where.choice.geometry == "sphere":
+            return SphereField(sums, team, randoms)
+        return PlaneField(sums, kernels.metric, request.boundary, kernels.margin(), randoms)
+
+    of_randoms = None
+    if randoms is not None and request.randoms is not None:
+        of_randoms = RandomField(field_of(randoms), request.randoms.per_sr)
+    return SmoothMoments(field_of(sums, of_randoms), kernels.terms)
 
 
-def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> Found:
+def statistic_of(
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    randoms: Sums | None = None,
+) -> Found:
     """The statistic that is asked for, per sr (or data unit²) if it is a density.
 
     A smoothed count, or sum, is the smoothed density times the pixel's solid angle, which is the
@@ -227,67 +290,72 @@ def statistic_of(sums: Sums, where: Where, request: MapRequest, team: Team) -> F
     """
     name = request.statistic
     if name in EXTREMES:
-        return _extreme(sums, name)
-    moments = moments_of(sums, where, request, team)
-    if request.kernel is None and list(sums.channels) == ["n"]:
-        # `SkyMap` finds errors of plain counts when somebody asks.
-        return Found(moments.density("n") if name == "density" else moments.amount("n"))
-    functions: dict[str, Callable[[Moments], Found]] = {
-        "density": _density,
-        "count": _count,
-        "sum": _sum,
-        "mean": _mean,
-        "std": _std,
-    }
+        rows = PixelMoments(sums)
+        values = _extreme(sums, name, rows)
+        return Found(values, lambda: Spread(None, rows.first("n")), rows.seen())
+    moments = moments_of(sums, where, request, team, randoms)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = functions[name](moments)
-        if found.n_eff is None and not request.is_signed:
-            found = replace(found, n_eff=moments.n_eff())
-        if isinstance(moments, SmoothMoments) and (alone := moments.is_of_pixel).any():
-            unsmoothed = PixelMoments(sums)
-            rows = replace(functions[name](unsmoothed), n_eff=unsmoothed.n_eff())
-            found = _of_rows(found, rows, alone, name)
+        values = VALUES[name](moments)
+        if name == "std" and isinstance(moments, SmoothMoments):
+            alone = moments.is_of_pixel
+            values = np.where(alone, _std(PixelMoments(sums)), values) if alone.any() else values
+    if _has_no_spread(sums, where, request):
+        return Found(values, Spread, moments.seen())
+    return Found(values, lambda: _spread(name, moments, sums, request), moments.seen())
+
+
+def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
+    """Whether there are no errors: squares of weights overflow, or a row and its images are one."""
     if not np.isfinite(sums.pixels.get("w2", 0.0)).all():
-        # Squares of the weights are too large for numbers.
-        return replace(found, error=None, n_eff=None)
-    is_repeated = request.boundary == "reflect"
-    if request.boundary == "wrap":
-        reach, shape = where.kernels.margin(), where.geometry.grid.shape[::-1]
-        is_repeated = any(2 * r > n for r, n in zip(reach, shape, strict=True))
-    if is_repeated and request.kernel is not None:
-        # A row and its images are one.
-        found = replace(found, error=None, n_eff=None)
-    return found
+        return True
+    if request.kernel is None or request.boundary != "wrap":
+        return request.kernel is not None and request.boundary == "reflect"
+    reach, shape = where.kernels.margin(), where.geometry.grid.shape[::-1]
+    return any(2 * r > n for r, n in zip(reach, shape, strict=True))
 
 
-def _of_rows(found: Found, rows: Found, alone: BoolArray, name: str) -> Found:
-    """A statistic whose scatter is that of the rows in the pixel alone, where it is marked.
+def _spread(name: str, moments: Moments, sums: Sums, request: MapRequest) -> Spread:
+    """The standard error of a statistic, and the effective number of rows.
 
-    S1² and S2 of means over a pixel do not belong together.
+    Where the kernel is narrower than a pixel, they are those of the rows in it: S1² and S2 of means
+    over a pixel do not belong together.
     """
-    if found.n_eff is not None and rows.n_eff is not None:
-        found = replace(found, n_eff=np.where(alone, rows.n_eff, found.n_eff))
-    if name == "mean" and found.error is not None and rows.error is not None:
-        found = replace(found, error=np.where(alone, rows.error, found.error))
-    if name == "std":
-        found = replace(found, values=np.where(alone, rows.values, found.values))
-    return found
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = ERRORS[name](moments) if name in ERRORS else None
+        n_eff = None if request.is_signed else moments.n_eff()
+        if isinstance(moments, SmoothMoments) and (alone := moments.is_of_pixel).any():
+            rows = PixelMoments(sums)
+            if n_eff is not None:
+                n_eff = np.where(alone, rows.n_eff(), n_eff)
+            if name == "mean" and error is not None:
+                error = np.where(alone, _mean_error(rows), error)
+    return Spread(error, n_eff)
 
 
-def _density(moments: Moments) -> Found:
-    variance = moments.density_variance(moments.squared("w2"))
-    return Found(moments.density(moments.weight), _root(variance))
+def _density(moments: Moments) -> FloatArray:
+    return moments.density(moments.weight)
 
 
-def _count(moments: Moments) -> Found:
-    variance = moments.amount_variance(moments.squared("w2"))
-    return Found(moments.amount(moments.weight), _root(variance))
+def _density_error(moments: Moments) -> FloatArray:
+    return _root(moments.density_variance(moments.squared("w2")))
 
 
-def _sum(moments: Moments) -> Found:
-    """Σ w v: V1/E1 × Ω, with σ = √Q2/E1 × Ω, of values about 0."""
-    variance = moments.amount_variance(moments.squared("w2v2"))
-    return Found(moments.amount("wv"), _root(variance))
+def _count(moments: Moments) -> FloatArray:
+    return moments.amount(moments.weight)
+
+
+def _count_error(moments: Moments) -> FloatArray:
+    return _root(moments.amount_variance(moments.squared("w2")))
+
+
+def _sum(moments: Moments) -> FloatArray:
+    """Σ w v: V1/E1 × Ω, of values about 0."""
+    return moments.amount("wv")
+
+
+def _sum_error(moments: Moments) -> FloatArray:
+    """√Q2/E1 × Ω."""
+    return _root(moments.amount_variance(moments.squared("w2v2")))
 
 
 def _root(variance: FloatArray) -> FloatArray:
@@ -301,28 +369,28 @@ def _has_enough(moments: Moments) -> BoolArray:
     return np.asarray((rows >= FEWEST_UNDER_KERNEL * moments.peak) & (moments.s1() > 0))
 
 
-def _mean(moments: Moments) -> Found:
-    """The weighted mean V1/S1 (Nadaraya 1964; Watson 1964), and its standard error.
+def _mean(moments: Moments) -> FloatArray:
+    """The weighted mean V1/S1 (Nadaraya 1964; Watson 1964)."""
+    return _mean_about_offset(moments) + moments.offset
 
-    Without weights std/√n_eff; with weights √(Q2 − 2mQ1 + m²S2)/S1 × √(n_eff/(n_eff − 1)).
-    """
-    s1, n_eff = moments.s1(), moments.n_eff()
-    enough = _has_enough(moments)
-    mean = np.where(enough, _ratio(moments.first("wv"), s1), np.nan)
+
+def _mean_about_offset(moments: Moments) -> FloatArray:
+    return np.where(_has_enough(moments), _ratio(moments.first("wv"), moments.s1()), np.nan)
+
+
+def _mean_error(moments: Moments) -> FloatArray:
+    """Without weights std/√n_eff; with weights √(Q2 − 2mQ1 + m²S2)/S1 × √(n_eff/(n_eff − 1))."""
+    mean = _mean_about_offset(moments)
     if moments.squared("w2") == "w2":
         q1, q2 = moments.second("w2v"), moments.second("w2v2")
         scatter = np.maximum(q2 - 2 * mean * q1 + mean**2 * moments.s2(), 0.0)
-        error = np.sqrt(_ratio(scatter, s1**2) * _bessel(moments))
-    else:
-        error = np.sqrt(_variance(moments, mean) / n_eff)
-    return Found(mean + moments.offset, error, n_eff)
+        return np.sqrt(_ratio(scatter, moments.s1() ** 2) * _bessel(moments))
+    return np.sqrt(_variance(moments, mean) / moments.n_eff())
 
 
-def _std(moments: Moments) -> Found:
+def _std(moments: Moments) -> FloatArray:
     """√[(V2/S1 − m²) / (1 − 1/n_eff)]; its square is unbiased, not itself."""
-    n_eff = moments.n_eff()
-    mean = np.where(_has_enough(moments), _ratio(moments.first("wv"), moments.s1()), np.nan)
-    return Found(np.sqrt(_variance(moments, mean)), None, n_eff)
+    return np.sqrt(_variance(moments, _mean_about_offset(moments)))
 
 
 def _variance(moments: Moments, mean: FloatArray) -> FloatArray:
@@ -339,12 +407,10 @@ def _bessel(moments: Moments) -> FloatArray:
     return factor
 
 
-def _extreme(sums: Sums, name: str) -> Found:
+def _extreme(sums: Sums, name: str, moments: PixelMoments) -> FloatArray:
     """The least, greatest or middle value of the rows in each pixel; NaN without rows."""
-    moments = PixelMoments(sums)
-    rows = moments.first("n")
     values = sums.medians() if name == "median" else moments.first(name)
-    return Found(np.where(rows > 0, values, np.nan), None, rows)
+    return np.where(moments.first("n") > 0, values, np.nan)
 
 
 def _ratio(a: FloatArray, b: FloatArray | float) -> FloatArray:
@@ -353,3 +419,20 @@ def _ratio(a: FloatArray, b: FloatArray | float) -> FloatArray:
         return a / b
     b = np.broadcast_to(b, a.shape)
     return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)
+
+
+VALUES: dict[str, Callable[[Moments], FloatArray]] = {
+    "density": _density,
+    "count": _count,
+    "sum": _sum,
+    "mean": _mean,
+    "std": _std,
+}
+
+# Of the standard deviation there is no error: it depends on the fourth moment of the values.
+ERRORS: dict[str, Callable[[Moments], FloatArray]] = {
+    "density": _density_error,
+    "count": _count_error,
+    "sum": _sum_error,
+    "mean": _mean_error,
+}

@@ -307,6 +307,8 @@ def _is_whole(sky_map: SkyMap) -> BoolArray:
     colours must not be scaled.
     """
     area = np.asarray(sky_map.solid_angle)
+    if sky_map.coverage is not None:
+        area = area * sky_map.coverage
     if area.min() >= 0.5 * area.max():
         return np.ones(area.shape, bool)
     from scipy.ndimage import maximum_filter

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpl_skyheat.compute.memory import allowed_bytes
+from mpl_skyheat.compute.threads import Team
+from mpl_skyheat.sky.grid import SkyGrid
 from mpl_skyheat.sky.lattice import Lattice
 from mpl_skyheat.sky.solid_angles import solid_angles
 from mpl_skyheat.sky.vectors import to_vectors
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mpl_skyheat.compute.arrays import FloatArray
-    from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
 
 # Places along each side of a map at which, beside its border, its reach on the lattice is measured.
@@ -124,18 +125,31 @@ class MapGeometry:
     def wide_solid_angles(self) -> FloatArray:
         """Solid angles (sr; data units² on a plane of x and y) of the wide grid's pixels."""
         if self._solid_angles is None:
-            plane, grid = self.plane, self.wide
-            if plane.frame is None:
-                self._solid_angles = np.full(grid.shape, grid.x.step * grid.y.step)
-            else:
-                self._solid_angles = solid_angles(
-                    grid,
-                    plane.to_sky,
-                    plane.to_plane,
-                    is_equal_area=plane.is_equal_area,
-                    outline=plane.shows,
-                )
+            self.measure(Team(1))
+        assert self._solid_angles is not None
         return self._solid_angles
+
+    def measure(self, team: Team) -> None:
+        """Find the solid angles, in bands of rows that the threads of a team share."""
+        grid = self.wide
+        if self.plane.frame is None:
+            self._solid_angles = np.full(grid.shape, grid.x.step * grid.y.step)
+            return
+        planes = self.plane.twins(team.size)
+        areas = np.empty(grid.shape)
+
+        def measure(thread: int, rows: slice) -> None:
+            plane = planes[thread]
+            areas[rows] = solid_angles(
+                SkyGrid(grid.x, grid.y.part(rows.start, rows.stop)),
+                plane.to_sky,
+                plane.to_plane,
+                is_equal_area=plane.is_equal_area,
+                outline=plane.shows,
+            )
+
+        (team if len(planes) == team.size else Team(1)).share(grid.bands(), measure)
+        self._solid_angles = areas
 
     @property
     def solid_angles(self) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,10 @@ SAME = 1e-11
 
 # Without pixel_size and bins, a map has at most this many pixels along its longer side.
 DEFAULT_LIMIT = 1024
+
+# Pixels in a band of rows, about: some bands for each thread, of blocks as large as polynomials
+# fit.
+BAND = 2**19
 
 
 class View(NamedTuple):
@@ -101,6 +106,11 @@ class Axis:
         closed_at = self.closed_at if stop == self.count else None
         return Axis(self.origin, self.step, stop - start, self.first + start, closed_at)
 
+    def split(self, number: int) -> Axis:
+        """The axis with each bin cut in ``number``."""
+        counts = number * self.count, number * self.first
+        return Axis(self.origin, self.step / number, *counts, self.closed_at)
+
     def contains(self, x: FloatArray) -> BoolArray:
         """Whether x lies in a bin (NaN does not)."""
         low, high = self.bounds
@@ -165,6 +175,20 @@ class SkyGrid:
     def grown(self, margin_x: int, margin_y: int) -> SkyGrid:
         """The grid with more pixels on all sides."""
         return SkyGrid(self.x.grown(margin_x), self.y.grown(margin_y))
+
+    def split(self, number: int) -> SkyGrid:
+        """The grid with number × number pixels in place of each."""
+        return SkyGrid(self.x.split(number), self.y.split(number))
+
+    def bands(self, places: int = 1) -> list[slice]:
+        """The rows in bands of about `BAND` pixels, or places in these, for threads to share.
+
+        As many whatever the number of threads, on which no result depends then.
+        """
+        ny, nx = self.shape
+        number = min(max(round(nx * ny * places / BAND), 1), ny)
+        edges = np.linspace(0, ny, number + 1).astype(int).tolist()
+        return [slice(*ends) for ends in pairwise(edges)]
 
     def index(self, x: FloatArray, y: FloatArray) -> tuple[BoolArray, IntArray]:
         """Which points lie on the grid, and the flat pixel indices of the points that do."""

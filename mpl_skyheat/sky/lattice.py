@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
 
 # Rings and columns beyond each edge of a lattice, where points near the edge are spread to.
 PAD = 3
@@ -81,6 +81,14 @@ class Lattice:
         """Row and column (0 at the centre of the first bin) of positions (rad)."""
         row = lat / self.lat_step + 0.5 * (self.rings - 1)
         return row, lon / self.lon_step + 0.5 * (self.columns - 1)
+
+    def bins_of(self, lon: FloatArray, lat: FloatArray) -> tuple[BoolArray, IntArray]:
+        """Which positions (rad) are on the lattice, and the flat indices of the bins of these."""
+        row, column = (np.floor(place + 0.5) for place in self.position(lon, lat))
+        if self.has_poles:
+            row, column = np.clip(row, 0, self.rings - 1), column % self.columns
+        inside = (row >= 0) & (row < self.rings) & (column >= 0) & (column < self.columns)
+        return inside, (row[inside] * self.columns + column[inside]).astype(np.intp)
 
 
 def _columns(half: float) -> int:

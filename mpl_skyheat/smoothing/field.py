@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpl_skyheat.compute.loader import should_compile
 from mpl_skyheat.compute.threads import Team
+from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.sky.frames import rotate
-from mpl_skyheat.sky.shipping import ShippingError, packed
+from mpl_skyheat.sky.kept import Kept
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
 from mpl_skyheat.smoothing.pixels import SkyPixels
 from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms, Transfer
@@ -30,17 +32,13 @@ if TYPE_CHECKING:
     from mpl_skyheat.smoothing.plane import Boundary
     from mpl_skyheat.smoothing.rings import SmoothSphere
 
-# The name of the image of solid angles among the channels' images.
-EXPOSURE = "exposure"
+# The names of the images of solid angles, of what was observed and of all, among those of channels.
+EXPOSURE, ALL_SKY = "exposure", "all sky"
+
+_kept: Kept[FloatArray] = Kept()
 
 # Distances within a kernel's reach at which its largest value is looked for.
 DISTANCES = 256
-
-# Number of exposures kept for the next maps, as of a figure with several panels of one region.
-MOST_KEPT = 4
-
-# Bytes of an exposure that is kept: of maps up to 2000 pixels wide.
-LARGEST_KEPT = 2**25
 
 
 class Field(ABC):
@@ -48,11 +46,13 @@ class Field(ABC):
 
     K is a kernel, or the product of two (`kernel_base.PixelKernel.product`). A density is
     ``smoothed("n", K) / exposure(K)``, its variance ``smoothed("w2", K²) / exposure(K)²``.
+
+    ``randoms`` are those that say what was observed, in place of solid angles.
     """
 
-    def __init__(self, sums: Sums) -> None:
+    def __init__(self, sums: Sums, randoms: RandomField | None = None) -> None:
         sums.settle()
-        self.sums, self.geometry = sums, sums.geometry
+        self.sums, self.geometry, self.randoms = sums, sums.geometry, randoms
 
     @abstractmethod
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
@@ -74,12 +74,20 @@ class Field(ABC):
     def peak(self, kernel: PixelKernel) -> float:
         """The most that one row adds to `smoothed`."""
 
-    @abstractmethod
     def exposure(self, kernel: PixelKernel) -> FloatArray:
-        """K ∗ the solid angle (sr) of the sky that is shown: `smoothed` over it is a density.
+        """K ∗ the solid angle (sr) that was observed: `smoothed` over it is a density.
 
         One number where it is the same in all pixels.
         """
+        return self.randoms.exposure(kernel) if self.randoms else self.exposure_of_coverage(kernel)
+
+    @abstractmethod
+    def exposure_of_coverage(self, kernel: PixelKernel) -> FloatArray:
+        """The exposure by the coverage; of all of the sky that is shown without one."""
+
+    @abstractmethod
+    def full_exposure(self, kernel: PixelKernel) -> FloatArray:
+        """The exposure if all of the sky that is shown had been observed."""
 
     def density(self, channel: str, terms: Terms) -> FloatArray:
         """Σ cⱼ (Kⱼ ∗ channel) / (Kⱼ ∗ exposure) in the map's pixels, per sr.
@@ -106,9 +114,14 @@ class PlaneField(Field):
     """
 
     def __init__(
-        self, sums: Sums, metric: FloatArray, boundary: Boundary, margin: tuple[int, int]
+        self,
+        sums: Sums,
+        metric: FloatArray,
+        boundary: Boundary,
+        margin: tuple[int, int],
+        randoms: RandomField | None = None,
     ) -> None:
-        super().__init__(sums)
+        super().__init__(sums, randoms)
         self._metric, self._boundary = metric, boundary
         images = {
             name: np.asarray(image, float)
@@ -116,7 +129,10 @@ class PlaneField(Field):
             if sums.channels[name].is_smoothable
         }
         if boundary == "sky":
-            images[EXPOSURE] = self.geometry.wide_solid_angles
+            area = self.geometry.wide_solid_angles
+            images |= {EXPOSURE: area, ALL_SKY: area}
+            if sums.observed is not None:
+                images[EXPOSURE] = area * sums.observed.pixels.fractions
         else:
             (x, y), core = margin, self.geometry.core
             mode: Any = PAD_MODES[boundary]
@@ -155,16 +171,25 @@ class PlaneField(Field):
         found[known] = map_coordinates(image, places[:, known], order=3, mode="nearest")
         return found
 
-    def exposure(self, kernel: PixelKernel) -> FloatArray:
+    def exposure_of_coverage(self, kernel: PixelKernel) -> FloatArray:
+        if self.sums.observed is None:
+            return self.full_exposure(kernel)
+        return self._found_exposure(EXPOSURE, kernel, self.sums.observed.pixels.coverage.key)
+
+    def full_exposure(self, kernel: PixelKernel) -> FloatArray:
         if self._boundary != "sky":
             # An explicit boundary says what lies beyond the grid: nothing is divided out there.
             return self.geometry.solid_angles
-        if kernel.key not in self._exposures:
-            own = self._metric.tobytes(), kernel.key
-            self._exposures[kernel.key] = kept_exposure(
-                self.geometry, own, lambda: self.smoothed(EXPOSURE, kernel)
+        return self._found_exposure(ALL_SKY, kernel, ALL_SKY)
+
+    def _found_exposure(self, image: str, kernel: PixelKernel, coverage: Any) -> FloatArray:
+        """K ∗ an image of solid angles, kept for the next map if the coverage has a key."""
+        if (image, kernel.key) not in self._exposures:
+            own = self._metric.tobytes(), kernel.key, coverage
+            self._exposures[image, kernel.key] = _kept_exposure(
+                self.geometry, own, lambda: self.smoothed(image, kernel)
             )
-        return self._exposures[kernel.key]
+        return self._exposures[image, kernel.key]
 
 
 class SphereField(Field):
@@ -172,8 +197,10 @@ class SphereField(Field):
 
     accuracy = 1e-2
 
-    def __init__(self, sums: Sums, team: Team | None = None) -> None:
-        super().__init__(sums)
+    def __init__(
+        self, sums: Sums, team: Team | None = None, randoms: RandomField | None = None
+    ) -> None:
+        super().__init__(sums, randoms)
         assert self.geometry.sphere is not None
         self._sphere, self._team = self.geometry.sphere, team or Team(1)
         self._waves: dict[tuple[str, int], RingWaves] = {}
@@ -181,9 +208,12 @@ class SphereField(Field):
 
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         assert isinstance(kernel, RadialKernel)
+        return self._read(self._smooth(channel, kernel), kernel)
+
+    def _read(self, smooth: SmoothSphere, kernel: RadialKernel) -> FloatArray:
         if self._pixels is None:
             self._pixels = SkyPixels(self.geometry, self._team)
-        return self._pixels.values(self._smooth(channel, kernel), kernel)
+        return self._pixels.values(smooth, kernel)
 
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)
@@ -219,9 +249,31 @@ class SphereField(Field):
         places = rotate(lon.ravel(), lat.ravel(), self._sphere.turn, is_compiled=False)
         return self._smooth(channel, kernel)(places).reshape(lon.shape)
 
-    def exposure(self, kernel: PixelKernel) -> FloatArray:
+    def exposure_of_coverage(self, kernel: PixelKernel) -> FloatArray:
+        observed = self.sums.observed
+        if observed is None or observed.left_out is None:
+            return self.full_exposure(kernel)
+        own = kernel.key, observed.pixels.coverage.key
+        return _kept_exposure(self.geometry, own, lambda: self._observed_exposure(kernel))
+
+    def full_exposure(self, kernel: PixelKernel) -> FloatArray:
         del kernel  # all of the sky is there, whatever the map shows of it
         return np.ones(())
+
+    def _observed_exposure(self, kernel: PixelKernel) -> FloatArray:
+        """K ∗ what was observed, as 1 less K ∗ what was not: exactly 1 far from the edge."""
+        assert isinstance(kernel, RadialKernel)
+        assert self.sums.observed is not None
+        assert self.sums.observed.left_out is not None
+        lon, lat, areas = self.sums.observed.left_out
+        spread = PointSpread(self._sphere.lattice, kernel.spline_order)
+        if should_compile(len(lon)):
+            degrees = np.degrees(lon), np.degrees(lat)
+            spread.add_compiled(*degrees, areas, np.eye(3), self._team)
+        else:
+            spread.add(lon, lat, areas)
+        waves = RingWaves(self._sphere.lattice, spread.bins, kernel.spline_order, self._team)
+        return np.clip(1 - self._read(waves.smoothed(kernel), kernel), 0.0, 1.0)
 
     def _smooth(self, channel: str, kernel: RadialKernel) -> SmoothSphere:
         key = channel, kernel.spline_order
@@ -231,28 +283,34 @@ class SphereField(Field):
         return self._waves[key].smoothed(kernel)
 
 
-# By geometry and all else that they depend on. No lock: each access to a dict is atomic.
-_exposures: dict[tuple[Any, ...], FloatArray] = {}
+class RandomField:
+    """Random points, of which ``per_sr`` a steradian are where all is observed."""
+
+    def __init__(self, field: Field, per_sr: float) -> None:
+        self._field, self._per_sr = field, per_sr
+        self._has_weights = "w2" in field.sums.channels
+
+    def exposure(self, kernel: PixelKernel) -> FloatArray:
+        """K ∗ the solid angle (sr) that was observed, Σ K / ρ over the randoms."""
+        channel = "w" if self._has_weights else "n"
+        return self._field.smoothed(channel, kernel) / self._per_sr
+
+    def covariance(self, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+        """The covariance of the exposures of two kernels, Σ K₁K₂ / ρ²."""
+        channel = "w2" if self._has_weights else "n"
+        return self._field.smoothed_squares(channel, kernel, other) / self._per_sr**2
 
 
-def kept_exposure(
+def _kept_exposure(
     geometry: MapGeometry, own: tuple[Any, ...], find: Callable[[], FloatArray]
 ) -> FloatArray:
-    """The exposure for a geometry and all else that it depends on, found once for equal ones.
-
-    Geometries are known by their bytes, as a WCS may be changed in place between two maps.
-    """
-    try:
-        key = packed(geometry), own
-    except ShippingError:  # a WCS of another package
+    """The exposure for a geometry, kernel and coverage; not kept without a key of the coverage."""
+    if None in own:
         return find()
-    kept = _exposures.get(key)
-    if kept is not None:
-        return kept
-    exposure = find()
-    if exposure.nbytes <= LARGEST_KEPT:
+
+    def find_once() -> FloatArray:
+        exposure = find()
         exposure.setflags(write=False)
-        _exposures[key] = exposure
-        for oldest in list(_exposures)[:-MOST_KEPT]:
-            _exposures.pop(oldest, None)
-    return exposure
+        return exposure
+
+    return _kept.get(geometry, own, find_once, bytes_of=lambda exposure: exposure.nbytes)

@@ -7,7 +7,6 @@ off the sky, it has the mean over the part of the pixel that shows sky.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,21 +46,16 @@ CELLS_OF_SLIVER = 8
 # Accuracy (bins of the lattice) of the interpolated positions of pixels.
 ACCURACY = 1e-5
 
-# Pixels in a band, about: some bands for each thread, of blocks as large as polynomials fit.
-BAND = 2**19
-
 
 class SkyPixels:
     """The pixels of a map that show sky, in bands of rows that the threads of a team share."""
 
     def __init__(self, geometry: MapGeometry, team: Team) -> None:
-        self._grid, (ny, nx) = geometry.grid, geometry.grid.shape
+        self._grid = geometry.grid
         # As in counting: each thread has a copy of the WCS. Without copies, one thread asks.
         self._planes = geometry.plane.twins(team.size)
         self._team = team if len(self._planes) == team.size else Team(1)
-        # However many threads there are: the result does not depend on that.
-        edges = np.linspace(0, ny, max(round(nx * ny / BAND), 1) + 1).astype(int).tolist()
-        self._rows = [slice(*ends) for ends in pairwise(edges)]
+        self._rows = self._grid.bands()
         self._bands = [_Band(geometry, rows) for rows in self._rows]
 
         def place(thread: int, band: _Band) -> None:

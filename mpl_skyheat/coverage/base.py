@@ -1,0 +1,103 @@
+"""`Coverage`: the observed fraction of the sky, as a function of position."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.sky.frames import change_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.coordinates import BaseCoordinateFrame
+
+    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.sky.geometry import MapGeometry
+
+# By how much fractions may be beyond 0 and 1: rounding of single precision.
+SLACK = 1e-6
+
+
+class Coverage(ABC):
+    """The observed fraction, 0 … 1, anywhere on the sky; not of the sky, on a map of x and y.
+
+    ``finest`` is the size (rad) of the smallest holes and islands that it may have, 0 if that is
+    not known. Coverages of equal ``key`` are equal; one without a key is equal to none.
+    """
+
+    frame: BaseCoordinateFrame | None = None
+    finest = 0.0
+    key: Any = None
+
+    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
+        """This coverage for a map of points in a frame; an error if it is of no use there."""
+        del frame
+        if geometry.plane.frame is None:
+            raise TypeError(
+                "coverage must be an array of the map's shape with frame='flat'; got "
+                f"{type(self).__name__}"
+            )
+        return self
+
+    @abstractmethod
+    def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        """The observed fraction at positions (deg, finite, in one dimension) in `frame`."""
+
+    def fractions_in(
+        self, lon: FloatArray, lat: FloatArray, frame: BaseCoordinateFrame | None
+    ) -> FloatArray:
+        """The observed fraction at positions (deg) in another frame."""
+        if self.frame is not None and frame is not None:
+            lon, lat = change_frame(lon, lat, frame, self.frame)
+        return self.fractions(np.asarray(lon), np.asarray(lat))
+
+
+class Product(Coverage):
+    """What all of several coverages have observed: fractions are multiplied."""
+
+    def __init__(self, parts: Sequence[Coverage]) -> None:
+        self._parts = tuple(parts)
+        self.frame = self._parts[0].frame
+        self.finest = min(part.finest for part in parts)
+        keys = tuple(part.key for part in parts)
+        self.key = None if None in keys else keys
+
+    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
+        return Product([part.on(geometry, frame) for part in self._parts])
+
+    def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        product = np.ones(len(lon))
+        for part in self._parts:
+            # What one part has not observed, the others need not be asked about.
+            left = np.flatnonzero(product)
+            product[left] *= part.fractions_in(lon[left], lat[left], self.frame)
+        return product
+
+
+def as_fractions(values: Any, what: str) -> FloatArray:
+    """Values as fractions of 0 … 1, 0 where they are masked or NaN; else an error."""
+    array: Any = np.ma.asarray(getattr(values, "value", values))
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} must be numbers of 0 to 1, or bool; got {array.dtype}")
+    found = np.nan_to_num(array.astype(float).filled(0.0), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    is_bad = (found < -SLACK) | (found > 1 + SLACK)
+    if is_bad.any():
+        raise ValueError(
+            f"{what} must be fractions of 0 to 1; got {found[is_bad][0]:g} (of exposure times, "
+            "give weights=1/exposure, and coverage=exposure > 0)"
+        )
+    return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+def key_of(kind: str, *arrays: Any) -> tuple[Any, ...]:
+    """A key of the contents of arrays."""
+    digest = blake2b(digest_size=16)
+    for array in arrays:
+        found = np.ascontiguousarray(array)
+        digest.update(str((found.shape, found.dtype)).encode())
+        digest.update(found.data if found.size else b"")
+    return kind, digest.digest()

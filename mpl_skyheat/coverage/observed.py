@@ -1,0 +1,286 @@
+"""`Observed`: the observed fraction of pixels of a map, or of bins of a lattice, and rows there.
+
+A coverage is sampled in all cells, and more finely in those that its edge may run through. Rows in
+these are asked for one by one, so that what is counted and what it is divided by belong together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpl_skyheat.coverage.forms import ArrayCoverage
+from mpl_skyheat.sky.block_polynomials import interpolated
+from mpl_skyheat.sky.frames import change_frame, frame_rotation
+from mpl_skyheat.sky.grid import BAND, Axis, SkyGrid
+from mpl_skyheat.sky.kept import Kept
+from mpl_skyheat.sky.sky_edge import SkyTest, lattice_in_pixels
+from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from astropy.coordinates import BaseCoordinateFrame
+    from numpy.typing import NDArray
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.coverage.base import Coverage
+    from mpl_skyheat.sky.geometry import MapGeometry, SphereLattice
+    from mpl_skyheat.sky.grid import Projection
+
+# Places along each side of a cell that the edge of the coverage may run through.
+FINE = 8
+
+# The same of all cells, where the size of the coverage's finest parts is not known.
+COARSE = 2
+
+# Places in the smallest part of a coverage, along each side, that none of it is missed.
+PLACES_IN_PART = 2
+
+# Fractions that differ by less than this do not make an edge: the mean of few is right.
+STEP = 0.02
+
+# Positions of samples are right to this fraction of a cell.
+ACCURACY = 0.01
+
+# Largest cells (rad) between whose corners positions are interpolated: a quarter of the side's
+# square, in cells, is by how much they are off.
+SMALL_CELL = np.radians(1.0)
+
+# Cells that are sampled finely together.
+TOGETHER = BAND // FINE**2
+
+
+# Bytes of what is kept for each pixel of a map: the fraction, and whether it is cut.
+BYTES_PER_PIXEL = 9
+
+_kept: Kept[ObservedSky] = Kept()
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The observed ``fractions`` (ny, nx) of cells, and those that an edge may run through."""
+
+    coverage: Coverage
+    fractions: FloatArray
+    is_cut: BoolArray
+
+    def sees(
+        self,
+        cells: NDArray[Any],
+        lon: FloatArray,
+        lat: FloatArray,
+        frame: BaseCoordinateFrame | None,
+    ) -> BoolArray:
+        """Which rows are observed, by the flat indices of their cells and positions (deg)."""
+        seen: BoolArray = np.asarray(self.fractions.ravel()[cells] > 0)
+        asked = np.flatnonzero(self.is_cut.ravel()[cells])
+        if len(asked):
+            seen[asked] = self.coverage.fractions_in(lon[asked], lat[asked], frame) > 0
+        return seen
+
+
+@dataclass(frozen=True)
+class ObservedSky:
+    """What was observed of a map: of its pixels with those of the margin, and of its lattice.
+
+    On a map that is smoothed on the sphere, ``left_out`` are the longitudes, latitudes (rad, on
+    the lattice) and solid angles (sr) of what was not observed, as points.
+    """
+
+    pixels: Observed
+    bins: Observed | None = None
+    left_out: tuple[FloatArray, FloatArray, FloatArray] | None = None
+
+
+def observed_sky(
+    geometry: MapGeometry, coverage: Coverage, frame: BaseCoordinateFrame | None
+) -> ObservedSky:
+    """What a coverage says was observed of a map of points in a frame; kept for the next map."""
+    coverage = coverage.on(geometry, frame)
+
+    def find() -> ObservedSky:
+        pixels = observed_pixels(geometry, coverage)
+        if geometry.sphere is None:
+            return ObservedSky(pixels)
+        return ObservedSky(pixels, *observed_bins(geometry.sphere, coverage, geometry.plane.frame))
+
+    if coverage.key is None:
+        return find()
+    pixels = geometry.wide.x.count * geometry.wide.y.count
+    return _kept.get(geometry, coverage.key, find, bytes_of=lambda _: BYTES_PER_PIXEL * pixels)
+
+
+def observed_pixels(geometry: MapGeometry, coverage: Coverage) -> Observed:
+    """The observed fractions of the pixels of a map, with those of its margin."""
+    grid, plane = geometry.wide, geometry.plane
+    if isinstance(coverage, ArrayCoverage):
+        fractions = np.zeros(grid.shape)
+        fractions[geometry.core] = coverage.pixels
+        return Observed(coverage, fractions, np.zeros(grid.shape, bool))
+    sky = SkyTest(grid, plane.to_sky, plane.to_plane, plane.shows)
+    areas = geometry.wide_solid_angles
+    side = float(np.sqrt(np.median(areas[areas > 0]))) if (areas > 0).any() else np.inf
+    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, side, sky)
+    fractions, is_cut, _ = cells.sampled()
+    return Observed(coverage, _with_slivers(fractions, areas > 0), is_cut)
+
+
+def observed_bins(
+    sphere: SphereLattice, coverage: Coverage, frame: BaseCoordinateFrame | None
+) -> tuple[Observed, tuple[FloatArray, FloatArray, FloatArray]]:
+    """The observed fractions of the bins of a lattice, turned against a frame, and what is left."""
+    lattice = sphere.lattice
+    lat_step, lon_step = np.degrees(lattice.lat_step), np.degrees(lattice.lon_step)
+    grid = SkyGrid(
+        Axis(-0.5 * lattice.columns * lon_step, lon_step, lattice.columns),
+        Axis(-0.5 * lattice.rings * lat_step, lat_step, lattice.rings),
+    )
+
+    def to_sky(lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
+        return to_positions(to_vectors(lon, lat) @ sphere.turn)
+
+    def everywhere(x: FloatArray, y: FloatArray) -> BoolArray:
+        return np.ones(np.broadcast_shapes(x.shape, y.shape), bool)
+
+    cells = _Cells(grid, to_sky, frame, coverage, lattice.lat_step, everywhere)
+    fractions, is_cut, offsets = cells.sampled()
+    edges = np.sin(np.radians(grid.y.edges))
+    area = (1 - fractions) * (lattice.lon_step * np.diff(edges))[:, np.newaxis]
+    rows, columns = np.nonzero(area)
+    number = np.cumsum(is_cut.ravel()).reshape(is_cut.shape)[rows, columns] - 1
+    shift = np.where(is_cut[rows, columns], offsets[:, number], 0.0) if is_cut.any() else 0.0
+    y, x = np.stack([rows + 0.5, columns + 0.5]) + shift
+    places = np.radians(grid.x.place(x)), np.radians(grid.y.place(y))
+    return Observed(coverage, fractions, is_cut), (*places, area[rows, columns])
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cells of about one ``side`` (rad) on a plane whose positions are in a frame."""
+
+    grid: SkyGrid
+    to_sky: Projection
+    frame: BaseCoordinateFrame | None
+    coverage: Coverage
+    side: float
+    is_sky: Callable[[FloatArray, FloatArray], BoolArray]
+
+    def sampled(self) -> tuple[FloatArray, BoolArray, FloatArray]:
+        """Observed fractions of all cells, NaN without a place on the sky; and which may be cut.
+
+        Of the cut ones, offsets (2, m) along y and x (cells) from the middle to that of what was
+        not observed.
+        """
+        from scipy.ndimage import maximum_filter, minimum_filter
+
+        fractions, least, most = (np.empty(self.grid.shape) for _ in range(3))
+        number = self._places_along_side()
+        for rows in self.grid.bands(number**2):
+            parts = self._in_rows(rows, number)
+            known = np.isfinite(parts)
+            fractions[rows] = _mean(parts, known)
+            # Off the sky is no edge.
+            least[rows] = np.where(known, parts, np.inf).min(axis=(1, 3))
+            most[rows] = np.where(known, parts, -np.inf).max(axis=(1, 3))
+        is_cut = maximum_filter(most, 3) > minimum_filter(least, 3) + STEP
+        cut = np.nonzero(is_cut)
+        offsets = np.zeros((2, len(cut[0])))
+        for start in range(0, len(cut[0]), TOGETHER):
+            part = slice(start, start + TOGETHER)
+            some = cut[0][part], cut[1][part]
+            parts = self._asked(self._finely(*some))
+            known = np.isfinite(parts)
+            fractions[some] = _mean(parts[:, :, np.newaxis], known[:, :, np.newaxis])[:, 0]
+            offsets[:, part] = _offsets(np.where(known, 1 - parts, 0.0))
+        return fractions, is_cut, offsets
+
+    def _places_along_side(self) -> int:
+        finest = self.coverage.finest
+        if not finest:
+            return COARSE
+        return int(np.clip(np.ceil(PLACES_IN_PART * self.side / finest), 1, FINE))
+
+    def _in_rows(self, rows: slice, number: int) -> FloatArray:
+        """Fractions at number × number places in the cells of some rows, (rows, n, columns, n)."""
+        part = SkyGrid(self.grid.x, self.grid.y.part(rows.start, rows.stop)).split(number)
+
+        def positions(x: FloatArray, y: FloatArray) -> FloatArray:
+            return np.moveaxis(to_vectors(*self.to_sky(x, y)), -1, 0)
+
+        images, known = interpolated(
+            part, positions, self.is_sky, number=3, atol=ACCURACY * self.side
+        )
+        vectors = np.moveaxis(images, 0, -1)
+        y, x = np.nonzero(~known)
+        vectors[y, x] = self._on_sky(part.x.centres[x], part.y.centres[y])
+        fractions = self._asked(vectors)
+        return fractions.reshape(-1, number, self.grid.x.count, number)
+
+    def _on_sky(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Unit vectors of places; NaN off the sky."""
+        vectors = to_vectors(*self.to_sky(x, y))
+        vectors[~self.is_sky(x, y)] = np.nan
+        return vectors
+
+    def _finely(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Unit vectors (m, `FINE`, `FINE`, 3) in cells, from those of their corners."""
+        along = (np.arange(FINE) + 0.5) / FINE
+        corners = self._on_sky(*lattice_in_pixels(self.grid, rows, columns, 1))
+        (a, b), (c, d) = np.moveaxis(corners, (1, 2), (0, 1))
+        s, t = along[:, np.newaxis, np.newaxis], along[:, np.newaxis]
+        a, b, c, d = (v[:, np.newaxis, np.newaxis] for v in (a, b, c, d))
+        vectors = (1 - s) * ((1 - t) * a + t * b) + s * ((1 - t) * c + t * d)
+        size = np.max([separation(*ends) for ends in ((a, d), (b, c))], axis=0).ravel()
+        exact = np.flatnonzero(~(size < min(SMALL_CELL, 4 * self.side)))
+        x = self.grid.x.place(columns[exact, np.newaxis, np.newaxis] + along)
+        y = self.grid.y.place(rows[exact, np.newaxis, np.newaxis] + along[:, np.newaxis])
+        vectors[exact] = self._on_sky(*np.broadcast_arrays(x, y))
+        return np.asarray(vectors)
+
+    def _asked(self, vectors: FloatArray) -> FloatArray:
+        """The observed fractions at unit vectors of the plane's frame; NaN where they are NaN."""
+        found = np.full(vectors.shape[:-1], np.nan)
+        known = np.isfinite(vectors[..., 0])
+        places = vectors[known]
+        source, target = self.frame, self.coverage.frame
+        if source is None or target is None or source.is_equivalent_frame(target):
+            lon, lat = to_positions(places)
+        elif (rotation := frame_rotation(source, target)) is not None:
+            lon, lat = to_positions(places @ rotation.T)
+        else:
+            lon, lat = change_frame(*to_positions(places), source, target)
+        found[known] = self.coverage.fractions(lon, lat)
+        return found
+
+
+def _mean(parts: FloatArray, known: BoolArray) -> FloatArray:
+    """Means of (rows, n, columns, n) over places in cells; NaN without one."""
+    numbers = known.sum(axis=(1, 3))
+    total = np.where(known, parts, 0.0).sum(axis=(1, 3))
+    means: FloatArray = np.full(total.shape, np.nan)
+    np.divide(total, numbers, out=means, where=numbers > 0)
+    return means
+
+
+def _offsets(weights: FloatArray) -> FloatArray:
+    """Means (2, m), along y and x, of places in cells, weighed by (m, `FINE`, `FINE`)."""
+    along = (np.arange(FINE) + 0.5) / FINE - 0.5
+    total = weights.sum(axis=(1, 2))
+    sums = np.stack([weights.sum(axis=2) @ along, weights.sum(axis=1) @ along])
+    means: FloatArray = np.zeros(sums.shape)
+    np.divide(sums, total, out=means, where=total > 0)
+    return means
+
+
+def _with_slivers(fractions: FloatArray, has_sky: BoolArray) -> FloatArray:
+    """Fractions, those of slivers of sky that no place is in as in the nearest pixels."""
+    unknown = np.isnan(fractions)
+    if not (unknown & has_sky).any():
+        return np.nan_to_num(fractions)
+    from scipy.ndimage import distance_transform_edt
+
+    nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    return np.where(has_sky, np.nan_to_num(fractions[tuple(nearest)]), np.nan_to_num(fractions))

@@ -1,0 +1,204 @@
+"""Coverage by the sky regions of the package regions: inside and outside on the sphere.
+
+`regions.SkyRegion.contains` works in the pixels of a WCS, in which a circle is no circle. Here
+circles and annuli go by separation, and polygons by great circles; other shapes are laid on the
+tangential plane at their centre, on which these are ellipses and rectangles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import ICRS, SkyCoord
+from astropy.wcs import WCS
+
+from mpl_skyheat.coverage.base import Coverage
+from mpl_skyheat.sky.vectors import separation, to_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+
+    # Unit vectors (n, 3) -> which are inside.
+    Inside = Callable[[FloatArray], BoolArray]
+
+# Largest radius (rad) of shapes on a tangential plane: 10 deg, where a radius is 1 % too long.
+LARGEST_SHAPE = np.radians(10)
+
+# Largest radius (rad) of a polygon, whose sides are straight on a tangential plane.
+LARGEST_POLYGON = np.radians(80)
+
+# Pixels of the tangential planes.
+PIXEL = 1 * u.arcsec
+
+
+class Shape(NamedTuple):
+    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``.
+
+    ``finest`` is its smallest width (rad).
+    """
+
+    lon: float
+    lat: float
+    radius: float
+    inside: Inside
+    finest: float
+    is_included: bool
+
+
+class RegionsCoverage(Coverage):
+    """The union of regions, without those of which ``meta["include"]`` is False.
+
+    With holes only, all of the sky but these.
+    """
+
+    def __init__(self, regions: Iterable[Any]) -> None:
+        self.frame = ICRS()
+        shapes = [shape_of(region) for region in regions]
+        self._included = [shape for shape in shapes if shape.is_included]
+        self._holes = [shape for shape in shapes if not shape.is_included]
+        self.finest = min((shape.finest for shape in shapes), default=0.0)
+
+    def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        order = np.argsort(lat, kind="stable")
+        vectors, lat = to_vectors(lon[order], lat[order]), lat[order]
+        observed = np.full(len(lon), not self._included)
+        for shapes, value in ((self._included, True), (self._holes, False)):
+            for shape in shapes:
+                _mark(observed, vectors, lat, shape, value=value)
+        found = np.empty(len(lon))
+        found[order] = observed
+        return found
+
+
+def _mark(
+    observed: BoolArray, vectors: FloatArray, lat: FloatArray, shape: Shape, *, value: bool
+) -> None:
+    """Set what is in a shape, of positions that ascend in latitude (deg)."""
+    reach = np.degrees(shape.radius) * (1 + 1e-9) + 1e-9
+    start, stop = np.searchsorted(lat, [shape.lat - reach, shape.lat + reach])
+    centre = to_vectors(np.array(shape.lon), np.array(shape.lat))
+    band = vectors[start:stop]
+    if shape.radius < np.pi:
+        near = start + np.flatnonzero(band @ centre >= np.cos(np.radians(reach)) - 1e-12)
+    else:
+        near = np.arange(start, stop)
+    observed[near[shape.inside(vectors[near])]] = value
+
+
+def shape_of(region: Any) -> Shape:
+    """The shape of a sky region; a ValueError or TypeError if it has none on the sphere."""
+    kind = type(region).__name__
+    is_included = bool(region.meta.get("include", True))
+    if kind == "CircleSkyRegion":
+        radius = _rad(region.radius)
+        return _ring(region.center, 0.0, radius, is_included)
+    if kind == "CircleAnnulusSkyRegion":
+        return _ring(
+            region.center, _rad(region.inner_radius), _rad(region.outer_radius), is_included
+        )
+    if kind == "PolygonSkyRegion":
+        return _polygon(region, is_included)
+    if kind in ("EllipseSkyRegion", "RectangleSkyRegion"):
+        sizes = [_rad(region.width), _rad(region.height)]
+        return _on_tangential_plane(region, sizes, min(sizes), is_included)
+    if kind in ("EllipseAnnulusSkyRegion", "RectangleAnnulusSkyRegion"):
+        sizes = [_rad(region.outer_width), _rad(region.outer_height)]
+        return _on_tangential_plane(region, sizes, _rad(region.inner_width), is_included)
+    raise TypeError(
+        "coverage must be of sky regions that have an area: circles, annuli, polygons, ellipses or "
+        f"rectangles; got a {kind}"
+    )
+
+
+def _rad(angle: Any) -> float:
+    return float(angle.to_value(u.rad))
+
+
+def _place(center: SkyCoord) -> tuple[float, float]:
+    """Longitude and latitude (deg) in ICRS."""
+    sky = center.icrs
+    return float(sky.ra.deg), float(sky.dec.deg)
+
+
+def _ring(center: SkyCoord, inner: float, outer: float, is_included: bool) -> Shape:
+    lon, lat = _place(center)
+    middle = to_vectors(np.array(lon), np.array(lat))
+
+    def inside(vectors: FloatArray) -> BoolArray:
+        distance = separation(vectors, middle)
+        return np.asarray((distance <= outer) & (distance >= inner))
+
+    return Shape(lon, lat, outer, inside, outer - inner if inner else 2 * outer, is_included)
+
+
+def _polygon(region: Any, is_included: bool) -> Shape:
+    """A polygon of great circles, which are straight lines on a tangential plane."""
+    corners = to_vectors(*(v.deg for v in (region.vertices.icrs.ra, region.vertices.icrs.dec)))
+    middle = corners.sum(axis=0)
+    middle /= np.linalg.norm(middle) or 1.0
+    radius = float(separation(corners, middle).max())
+    if not radius < LARGEST_POLYGON:
+        raise ValueError(
+            "coverage must have polygons of less than 80 deg from their centre to a corner; got "
+            f"{np.degrees(radius):.3g} deg: cut it in parts"
+        )
+    east = np.cross([0.0, 0.0, 1.0], middle)
+    east = np.array([1.0, 0.0, 0.0]) if np.linalg.norm(east) < 1e-9 else east
+    east /= np.linalg.norm(east)
+    axes = np.stack([east, np.cross(middle, east)])
+
+    def plane(vectors: FloatArray) -> FloatArray:
+        return np.asarray(vectors @ axes.T / (vectors @ middle)[:, np.newaxis])
+
+    outline = plane(corners)
+
+    def inside(vectors: FloatArray) -> BoolArray:
+        return _in_polygon(plane(vectors), outline)
+
+    lat = float(np.degrees(np.arcsin(np.clip(middle[2], -1, 1))))
+    lon = float(np.degrees(np.arctan2(middle[1], middle[0])))
+    sides = separation(corners, np.roll(corners, 1, axis=0))
+    return Shape(lon, lat, radius, inside, float(sides.min()), is_included)
+
+
+def _in_polygon(places: FloatArray, corners: FloatArray) -> BoolArray:
+    """Which places (n, 2) are in a polygon: those with an odd number of sides to the right."""
+    inside = np.zeros(len(places), bool)
+    x, y = places.T
+    for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        crosses = (ay > y) != (by > y)
+        at = ax + (y[crosses] - ay) * ((bx - ax) / (by - ay))
+        inside[crosses] ^= x[crosses] < at
+    return inside
+
+
+def _on_tangential_plane(
+    region: Any, sizes: list[float], finest: float, is_included: bool
+) -> Shape:
+    from regions import PixCoord
+
+    lon, lat = _place(region.center)
+    radius = 0.5 * float(np.hypot(sizes[0], sizes[1]))
+    if not radius < LARGEST_SHAPE:
+        raise ValueError(
+            f"coverage must have no {type(region).__name__} beyond 10 deg from its centre; got "
+            f"{np.degrees(radius):.3g} deg: a PolygonSkyRegion would do"
+        )
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = lon, lat
+    wcs.wcs.cdelt = -PIXEL.to_value(u.deg), PIXEL.to_value(u.deg)
+    wcs.wcs.radesys = "ICRS"
+    on_plane = region.to_pixel(wcs)
+    on_plane.meta = {}  # `contains` is of the shape here, also of one that is left out.
+
+    def inside(vectors: FloatArray) -> BoolArray:
+        ra = np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0]))
+        dec = np.degrees(np.arctan2(vectors[:, 2], np.hypot(vectors[:, 0], vectors[:, 1])))
+        return np.asarray(on_plane.contains(PixCoord(*wcs.wcs_world2pix(ra, dec, 0))))
+
+    return Shape(lon, lat, 1.02 * radius, inside, finest, is_included)
