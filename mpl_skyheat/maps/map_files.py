@@ -92,22 +92,27 @@ def _hdus(sky_map: Any, companions: Sequence[str]) -> Any:
     for name, values in arrays.items():
         append(_extension(name), values, getattr(values, "unit", None))
     referred: list[NDArray[Any]] = []
+    hdus[0].header[CARD] = _card_text(sky_map, arrays, referred)
+    for number, array in enumerate(referred, 1):
+        hdus.append(fits.ImageHDU(array, name=ARRAYS, ver=number))
+    return hdus
+
+
+def _card_text(sky_map: Any, arrays: dict[str, Any], referred: list[NDArray[Any]]) -> str:
+    """The JSON of all that is no array of the map's shape; what it refers to is appended."""
+    error = sky_map.uncertainty
     card = {
         "version": VERSION,
         "unit": _unit_text(sky_map.unit),
         "label": sky_map.label,
         "kernel": kernel_to_json(sky_map.kernel, referred),
         "meta": sky_map.meta,
-        "uncertainty": error and [type(error).__name__, _unit_text(error.unit)],
+        "uncertainty": None if error is None else [type(error).__name__, _unit_text(error.unit)],
         "arrays": {name: _unit_text(getattr(v, "unit", None)) for name, v in arrays.items()},
         "wcs": wcs_to_json(sky_map.wcs, sky_map.data.shape, referred),
     }
     # astropy loses what follows quotes that a CONTINUE divides.
-    text = json.dumps(card, default=_default).replace("'", r"\u0027")
-    hdus[0].header[CARD] = text
-    for number, array in enumerate(referred, 1):
-        hdus.append(fits.ImageHDU(array, name=ARRAYS, ver=number))
-    return hdus
+    return json.dumps(card, default=_default).replace("'", r"\u0027")
 
 
 def _extension(companion: str) -> str:

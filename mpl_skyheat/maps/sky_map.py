@@ -555,9 +555,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
         The image has the values, with BUNIT and WCS; extensions MASK, UNCERT (standard errors, as
         `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF and COVERAGE have what their
-        names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again. A WCS that
-        has no header, as on the Axes of matplotlib and cartopy, is written as the FITS WCS with the
-        same positions, or as a TAN-SIP that is right to 0.01 pixel.
+        names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again. A WCS
+        that has no header, as on the Axes of matplotlib and cartopy, is written as the FITS WCS
+        with the same positions, or as a TAN-SIP that is right to 0.01 pixel.
 
         Parameters
         ----------

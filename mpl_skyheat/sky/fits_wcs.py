@@ -130,9 +130,9 @@ def _linear(start: WCS, pixel: FloatArray, world: FloatArray) -> WCS | None:
     terms = np.vstack([np.ones(pixel.shape[1]), pixel])
     if not np.isfinite(plane).all() or pixel.shape[1] < len(terms):
         return None
-    constant, *matrix = np.linalg.lstsq(terms.T, plane.T)[0]
+    constant, *matrix = np.linalg.lstsq(terms.T, plane.T, rcond=None)[0]
     matrix = np.transpose(matrix)
-    misses = np.linalg.lstsq(matrix, plane - constant[:, None] - matrix @ pixel)[0]
+    misses = np.linalg.lstsq(matrix, plane - constant[:, None] - matrix @ pixel, rcond=None)[0]
     if np.abs(misses).max() > SAME:
         return None
     _set_matrix(start, matrix)
@@ -161,7 +161,7 @@ def _polynomial(
     centre = 0.5 * (np.array(shape[::-1]) - 1)
     x, y = (pixel - centre[:, None]) / half
     terms = np.stack([x**i * y**j for i, j in powers])
-    found = np.linalg.lstsq(terms.T, plane.T)[0].T
+    found = np.linalg.lstsq(terms.T, plane.T, rcond=None)[0].T
     matrix = found[:, [powers.index((1, 0)), powers.index((0, 1))]]
     misses = half * np.linalg.solve(matrix, plane - found @ terms)
     if np.abs(misses).max() > FITTED:
