@@ -187,6 +187,7 @@ def read_fits(file: str | os.PathLike[str]) -> dict[str, Any]:
         if content.startswith(GZIP):
             content = gzip.decompress(content)
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", AstropyUserWarning)  # of a file that is cut off
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
                 card = _card_of(hdus[0].header, file)
