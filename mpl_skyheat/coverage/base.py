@@ -32,6 +32,8 @@ class Coverage(ABC):
     frame: BaseCoordinateFrame | None = None
     finest = 0.0
     key: Any = None
+    # Whether `certain` is there, which finds holes of every size.
+    has_certain = False
 
     def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
         """This coverage for a map of points in a frame; an error if it is of no use there."""
@@ -46,6 +48,13 @@ class Coverage(ABC):
     @abstractmethod
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         """The observed fraction at positions (deg, finite, in one dimension) in `frame`."""
+
+    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
+        """The fraction that is the same within a radius (rad) of positions; NaN if it may not be.
+
+        Only of those that have it.
+        """
+        raise NotImplementedError
 
     def fractions_in(
         self, lon: FloatArray, lat: FloatArray, frame: BaseCoordinateFrame | None
@@ -65,6 +74,7 @@ class Product(Coverage):
         self.finest = min(part.finest for part in parts)
         keys = tuple(part.key for part in parts)
         self.key = None if None in keys else keys
+        self.has_certain = all(part.has_certain for part in parts)
 
     def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
         return Product([part.on(geometry, frame) for part in self._parts])
@@ -76,6 +86,17 @@ class Product(Coverage):
             left = np.flatnonzero(product)
             product[left] *= part.fractions_in(lon[left], lat[left], self.frame)
         return product
+
+    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
+        product, is_empty = np.ones(len(lon)), np.zeros(len(lon), bool)
+        for part in self._parts:
+            places = lon, lat
+            if self.frame is not None and part.frame is not None:
+                places = change_frame(lon, lat, self.frame, part.frame)
+            found = part.certain(*places, radius)
+            is_empty |= found == 0
+            product *= found
+        return np.where(is_empty, 0.0, product)
 
 
 def as_fractions(values: Any, what: str) -> FloatArray:
