@@ -197,7 +197,7 @@ class _Cells:
         fractions, is_cut = np.ones(self.grid.shape), ~has_sky
         is_empty = np.zeros(self.grid.shape, bool)
         for coverage in self.coverage.parts:
-            found, may_differ = replace(self, coverage=coverage)._looked_at()
+            found, may_differ = replace(self, coverage=coverage).looked_at()
             is_empty |= (found == 0) & ~may_differ
             fractions *= found
             is_cut |= may_differ
@@ -214,11 +214,11 @@ class _Cells:
             offsets[:, part] = _offsets(np.where(known, 1 - parts, 0.0))
         return fractions, is_cut, offsets
 
-    def _looked_at(self) -> tuple[FloatArray, BoolArray]:
+    def looked_at(self) -> tuple[FloatArray, BoolArray]:
         """Fractions of all cells, NaN or rough where they may differ within a cell; which may."""
         # What is made of cells that are wider than these is not missed by places in these.
         is_fine = self.coverage.finest < PLACES_IN_PART * self.side
-        return self._certain() if self.coverage.has_certain and is_fine else self._compared()
+        return self._certain() if self.coverage.has_certain and is_fine else self.compared()
 
     def _certain(self) -> tuple[FloatArray, BoolArray]:
         """Fractions of cells that the coverage says are the same all over; the others are cut."""
@@ -231,7 +231,7 @@ class _Cells:
         fractions[known] = self.coverage.certain(lon, lat, radius[known])
         return fractions, np.isnan(fractions)
 
-    def _compared(self) -> tuple[FloatArray, BoolArray]:
+    def compared(self) -> tuple[FloatArray, BoolArray]:
         """Fractions at some places in each cell, and cells where these, or those around, differ."""
         merged = int(self.coverage.finest / (PLACES_IN_PART * self.side))
         if merged > 1:
@@ -252,7 +252,7 @@ class _Cells:
         blocks = replace(self, grid=self.grid.merged(merged), side=merged * self.side)
         ny, nx = self.grid.shape
         block = np.ones((merged, merged), bool)
-        of_blocks, cut_blocks = blocks._compared()
+        of_blocks, cut_blocks = blocks.compared()
         fractions = np.asarray(np.kron(of_blocks, block)[:ny, :nx], float)
         is_cut = np.kron(cut_blocks, block)[:ny, :nx]
         rows, columns = np.nonzero(is_cut | np.isnan(fractions))
