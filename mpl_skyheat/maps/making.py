@@ -22,7 +22,7 @@ from mpl_skyheat.maps.doubts import warn_of_rows
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
-from mpl_skyheat.maps.statistics import Found, Spread, statistic_of
+from mpl_skyheat.maps.statistics import Found, statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
 from mpl_skyheat.sky.frames import find_sky_frame, frame_text
@@ -31,6 +31,8 @@ from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.catalogue.blocks import Catalogue
@@ -194,19 +196,19 @@ def _map_of(
     if coverage is not None:
         least = request.min_coverage if request.kernel is not None else 0.0
         values[(coverage <= 0) | (found.seen < least)] = np.nan
-    find = found.spread
+    find_n_eff = found.n_eff
     if request.min_count is not None:
-        known = find()
-        rows = sums.pixels["n"][geometry.core] if request.kernel is None else known.n_eff
+        n_eff = find_n_eff()
+        rows = sums.pixels["n"][geometry.core] if request.kernel is None else n_eff
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-        find = partial(Spread, *known)
+        find_n_eff = partial(np.array, n_eff)
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        spread=lambda: _in_unit(find(), factor),
+        later={"error": partial(_scaled, found.error, factor), "n_eff": find_n_eff},
         coverage=coverage,
         **_amounts(sums, catalogue, request.statistic),
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
@@ -249,9 +251,9 @@ def _coverage(sums: Sums, found: Found, request: MapRequest) -> FloatArray | Non
     return sums.observed.pixels.fractions[sums.geometry.core].copy()
 
 
-def _in_unit(spread: Spread, factor: float) -> Spread:
-    error = None if spread.error is None else factor * spread.error
-    return Spread(error, spread.n_eff)
+def _scaled(find: Callable[[], FloatArray | None], factor: float) -> FloatArray | None:
+    found = find()
+    return None if found is None else factor * found
 
 
 def _has_too_few(rows: Any, min_count: float, geometry: str) -> BoolArray:

@@ -23,7 +23,7 @@ from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from astropy.coordinates import BaseCoordinateFrame
     from astropy_healpix import HEALPix
@@ -72,9 +72,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         The observed fraction of each pixel.
     amount, amount_variance : `~astropy.units.Quantity`, optional
         What the rows in each pixel add up to, not smoothed, and its variance.
-    spread : callable, optional
-        In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
-        one of them, returns both as arrays, or None for one that there is not.
+    later : dict, optional
+        By the names of "error" (of the standard errors, an array) and "n_eff", functions that find
+        them, or None, when somebody asks.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -132,7 +132,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         amount_variance: u.Quantity | None = None,
         kernel: Any = None,
         label: str | None = None,
-        spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
+        later: Mapping[str, Callable[[], Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         check_label(label)
@@ -142,23 +142,27 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
         self.amount, self.amount_variance = amount, amount_variance
-        self._spread = spread
+        self._later = dict(later or {})
         self.solid_angle = solid_angle
 
     _n_eff: FloatArray | None = None
-    # Finds standard errors and the effective number of points when somebody asks for either.
-    _spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None
+    # What is found when somebody asks for it: most maps are only drawn.
+    _later: dict[str, Callable[[], Any]] = {}  # noqa: RUF012 (of maps that are being made)
 
-    def _find_spread(self) -> None:
-        find, self._spread = self._spread, None
-        if find is not None:
-            error, n_eff = (None if v is None else np.where(self.mask, np.nan, v) for v in find())
-            self.n_eff = n_eff
-            if error is not None:
-                self.uncertainty = StdDevUncertainty(error, unit=self.unit)
+    def _find(self, name: str) -> None:
+        """Find something that was left for later."""
+        if name not in self._later:
+            return
+        found = self._later.pop(name)()
+        if name == "error":
+            error = None if found is None else np.where(self.mask, np.nan, found)
+            self.uncertainty = None if error is None else StdDevUncertainty(error, unit=self.unit)
+        else:
+            setattr(self, name, None if found is None else np.where(self.mask, np.nan, found))
 
     def __getstate__(self) -> dict[str, Any]:
-        self._find_spread()
+        for name in list(self._later):
+            self._find(name)
         return self.__dict__
 
     _data: Any
@@ -186,22 +190,22 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     @property
     def uncertainty(self) -> Any:
-        self._find_spread()
+        self._find("error")
         return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
-        self._find_spread()
+        self._later.pop("error", None)
         NDData.uncertainty.fset(self, value)
 
     @property
     def n_eff(self) -> FloatArray | None:
-        self._find_spread()
+        self._find("n_eff")
         return self._n_eff
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
-        self._find_spread()
+        self._later.pop("n_eff", None)
         self._n_eff = None if value is None else np.asarray(value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:

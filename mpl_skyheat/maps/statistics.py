@@ -8,7 +8,8 @@ are sums over the rows in a pixel. Values are summed about an offset near their 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,33 +31,30 @@ if TYPE_CHECKING:
 FEWEST_UNDER_KERNEL = 0.01
 
 
-class Spread(NamedTuple):
-    """The standard error of a statistic in the map's pixels, and the effective number of rows.
-
-    NaN where they are not known; None where they have no meaning.
-    """
-
-    error: FloatArray | None = None
-    n_eff: FloatArray | None = None
+def _nothing() -> None:
+    return None
 
 
-class Found(NamedTuple):
-    """A statistic in the map's pixels, NaN where it is not known, and what finds its spread.
+@dataclass(frozen=True)
+class Found:
+    """A statistic in the map's pixels, and what finds its error and the effective number of rows.
 
-    Most maps are drawn, and their errors never asked for, which take as long as the values.
+    Most maps are drawn, and these never asked for, which take as long as the values. All are NaN
+    where they are not known, and None where they have no meaning.
     """
 
     values: FloatArray
-    spread: Callable[[], Spread]
     # The observed fraction of the pixel, or of what the kernel sees of full coverage.
     seen: FloatArray
+    error: Callable[[], FloatArray | None] = _nothing
+    n_eff: Callable[[], FloatArray | None] = _nothing
 
 
 class Moments(ABC):
     """Sums over the map's pixels from which statistics are found."""
 
     def __init__(self, sums: Sums) -> None:
-        self.offset, self.first_sums = sums.offset, sums.pixels
+        self.sums, self.offset, self.first_sums = sums, sums.offset, sums.pixels
         self.area = sums.geometry.solid_angles
         if sums.observed is not None:
             self.area = self.area * sums.observed.pixels.fractions[sums.geometry.core]
@@ -291,17 +289,20 @@ def statistic_of(
     name = request.statistic
     if name in EXTREMES:
         rows = PixelMoments(sums)
-        values = _extreme(sums, name, rows)
-        return Found(values, lambda: Spread(None, rows.first("n")), rows.seen())
+        return Found(_extreme(sums, name, rows), rows.seen(), n_eff=lambda: rows.first("n"))
     moments = moments_of(sums, where, request, team, randoms)
     with np.errstate(over="ignore", invalid="ignore"):
-        values = VALUES[name](moments)
-        if name == "std" and isinstance(moments, SmoothMoments):
-            alone = moments.is_of_pixel
-            values = np.where(alone, _std(PixelMoments(sums)), values) if alone.any() else values
+        values = (
+            _of_rows(VALUES[name](moments), _std, moments)
+            if name == "std"
+            else VALUES[name](moments)
+        )
+    found = Found(values, moments.seen())
     if _has_no_spread(sums, where, request):
-        return Found(values, Spread, moments.seen())
-    return Found(values, lambda: _spread(name, moments, sums, request), moments.seen())
+        return found
+    if name in ERRORS:
+        found = replace(found, error=lambda: _error(name, moments))
+    return found if request.is_signed else replace(found, n_eff=lambda: _n_eff(moments))
 
 
 def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
@@ -314,22 +315,27 @@ def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
     return any(2 * r > n for r, n in zip(reach, shape, strict=True))
 
 
-def _spread(name: str, moments: Moments, sums: Sums, request: MapRequest) -> Spread:
-    """The standard error of a statistic, and the effective number of rows.
-
-    Where the kernel is narrower than a pixel, they are those of the rows in it: S1² and S2 of means
-    over a pixel do not belong together.
-    """
+def _error(name: str, moments: Moments) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
-        error = ERRORS[name](moments) if name in ERRORS else None
-        n_eff = None if request.is_signed else moments.n_eff()
-        if isinstance(moments, SmoothMoments) and (alone := moments.is_of_pixel).any():
-            rows = PixelMoments(sums)
-            if n_eff is not None:
-                n_eff = np.where(alone, rows.n_eff(), n_eff)
-            if name == "mean" and error is not None:
-                error = np.where(alone, _mean_error(rows), error)
-    return Spread(error, n_eff)
+        error = ERRORS[name](moments)
+        return _of_rows(error, _mean_error, moments) if name == "mean" else error
+
+
+def _n_eff(moments: Moments) -> FloatArray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _of_rows(moments.n_eff(), PixelMoments.n_eff, moments)
+
+
+def _of_rows(
+    smoothed: FloatArray, function: Callable[[PixelMoments], FloatArray], moments: Moments
+) -> FloatArray:
+    """What is found under a kernel; of the rows in a pixel where the kernel is narrower.
+
+    S1² and S2 of means over a pixel do not belong together.
+    """
+    if not isinstance(moments, SmoothMoments) or not (alone := moments.is_of_pixel).any():
+        return smoothed
+    return np.where(alone, function(PixelMoments(moments.sums)), smoothed)
 
 
 def _density(moments: Moments) -> FloatArray:
