@@ -19,6 +19,7 @@ from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.doubts import warn_of_rows
+from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
@@ -31,11 +32,14 @@ from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.coverage.observed import ObservedSky
+    from mpl_skyheat.maps.own_share import OwnShare
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
@@ -168,7 +172,8 @@ def make_map(
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
     found = statistic_of(sums, where, request, team, randoms)
-    made = _map_of(sums, found, where, request, catalogue, view=region, frame=frame)
+    find_share = partial(own_share, sums, where, request, team, randoms)
+    made = _map_of(sums, found, find_share, where, request, catalogue, view=region, frame=frame)
     team.rest()
     return made, where.geometry.grid, region
 
@@ -176,6 +181,7 @@ def make_map(
 def _map_of(
     sums: Sums,
     found: Found,
+    find_share: Callable[..., OwnShare | None],
     where: Where,
     request: MapRequest,
     catalogue: Catalogue | Stream,
@@ -207,6 +213,7 @@ def _map_of(
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
         spread=lambda: _in_unit(find(), factor),
+        find_own_share=lambda: find_share(unit=unit, factor=factor),
         coverage=coverage,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,

@@ -9,23 +9,22 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
-from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
+from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
 from mpl_skyheat.maps.map_files import write_fits
+from mpl_skyheat.maps.places import places_on
 from mpl_skyheat.maps.request import check_label
-from mpl_skyheat.sky.frames import frame_text
 from mpl_skyheat.sky.grid import SLACK
-from mpl_skyheat.sky.planes import plane_of_wcs, project
 from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from astropy.coordinates import BaseCoordinateFrame
     from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.maps.own_share import OwnShare
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
 COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage")
@@ -66,6 +65,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     spread : callable, optional
         In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
         one of them, returns both as arrays, or None for one that there is not.
+    find_own_share : callable, optional
+        Called without arguments when somebody asks for a contour by the fraction of sources that
+        it encloses, returns what one row adds to the map where it is.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -119,6 +121,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         kernel: Any = None,
         label: str | None = None,
         spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
+        find_own_share: Callable[[], OwnShare | None] | None = None,
         **kwargs: Any,
     ) -> None:
         check_label(label)
@@ -127,7 +130,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
-        self._spread = spread
+        self._spread, self._find_own_share = spread, find_own_share
         self.solid_angle = solid_angle
 
     _n_eff: FloatArray | None = None
@@ -142,8 +145,24 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             if error is not None:
                 self.uncertainty = StdDevUncertainty(error, unit=self.unit)
 
+    _own_share: OwnShare | None = None
+    _find_own_share: Callable[[], OwnShare | None] | None = None
+
+    @property
+    def own_share(self) -> OwnShare | None:
+        """What one row adds to the map where it is; None where that is not known.
+
+        It is known of densities and counts as they were made, but not of their slices, nor after
+        arithmetic.
+        """
+        find, self._find_own_share = self._find_own_share, None
+        if find is not None:
+            self._own_share = find()
+        return self._own_share
+
     def __getstate__(self) -> dict[str, Any]:
         self._find_spread()
+        assert self.own_share is self._own_share  # It is found, too.
         return self.__dict__
 
     _data: Any
@@ -347,6 +366,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             kernel=self.kernel,
             label=self.label,
             meta=dict(self.meta),
+            find_own_share=lambda: self.own_share,
         )
 
     def like(self, array: ArrayLike, unit: Any = None, label: str | None = None) -> SkyMap:
@@ -438,35 +458,93 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         TypeError, ValueError
             If the positions are of no accepted form, or a latitude is beyond ±90 deg.
         """
-        plane = None if self.meta.get("frame") == "flat" else plane_of_wcs(self.wcs)
-        if frame is None:
-            frame = self._frame_of_numbers(position, plane and plane.frame)
-        lon, lat, sky_frame = read_positions(position, frame, plane and plane.frame)
-        if (sky_frame is None) != (plane is None):
-            raise TypeError(
-                "position must be x, y on a map of Cartesian x, y, and on the sky elsewhere; got "
-                f"frame={frame!r}"
-            )
-        if plane is None:
-            x, y = self.wcs.low_level_wcs.world_to_pixel_values(lon, lat)
-        else:
-            x, y = project(plane, sky_frame, lon, lat)
+        x, y = places_on(self, position, frame)
         look_up = _bilinear if interpolate else _nearest
-        return look_up(self.data, np.asarray(x), np.asarray(y)) << (
+        return look_up(self.data, x, y) << (
             self.unit or u.dimensionless_unscaled
         )
 
-    def _frame_of_numbers(self, position: tuple[Any, ...], own: BaseCoordinateFrame | None) -> Any:
-        """The frame of two bare numbers; ``own`` is that of the map's pixels."""
-        frame = self.meta.get("frame", "icrs")
-        if own is None or not isinstance(frame, str) or not frame.startswith("<"):
-            return frame
-        if len(position) == 2 and frame != frame_text(own):
+    def contour(
+        self,
+        level: Any = None,
+        *,
+        enclosed: float | None = None,
+        points: Any = None,
+        leave_one_out: bool = True,
+    ) -> SkyContour:
+        """Return the part of the map above a level, or that encloses a fraction of the sources.
+
+        Parameters
+        ----------
+        level : float or `~astropy.units.Quantity`, optional
+            A number in the map's unit, or with a unit.
+        enclosed : float, optional
+            In place of ``level``, the fraction of the sources (0 … 1) that is to be inside: of the
+            map's values at the sources, the level is the quantile that so many are above. Of maps
+            of a density or count that are nowhere negative.
+        points : `~astropy.coordinates.SkyCoord`, table or tuple, optional
+            The sources, as in `sky_map`: also ``(ra, dec)``, in deg in the frame of the map's
+            points; with weights, if the map has them, ``(coord, weights)`` or ``(ra, dec,
+            weights)``. By default the centres of pixels stand for the points in these.
+        leave_one_out : bool, optional
+            Evaluate each source without what it adds to the map itself. So the region holds as
+            large a fraction of *new* sources: else it would be too small, as every source is on a
+            hill of its own. For other points than those of the map, give False. Slices and
+            results of arithmetic do not know what a source adds, nor weighted maps without
+            ``points``: nothing is left out there.
+
+        Returns
+        -------
+        SkyContour
+            With its area, paths, `~SkyContour.contains`, and as a MOC or regions.
+
+        Raises
+        ------
+        TypeError
+            If not exactly one of ``level`` and ``enclosed`` is given, or points of no accepted
+            form.
+        ValueError
+            If the level is not finite, or not in a unit of the map's; if a fraction is asked of a
+            map that is no density or count, or has negative values; if it is not between 0 and 1,
+            no source is on the map, or so many have no other within the kernel's reach that the
+            level would be 0.
+
+        Notes
+        -----
+        The level is a quantile of the density at the sources (Hyndman 1996, The American
+        Statistician 50, 120), not a fraction of the integral of the map. Without a source, the
+        density there is f − w B / (K ∗ Ω), with B the kernel on the pixels around, read between
+        their centres as f is. There are no errors of areas: a bootstrap, of which every sample
+        has sources twice, is wrong at 90 %.
+
+        Examples
+        --------
+        >>> from astropy.wcs import WCS
+        >>> from mpl_skyheat import datasets, sky_map
+        >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+        ...            "CRPIX1": 40.5, "CRPIX2": 40.5, "CDELT1": -0.05, "CDELT2": 0.05})
+        >>> stars = datasets.bright_stars()
+        >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(80, 80), kernel="12 arcmin")
+        >>> half = pleiades.contour(enclosed=0.5, points=stars)
+        >>> bool(half.area < pleiades.contour(enclosed=0.9, points=stars).area)
+        True
+        """
+        if (level is None) == (enclosed is None):
             raise TypeError(
-                f"frame must be given with two numbers, as the map is of points in {frame}, for "
-                f"which there is no name; got {position!r:.60}"
+                f"contour takes either level or enclosed; got level={level}, enclosed={enclosed}"
             )
-        return own
+        if level is None:
+            options = {"points": points, "leave_one_out": leave_one_out}
+            return contours_of(self, enclosed=[enclosed], **options)[0]
+        if points is not None:
+            raise TypeError(
+                f"points must be left out with level, which does not depend on them; got "
+                f"{points!r:.60}"
+            )
+        plain = plain_levels(level, self.unit)
+        if plain.shape:
+            raise ValueError(f"level must be one number or Quantity; got {level!r:.60}")
+        return contours_of(self, [float(plain)])[0]
 
     def write(self, file: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the map as a FITS file.
