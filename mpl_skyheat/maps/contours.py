@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 # Places along each side of a pixel that the contour cuts, of which those inside are counted.
 PLACES = 16
 
-# Orders of HEALPix from whose pixels those of a MOC are found, coarser than these by as many.
+# Orders between the cells of a MOC and those, no smaller than pixels, that pixels are found in.
 COARSER = 2
+
+# Orders by which a MOC may be finer than by default.
+FINER = 3
 
 
 class SkyContour:
@@ -181,6 +185,8 @@ class SkyContour:
         ------
         TypeError
             If the map is one of Cartesian x, y.
+        ValueError
+            If the depth is no integer, or has cells far below the map's pixels.
         ImportError
             If mocpy or astropy_healpix is not installed.
         """
@@ -188,18 +194,41 @@ class SkyContour:
         from astropy_healpix import HEALPix
         from mocpy import MOC
 
-        depth = self._depth() if max_depth is None else max_depth
-        coarse = HEALPix(2 ** max(depth - COARSER, 0), order="nested", frame="icrs")
-        centres = np.stack(self._centres(), axis=-1)[self._fractions() > 0]
-        cells = np.unique(coarse.skycoord_to_healpix(self._to_sky(centres)))
-        cells = np.union1d(cells, coarse.neighbours(cells)) if len(cells) else cells
+        depth = self._checked_depth(max_depth)
+        coarse, fine = (
+            HEALPix(2**order, order="nested", frame="icrs")
+            for order in (self._coarse_depth(depth), depth)
+        )
+        pixels = np.argwhere(self._fractions() > 0)[:, ::-1]
+        centres = self._to_sky(pixels.astype(float))
+        on_sky = np.isfinite(centres.spherical.lon)
+        cells = np.unique(coarse.skycoord_to_healpix(centres[on_sky]))
+        if len(cells):
+            with np.errstate(invalid="ignore"):
+                cells = np.union1d(cells, coarse.neighbours(cells))
         cells = cells[cells >= 0]  # -1 is a neighbour that is not there.
-        children = 4 ** (depth - max(depth - COARSER, 0))
-        fine = HEALPix(2**depth, order="nested", frame="icrs")
+        children = fine.npix // coarse.npix
         cells = (cells[:, np.newaxis] * children + np.arange(children)).ravel()
         inside = self.contains(fine.healpix_to_skycoord(cells)) if len(cells) else np.zeros(0, bool)
         kept = cells[inside].astype(np.uint64)
         return MOC.from_healpix_cells(kept, np.full(len(kept), depth, np.uint8), depth)
+
+    def _checked_depth(self, max_depth: int | None) -> int:
+        depth = self._depth()
+        most = min(depth + FINER, 29)
+        if max_depth is None:
+            return depth
+        is_integer = isinstance(max_depth, int | np.integer) and not isinstance(max_depth, bool)
+        if not is_integer or not 0 <= max_depth <= most:
+            raise ValueError(
+                f"max_depth must be an integer of 0 to {most}, whose cells are still as large as "
+                f"an eighth of those of the default, {depth}; got {max_depth!r}"
+            )
+        return int(max_depth)
+
+    def _coarse_depth(self, depth: int) -> int:
+        """The order of cells that are at least as large as pixels, in which finer ones are."""
+        return max(min(depth, self._depth()) - COARSER, 0)
 
     def _depth(self) -> int:
         """One more than the order of the HEALPix cells that are as large as a pixel, or smaller."""
@@ -232,10 +261,9 @@ class SkyContour:
         if not level < most:
             return Regions([])
         found = []
-        for points, offsets in zip(
-            *self._generator.filled(level, most + abs(most) + 1), strict=True
-        ):
-            for k, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        areas = self._generator.filled(level, most + abs(most) + 1)
+        for points, offsets in zip(*areas, strict=True):
+            for k, (start, stop) in enumerate(pairwise(offsets)):
                 corners = self._surface.snapped(points[start : stop - 1])
                 meta = RegionMeta({"include": k == 0})
                 found.append(PolygonSkyRegion(self._to_sky(corners), meta=meta))
@@ -253,9 +281,10 @@ def contours_of(
     enclosed: Sequence[Any] = (),
     points: Any = None,
     leave_one_out: bool = True,
+    surface: Surface | None = None,
 ) -> list[SkyContour]:
     """The contours of a map at levels in its unit, or that enclose fractions of the sources."""
-    surface = Surface(sky_map)
+    surface = surface or Surface(sky_map)
     if not len(enclosed):
         return [SkyContour(sky_map, level, surface=surface) for level in levels]
     fractions = [check_fraction(fraction) for fraction in enclosed]
@@ -270,7 +299,9 @@ def plain_levels(levels: Any, unit: u.UnitBase | None) -> FloatArray:
     try:
         if isinstance(levels, list | tuple) and any(isinstance(v, u.Quantity) for v in levels):
             levels = u.Quantity(levels)
-        plain = levels.to_value(own) if isinstance(levels, u.Quantity) else np.asarray(levels, float)
+        plain = (
+            levels.to_value(own) if isinstance(levels, u.Quantity) else np.asarray(levels, float)
+        )
     except u.UnitConversionError as error:
         raise ValueError(f"level must be in the map's unit, {own}; got {levels}") from error
     except (TypeError, ValueError):

@@ -56,9 +56,7 @@ class SourceValues:
         adds to it, this is not done.
     """
 
-    def __init__(
-        self, sky_map: Any, surface: Surface, points: Any, *, leave_one_out: bool
-    ) -> None:
+    def __init__(self, sky_map: Any, surface: Surface, points: Any, *, leave_one_out: bool) -> None:
         check_statistic(sky_map)
         share = sky_map.own_share if leave_one_out else None
         if points is None:

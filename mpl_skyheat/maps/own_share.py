@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
 
 from mpl_skyheat.maps.statistics import moments_of
 from mpl_skyheat.maps.surface import corners
@@ -14,7 +13,11 @@ from mpl_skyheat.sky.vectors import separation, to_vectors
 from mpl_skyheat.smoothing.kernel_base import RadialKernel
 
 if TYPE_CHECKING:
-    from mpl_skyheat.compute.arrays import FloatArray
+    from collections.abc import Callable
+
+    from astropy import units as u
+
+    from mpl_skyheat.compute.arrays import FloatArray, IntArray
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.maps.request import MapRequest
@@ -64,37 +67,53 @@ class OwnShare:
         # Beyond the map's edge, its surface goes on as it is at the outermost centres.
         rows, columns = np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)
         if self.metric is None:
-            apart = separation(
-                to_vectors(*surface.positions(columns * 1.0, rows * 1.0)),
-                to_vectors(*surface.positions(x, y)),
-            )
-            weights = np.where(np.isfinite(apart), weights, 0.0)
+            find = self._on_sphere(surface, rows, columns, x, y)
         else:
-            own_row, own_column = surface.own_pixels(x, y)
-            apart = rows - own_row, columns - own_column
-        weights = np.where(surface.valid[rows, columns], weights, 0.0)
-        total = np.zeros(rows.shape)
+            find = self._on_plane(surface, rows, columns, x, y)
+        total: FloatArray = np.zeros(rows.shape)
         for term in self.terms:
-            exposure = np.broadcast_to(term.exposure, surface.shape)[rows, columns]
-            share = self._profile(term.kernel, apart)
-            if self.most is not None:
-                share = np.minimum(share, self.most[rows, columns])
-            share *= term.factor
-            total += np.divide(share, exposure, out=np.zeros(rows.shape), where=exposure > 0)
+            seen = np.broadcast_to(term.exposure, surface.shape)[rows, columns]
+            share = term.factor * find(term.kernel)
+            total += np.divide(share, seen, out=np.zeros(rows.shape), where=seen > 0)
         total *= np.broadcast_to(self.factors, surface.shape)[rows, columns]
-        share = (weights * np.where(weights > 0, total, 0.0)).sum(axis=0)
-        return np.asarray(share / weights.sum(axis=0))
+        weights = np.where(surface.valid[rows, columns] & np.isfinite(total), weights, 0.0)
+        own: FloatArray = (weights * np.nan_to_num(total)).sum(axis=0)
+        known = weights.sum(axis=0)
+        return np.asarray(np.divide(own, known, out=np.zeros(x.shape), where=known > 0))
 
-    def _profile(self, kernel: PixelKernel | None, apart: Any) -> FloatArray:
-        """The kernel at separations (rad), or at offsets in rows and columns."""
-        if kernel is None:
-            return np.asarray((apart[0] == 0) & (apart[1] == 0), float)
-        if self.metric is None:
+    def _on_plane(
+        self, surface: Surface, rows: IntArray, columns: IntArray, x: FloatArray, y: FloatArray
+    ) -> Callable[[PixelKernel | None], FloatArray]:
+        """A kernel's pixels about those that rows of the catalogue are counted in."""
+        own_row, own_column = surface.own_pixels(x, y)
+        down, across = rows - own_row, columns - own_column
+
+        def find(kernel: PixelKernel | None) -> FloatArray:
+            if kernel is None:
+                return np.asarray((down == 0) & (across == 0), float)
+            raster = np.pad(kernel.raster(self.metric), 1)  # type: ignore[arg-type]
+            middle_y, middle_x = (n // 2 for n in raster.shape)
+            return np.asarray(raster[middle_y + down, middle_x + across])
+
+        return find
+
+    def _on_sphere(
+        self, surface: Surface, rows: IntArray, columns: IntArray, x: FloatArray, y: FloatArray
+    ) -> Callable[[PixelKernel | None], FloatArray]:
+        """A kernel at the centres of pixels, from the true positions; NaN off the sky."""
+        apart = separation(
+            to_vectors(*surface.positions(columns.astype(float), rows.astype(float))),
+            to_vectors(*surface.positions(x, y)),
+        )
+
+        def find(kernel: PixelKernel | None) -> FloatArray:
             assert isinstance(kernel, RadialKernel)
-            return kernel.density(np.nan_to_num(apart, nan=np.inf), self.step_width)
-        raster = np.pad(kernel.raster(self.metric), 1)
-        middle_y, middle_x = (n // 2 for n in raster.shape)
-        return raster[middle_y + apart[0], middle_x + apart[1]]
+            assert self.most is not None
+            density = kernel.density(np.nan_to_num(apart), self.step_width)
+            share = np.minimum(density, self.most[rows, columns])
+            return np.where(np.isfinite(apart), share, np.nan)
+
+        return find
 
 
 def own_share(
@@ -114,7 +133,10 @@ def own_share(
         return None
     moments = moments_of(sums, where, request, team, randoms)
     terms: Any = where.kernels.terms or ((1.0, None),)
-    seen = (Term(*term, area) for term, area in zip(terms, moments.exposures(), strict=True))
+    seen = [
+        Term(factor, kernel, area)
+        for (factor, kernel), area in zip(terms, moments.exposures(), strict=True)
+    ]
     factors = factor * (moments.area if request.statistic == "count" else np.ones(()))
     sphere = where.geometry.sphere
     if sphere is None:

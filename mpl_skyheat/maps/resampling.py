@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.sky.grid import SkyGrid, View
     from mpl_skyheat.sky.planes import Plane
 
@@ -58,12 +59,7 @@ def resampled(
     """
     if sky_map.solid_angle is None:
         raise ValueError("solid_angle must be that of the map's pixels to draw it; got None")
-    bins = PIXELS, PIXELS
-    if not view.is_known:
-        view = view.filled(bounds_of([*project_blocks(corners_of(sky_map), plane)], plane))
-        if plane.frame is None:
-            bins = sky_map.data.shape[::-1]
-    grid = native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)
+    grid = _grid_of(sky_map, plane, view)
     x, y = (v.ravel() for v in np.meshgrid(grid.x.centres, grid.y.centres))
     position: Any = (x, y)
     if plane.frame is not None:
@@ -86,17 +82,45 @@ def resampled(
         means, is_coarse = _means(sky_map, plane, grid)
         values[is_coarse] = (means[is_coarse] << native).to_value(found.unit)
     values = values.reshape(grid.shape)
+    label = sky_map.label if label is None else label
+    return _on_grid(sky_map, values << found.unit, plane, grid, label), grid
+
+
+def on_surface(
+    sky_map: SkyMap, surface: Surface, plane: Plane, view: View
+) -> tuple[SkyMap, SkyGrid]:
+    """The map's surface at a view's pixels, or at finer ones, for contours without steps."""
+    grid = _grid_of(sky_map, plane, view)
+    grid = grid.split(max(PIXELS // max(grid.shape), 1))
+    x, y = np.meshgrid(grid.x.centres, grid.y.centres)
+    values = surface.at(*surface.places(plane.frame, *plane.to_sky(x, y)))
+    return _on_grid(sky_map, values << sky_map.unit, plane, grid, sky_map.label), grid
+
+
+def _grid_of(sky_map: SkyMap, plane: Plane, view: View) -> SkyGrid:
+    """The pixels of a view, or some where the plane has none; all of the map if it is not known."""
+    bins = PIXELS, PIXELS
+    if not view.is_known:
+        view = view.filled(bounds_of([*project_blocks(corners_of(sky_map), plane)], plane))
+        if plane.frame is None:
+            bins = sky_map.data.shape[::-1]
+    return native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)
+
+
+def _on_grid(
+    sky_map: SkyMap, values: u.Quantity, plane: Plane, grid: SkyGrid, label: str | None
+) -> SkyMap:
+    """A map of values (ny, nx) on a grid, which show what another does."""
     area_unit = u.dimensionless_unscaled if plane.frame is None else u.sr
-    drawn = SkyMap(
-        values,
-        unit=found.unit,
+    return SkyMap(
+        values.value,
+        unit=values.unit,
         wcs=grid_wcs(plane, grid),
         solid_angle=MapGeometry(plane, grid).solid_angles << area_unit,
         kernel=sky_map.kernel,
-        label=sky_map.label if label is None else label,
+        label=label,
         meta=dict(sky_map.meta),
     )
-    return drawn, grid
 
 
 def _means(sky_map: Any, plane: Plane, grid: SkyGrid) -> tuple[FloatArray, BoolArray]:

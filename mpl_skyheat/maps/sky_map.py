@@ -460,9 +460,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """
         x, y = places_on(self, position, frame)
         look_up = _bilinear if interpolate else _nearest
-        return look_up(self.data, x, y) << (
-            self.unit or u.dimensionless_unscaled
-        )
+        return look_up(self.data, x, y) << (self.unit or u.dimensionless_unscaled)
 
     def contour(
         self,

@@ -122,6 +122,11 @@ class Surface:
             values[1::2, 1::2][~self.valid] = np.nan
         return x, y, np.ma.masked_invalid(values)
 
+    @property
+    def meets_edge(self) -> bool:
+        """Whether the sky ends on the map."""
+        return bool(self._near_edge.any())
+
     def clipped(self, line: FloatArray) -> list[FloatArray]:
         """The parts of a line (n, 2) that are on the sky, which end at its edge."""
         on_sky = self._on_sky(line)
@@ -135,8 +140,9 @@ class Surface:
             on_sky = np.concatenate([on_sky[turn:-1], on_sky[: turn + 1]])
         steps = np.diff(on_sky.astype(int))
         starts, stops = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0)
-        entries, exits = self._edge(line[starts + 1], line[starts]), self._edge(
-            line[stops], line[stops + 1]
+        entries, exits = (
+            self._edge(line[starts + 1], line[starts]),
+            self._edge(line[stops], line[stops + 1]),
         )
         parts = []
         first = [0] * bool(on_sky[0]) + (starts + 1).tolist()
@@ -173,7 +179,7 @@ class Surface:
         for _ in range(STEPS if len(inner) else 0):
             step = 0.5 * step
             middle = inner + step
-            inner = np.where(self._sky(*middle.T)[:, np.newaxis], middle, inner)
+            inner = np.where(self._sky(middle[:, 0], middle[:, 1])[:, np.newaxis], middle, inner)
         return inner
 
     def _continue_beyond_the_sky(self, sky: SkyTest, solid_angle: Any) -> None:
@@ -193,26 +199,30 @@ class Surface:
             off, return_distances=False, return_indices=True
         )
         self._values[off] = np.nan  # A mean over a part of a pixel is not the value at its centre.
-        wanted = off & grown(np.pad(self.valid, 1), 1)
-        places = np.argwhere(wanted)[:, ::-1] - 1.0
-        inner = np.stack([index[wanted] - 1.0 for index in self._nearest_on_sky[::-1]], axis=-1)
-        edge = self._edge(inner, places)
-        # The place goes as far beyond the edge, on a great circle, as its mirror image is within.
-        at_edge, within = (
-            to_vectors(*self.positions(*v.T)) for v in (edge, 2 * edge - places)
-        )
-        cosine = (at_edge * within).sum(axis=-1, keepdims=True)
-        x, y = self.places(None, *to_positions(2 * cosine * at_edge - within))
+        row, column = np.nonzero(off & grown(np.pad(self.valid, 1), 1))
+        x, y = self._across_the_edge(row, column)
         known = np.isfinite(x) & np.isfinite(y)
         known[known] = self.covers(x[known], y[known])
         rows, columns, weights = corners(x[known], y[known])
-        row, column = (index[known] for index in np.nonzero(wanted))
         for _ in range(2):  # Some of the corners are such centres themselves.
             found = self._values[rows + 1, columns + 1]
             shares = np.where(np.isfinite(found), weights, 0.0)
             with np.errstate(invalid="ignore"):
                 means = (shares * np.nan_to_num(found)).sum(axis=0) / shares.sum(axis=0)
-            self._values[row, column] = means
+            self._values[row[known], column[known]] = means
+
+    def _across_the_edge(self, row: IntArray, column: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Pixel coordinates where the sky goes on that ends before centres of padded pixels.
+
+        A centre is as far beyond the edge, on a great circle, as its mirror image is within.
+        """
+        outer = np.stack([column, row], axis=-1) - 1.0
+        nearest = [index[row, column] for index in self._nearest_on_sky]
+        edge = self._edge(np.stack(nearest[::-1], axis=-1) - 1.0, outer)
+        within = 2 * edge - outer
+        at_edge, inner = (to_vectors(*self.positions(v[:, 0], v[:, 1])) for v in (edge, within))
+        cosine = (at_edge * inner).sum(axis=-1, keepdims=True)
+        return self.places(None, *to_positions(2 * cosine * at_edge - inner))
 
     def _fill_beside(self) -> None:
         """Set centres without a value, beside some with one, to the mean of those."""
@@ -235,7 +245,7 @@ def _between(values: FloatArray, places: FloatArray, axis: int) -> FloatArray:
     part = places - first
     after = first + (part > 0)  # A NaN beside a whole place has no part in it.
     part = np.expand_dims(part, 1 - axis)
-    return (1 - part) * values.take(first, axis) + part * values.take(after, axis)
+    return np.asarray((1 - part) * values.take(first, axis) + part * values.take(after, axis))
 
 
 def corners(x: FloatArray, y: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
