@@ -175,10 +175,10 @@ class Surface:
     def _edge(self, inner: FloatArray, outer: FloatArray) -> FloatArray:
         """Places (n, 2) just on the sky, between those that are and that are not."""
         assert self._sky is not None
-        step = outer - inner
+        step: FloatArray = outer - inner
         for _ in range(STEPS if len(inner) else 0):
-            step = 0.5 * step
-            middle = inner + step
+            step *= 0.5
+            middle: FloatArray = np.asarray(inner + step)
             inner = np.where(self._sky(middle[:, 0], middle[:, 1])[:, np.newaxis], middle, inner)
         return inner
 
@@ -189,7 +189,7 @@ class Surface:
             near[3:-3, 3:-3] = grown(np.asarray(solid_angle) <= 0, 2)[2:-2, 2:-2]
         row, column = np.nonzero(near)
         off = np.zeros(near.shape, bool)
-        off[row, column] = ~sky(column - 1.0, row - 1.0)
+        off[row, column] = ~sky(column.astype(float) - 1, row.astype(float) - 1)
         if not off.any() or off.all():
             return
         from scipy.ndimage import distance_transform_edt
@@ -216,7 +216,7 @@ class Surface:
 
         A centre is as far beyond the edge, on a great circle, as its mirror image is within.
         """
-        outer = np.stack([column, row], axis=-1) - 1.0
+        outer = np.stack([column, row], axis=-1).astype(float) - 1
         nearest = [index[row, column] for index in self._nearest_on_sky]
         edge = self._edge(np.stack(nearest[::-1], axis=-1) - 1.0, outer)
         within = 2 * edge - outer
