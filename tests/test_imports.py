@@ -261,6 +261,8 @@ def test_a_map_is_made_without_what_draws(loaded, name):
 
 PUBLIC = {
     "sky_heatmap",
+    "sky_contour",
+    "SkyContour",
     "sky_map",
     "SkyHeatmap",
     "SkyHeatmapWarning",

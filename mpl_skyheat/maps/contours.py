@@ -264,9 +264,10 @@ class SkyContour:
         areas = self._generator.filled(level, most + abs(most) + 1)
         for points, offsets in zip(*areas, strict=True):
             for k, (start, stop) in enumerate(pairwise(offsets)):
-                corners = self._surface.snapped(points[start : stop - 1])
-                meta = RegionMeta({"include": k == 0})
-                found.append(PolygonSkyRegion(self._to_sky(corners), meta=meta))
+                corners = self._surface.outlined(points[start:stop])[:-1]
+                if len(corners):
+                    meta = RegionMeta({"include": k == 0})
+                    found.append(PolygonSkyRegion(self._to_sky(corners), meta=meta))
         return Regions(found)
 
     def _check_is_on_sky(self, method: str) -> None:

@@ -16,7 +16,7 @@ from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.maps.places import frame_of_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.maps.own_share import OwnShare
@@ -60,14 +60,13 @@ class SourceValues:
         check_statistic(sky_map)
         share = sky_map.own_share if leave_one_out else None
         if points is None:
-            blocks, has_weights = _counted(sky_map), sky_map.counts.dtype.kind == "f"
+            blocks: Iterable[tuple[FloatArray, ...]] = _counted(sky_map)
             # Of a sum of weights in a pixel, those of its rows are not known.
-            share = None if has_weights else share
+            share = None if _is_weighted(sky_map) else share
         else:
             catalogue = read_sources(sky_map, points, surface.frame)
             blocks = _placed(catalogue, surface)
-            is_weighted = sky_map.counts is not None and sky_map.counts.dtype.kind == "f"
-            if share is not None and is_weighted and catalogue.weights is None:
+            if share is not None and _is_weighted(sky_map) and catalogue.weights is None:
                 raise ValueError(
                     "points must come with their weights, as (coord, weights), on a map of "
                     "weighted points, each of which is left out with its own; or give "
@@ -193,9 +192,13 @@ def _placed(
         yield x, y, np.ones(len(x)) if block.weights is None else block.weights
 
 
-def _counted(sky_map: Any) -> Iterator[tuple[FloatArray, FloatArray, Any]]:
+def _is_weighted(sky_map: Any) -> bool:
+    return sky_map.counts is not None and sky_map.counts.dtype.kind == "f"
+
+
+def _counted(sky_map: Any) -> list[tuple[FloatArray, FloatArray, Any]]:
     """The centres of pixels, with the number (or sum of weights) of points in each."""
     if sky_map.counts is None:
         raise ValueError("points must be given for a map without counts, as after arithmetic")
     rows, columns = np.nonzero(sky_map.counts)
-    yield columns.astype(float), rows.astype(float), sky_map.counts[rows, columns]
+    return [(columns.astype(float), rows.astype(float), sky_map.counts[rows, columns])]

@@ -92,14 +92,16 @@ class SkyContourSet(QuadContourSet):
             return path
         corner, sides = self._corner_and_sides()
         places = (vertices - corner) / sides - 0.5
+        lines = np.split(places, np.flatnonzero(np.asarray(path.codes) == Path.MOVETO)[1:])
         if self.filled:
-            return Path(self._to_data(self._surface.snapped(places)), path.codes)
-        starts = np.flatnonzero(np.asarray(path.codes) == Path.MOVETO)[1:]
-        lines = np.split(places, starts)
-        parts = [part for line in lines for part in self._surface.clipped(line)]
+            parts = [part for line in lines if len(part := self._surface.outlined(line))]
+        else:
+            parts = [part for line in lines for part in self._surface.clipped(line)]
         if not parts:
             return Path(np.empty((0, 2)))
-        return Path.make_compound_path(*(Path(self._to_data(part)) for part in parts))
+        return Path.make_compound_path(
+            *(Path(self._to_data(part), closed=bool(self.filled)) for part in parts)
+        )
 
     def clabel(self, levels: Any = None, *, fmt: Any = None, **kwargs: Any) -> Any:
         """Label the contours, as `~matplotlib.axes.Axes.clabel` does.
