@@ -368,6 +368,8 @@ def test_sources_must_be_there(rng):
     sky = sky_map(cluster(rng, 500), wcs=square(), kernel=2 * u.pix)
     with pytest.raises(ValueError, match=r"points must be on the map .*; got 2 of them, all off"):
         sky.contour(enclosed=0.5, points=([0, 1], [0, 1]))
+    with pytest.raises(ValueError, match="got 0 of them, all off"):
+        sky.contour(enclosed=0.5, points=([], []))
     with pytest.raises(ValueError, match="points must be given for a map without counts"):
         (2 * sky).contour(enclosed=0.5)
     with pytest.raises(TypeError, match=r"points must be a SkyCoord, a table, .*; got 4 items"):
@@ -491,6 +493,22 @@ def test_regions_at_the_rim_end_there(rng):
         lon = region.vertices.ra.wrap_at(180 * u.deg).deg
         assert np.abs(lon).max() == pytest.approx(180, abs=1e-3)
     assert not len(sky.contour(1e9).to_regions())
+    contour = sky.contour(enclosed=0.7)
+    inside = sky_map([0.0], [0.0], wcs=all_sky("AIT"), coverage=regions)
+    area = (inside.coverage * inside.solid_angle).sum()
+    assert area.to_value(u.deg**2) == pytest.approx(contour.area.value, rel=0.01)
+
+
+@pytest.mark.parametrize("code", ["AIT", "MOL"])
+def test_a_region_of_the_whole_sky_ends_at_its_rim(code):
+    pytest.importorskip("regions")
+    sky = sky_map([10.0], [0.0], wcs=all_sky(code), kernel="30 deg")
+    contour = sky.contour(-1)
+    assert contour.paths == []
+    assert contour.area.to_value(u.sr) == pytest.approx(4 * np.pi, rel=2e-3)
+    (region,) = contour.to_regions()
+    lon = region.vertices.ra.wrap_at(180 * u.deg).deg
+    np.testing.assert_allclose(np.abs(lon)[np.abs(region.vertices.dec.deg) < 80], 180, atol=0.01)
 
 
 def test_a_contour_may_be_the_coverage_of_another_map(rng):

@@ -8,10 +8,9 @@ image. Here the image is made up: 900 galaxies, a third of them in a cluster.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy import units as u
 from astropy.wcs import WCS
 
-import mpl_skyheat  # every Axes now has sky_contour
+import mpl_skyheat
 
 rng = np.random.default_rng(5)
 x = np.concatenate([rng.uniform(0, 300, 600), rng.normal(190, 25, 300)])
@@ -25,7 +24,8 @@ for i, j, flux in zip(x, y, rng.pareto(1.5, 900), strict=True):
 ax = plt.figure(layout="constrained").add_subplot(projection=wcs)
 ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
 ax.set(xlabel="RA", ylabel="Dec")
-lines = ax.sky_contour(wcs.pixel_to_world(x, y), kernel=2 * u.arcmin, unit="arcmin-2",
+kernel = mpl_skyheat.Gaussian("2 arcmin")
+lines = ax.sky_contour(wcs.pixel_to_world(x, y), kernel=kernel, unit="arcmin-2",
                        levels=[0.5, 1, 1.5, 2], colors=["C0", "C2", "C1", "C3"])  # fmt: skip
 ax.figure.colorbar(lines, label="galaxies / arcmin²")
 plt.show()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.maps.enclosed import Enclosed
 
 # Places along each side of a pixel that the contour cuts, of which those inside are counted.
-PLACES = 16
+PLACES = 8
 
 # Orders between the cells of a MOC and those, no smaller than pixels, that pixels are found in.
 COARSER = 2

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mpl_skyheat.compute.arrays import FloatArray
-    from mpl_skyheat.maps.own_share import OwnShare
     from mpl_skyheat.maps.surface import Surface
 
 # Statistics of sources, of which a fraction can be enclosed.
@@ -72,11 +71,18 @@ class SourceValues:
                     "weighted points, each of which is left out with its own; or give "
                     "leave_one_out=False"
                 )
-        self._rounding = 0.0 if share is None else share.rounding
         self.left_out = 0
-        found: list[tuple[FloatArray, ...]] = []
+        found = [(np.zeros(0),) * 3]
         for x, y, weights in blocks:
-            found.append(self._evaluate(surface, share, sky_map.unit, x, y, weights))
+            full = surface.at(x, y)
+            known = np.isfinite(full)
+            self.left_out += int(np.count_nonzero(~known))
+            full, weights = full[known], weights[known]
+            without = full
+            if share is not None:
+                own = share.at(surface, x[known], y[known]) * share.unit.to(sky_map.unit)
+                without = _without(full, own if points is None else weights * own, share.rounding)
+            found.append((full, without, weights))
         full, without, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if not weights.sum() > 0:
             raise ValueError(
@@ -85,29 +91,6 @@ class SourceValues:
             )
         self._full, self._weights = full, weights
         self._without, self._order = without, np.argsort(without, kind="stable")
-
-    def _evaluate(
-        self,
-        surface: Surface,
-        share: OwnShare | None,
-        unit: Any,
-        x: FloatArray,
-        y: FloatArray,
-        weights: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        full = surface.at(x, y)
-        known = np.isfinite(full)
-        self.left_out += int(np.count_nonzero(~known))
-        full, weights = full[known], weights[known]
-        if share is None:
-            return full, full, weights
-        own = share.at(surface, x[known], y[known]) * share.unit.to(unit)
-        # (Sources of a pixel with several of them are all of weight 1.)
-        is_of_pixels = np.issubdtype(weights.dtype, np.integer)
-        own = own if is_of_pixels else own * weights
-        without = full - own
-        without[without <= share.rounding * own] = 0.0  # It has no other within the kernel's reach.
-        return full, without, weights.astype(float)
 
     def level(self, fraction: float) -> Enclosed:
         """The level between two sources above which the fraction of sources is nearest to it."""
@@ -129,6 +112,12 @@ class SourceValues:
             for found in (self._without, self._full)
         )
         return Enclosed(level, fraction, attained, inside, self.left_out)
+
+
+def _without(values: FloatArray, own: FloatArray, rounding: float) -> FloatArray:
+    """Values without own shares; 0 where nothing is left, as no other is within the reach."""
+    left = values - own
+    return np.where(left > rounding * own, left, 0.0)
 
 
 def check_statistic(sky_map: Any) -> None:

@@ -101,10 +101,12 @@ class OwnShare:
         self, surface: Surface, rows: IntArray, columns: IntArray, x: FloatArray, y: FloatArray
     ) -> Callable[[PixelKernel | None], FloatArray]:
         """A kernel at the centres of pixels, from the true positions; NaN off the sky."""
-        apart = separation(
-            to_vectors(*surface.positions(columns.astype(float), rows.astype(float))),
-            to_vectors(*surface.positions(x, y)),
-        )
+        # A projection takes longer than anything else here: once for every pixel.
+        width = surface.shape[1]
+        pixels, which = np.unique((rows * width + columns).ravel(), return_inverse=True)
+        places = (pixels % width).astype(float), (pixels // width).astype(float)
+        centres = to_vectors(*surface.positions(*places))[which].reshape(*rows.shape, 3)
+        apart = separation(centres, to_vectors(*surface.positions(x, y)))
 
         def find(kernel: PixelKernel | None) -> FloatArray:
             assert isinstance(kernel, RadialKernel)
