@@ -21,9 +21,10 @@ from matplotlib.figure import Figure
 import mpl_skyheat
 from mpl_skyheat.catalogue.reading import read_catalogue, read_data
 from mpl_skyheat.compute.writing import replacing
+from mpl_skyheat.maps.map_files import has_map
 from mpl_skyheat.maps.statistic_table import StatisticName
 from mpl_skyheat.plotting.regions import PROJECTIONS
-from mpl_skyheat.plotting.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_sky_axes
+from mpl_skyheat.plotting.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_map_axes, add_sky_axes
 from mpl_skyheat.sky.frames import find_frame, find_sky_frame
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 from mpl_skyheat.smoothing.kernel_base import parse_width
@@ -31,6 +32,8 @@ from mpl_skyheat.smoothing.kernel_base import parse_width
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
+
+    from matplotlib.axes import Axes
 
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
@@ -58,6 +61,7 @@ examples:
           --pixel-size 1arcmin --kernel 3arcmin --label stars --norm log
   skyheat sources.csv -o sky.svg --ra RAJ2000 --dec DEJ2000 --projection MOL
   skyheat sources.csv -o map.fits --kernel 3arcmin --unit arcmin-2
+  skyheat map.fits -o map.png --norm log
 """
 
 
@@ -145,6 +149,9 @@ class Option(NamedTuple):
 
 AXES, MAP, BOTH = ("subplot",), ("sky_heatmap",), ("subplot", "sky_heatmap")
 
+# Options with which a map is drawn that is made already.
+DRAWING = ("unit", "label", "title", "cmap", "norm", "vmin", "vmax", "size", "dpi")
+
 OPTIONS = (
     Option("--ra", "COLUMN", "longitude column (default: found by its usual name)"),
     Option("--dec", "COLUMN", "latitude column"),
@@ -163,6 +170,10 @@ OPTIONS = (
     Option("--values", "COLUMN", "values to map, by default their mean", to=MAP),
     Option("--statistic", "NAME", f"{', '.join(get_args(StatisticName))} (default: density, or "
            "mean with --values)", to=MAP, choices=get_args(StatisticName)),
+    Option("--coverage", "FILE", "what was observed: a MOC (FITS or JSON), regions (.reg), an "
+           "image or a HEALPix map (FITS)", to=MAP),
+    Option("--min-coverage", "FRACTION", "of what the kernel would see of full coverage, below "
+           "which nothing is drawn (default: 0.5)", _number, MAP),
     Option("--min-count", "NUMBER", "rows, or effective rows under the kernel, below which nothing "
            "is drawn", _number, MAP),
     Option("--unit", "UNIT", "unit of the map, such as arcmin-2 for a density", to=MAP),
@@ -187,8 +198,8 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file (default: the stars "
-        "that come with the package)")  # fmt: skip
+    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file, or a map that this "
+        "command has written (default: the stars that come with the package)")  # fmt: skip
     add("-o", "--output", type=_output, default="skyheat.png", metavar="FILE",
         help="PNG, PDF or SVG picture, or FITS file of the map (default: %(default)s)")  # fmt: skip
     for option in OPTIONS:
@@ -308,7 +319,32 @@ def _save(figure: Any, options: argparse.Namespace) -> None:
 
 
 def _heatmap(options: argparse.Namespace) -> SkyHeatmap:
-    """The heatmap of a catalogue file, as `subplot` and `sky_heatmap` make it."""
+    """The heatmap of a file, which has a catalogue, or a map."""
+    return _of_map(options) if has_map(options.catalogue) else _of_catalogue(options)
+
+
+def _of_map(options: argparse.Namespace) -> SkyHeatmap:
+    """The heatmap of a map that is made already, on its own pixels."""
+    for option in OPTIONS:
+        value = getattr(options, option.name)
+        if option.name not in DRAWING and value != option.default:
+            raise ValueError(
+                f"{option.flag} must be left out with a map, which is made already; got {value}"
+            )
+    if _is_map(options.output):
+        raise ValueError(
+            f"--output must be a picture ({', '.join(PICTURES)}) with a map; got {options.output}"
+        )
+    sky_map = mpl_skyheat.SkyMap.read(options.catalogue)
+    figure = Figure(layout="constrained")
+    ny, nx = sky_map.data.shape
+    given = {name: value for name, value in _given(options, "sky_heatmap").items()
+             if name in DRAWING}  # fmt: skip
+    return _finished(add_map_axes(figure, sky_map), (sky_map,), given, options, nx > WIDE * ny)
+
+
+def _of_catalogue(options: argparse.Namespace) -> SkyHeatmap:
+    """The heatmap of a catalogue, as `subplot` and `sky_heatmap` make it."""
     frame = find_sky_frame("--frame", options.frame)
     names = () if options.ra is None else (options.ra, options.dec)
     data = read_data(names, options.catalogue, frame, options.weights, options.values)
@@ -319,9 +355,17 @@ def _heatmap(options: argparse.Namespace) -> SkyHeatmap:
     figure = Figure(layout="constrained")
     ax = mpl_skyheat.subplot(*names, data=data, figure=figure, **_given(options, "subplot"))
     nx, ny = ax.wcs.pixel_shape
-    is_wide = nx > WIDE * ny
+    given = {"data": data, **_given(options, "sky_heatmap")}
+    return _finished(ax, names, given, options, nx > WIDE * ny)
+
+
+def _finished(
+    ax: Axes, points: Any, given: dict[str, Any], options: argparse.Namespace, is_wide: bool
+) -> SkyHeatmap:
+    """The heatmap with its colorbar and title, in a figure of fitting size."""
+    figure: Any = ax.figure
     figure.set_size_inches(options.size or (ALL_SKY_SIZE if is_wide else FIELD_SIZE))
-    heat = mpl_skyheat.sky_heatmap(ax, *names, data=data, **_given(options, "sky_heatmap"))
+    heat = mpl_skyheat.sky_heatmap(ax, *points, **given)
     heat.add_colorbar("bottom" if is_wide else "right")
     if options.title is not None:
         ax.set_title(options.title)

@@ -67,10 +67,11 @@ def sky_heatmap(
         columns (ra/dec, RAJ2000/DEJ2000, l/b with ``frame="galactic"``, ...). Arrays of any
         shape are read as one-dimensional. Rows that are not finite, or masked, are dropped and
         counted in the map's ``meta``. Or an iterator of chunks: (ra, dec), (ra, dec, weights) or
-        a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, on the Axes'
-        pixels: the mean of the map's pixels with their centres in each, or the value at its centre
-        where these are larger. With a SkyMap, only ``unit``, ``label``, ``colorbar``, ``center``
-        and arguments of the image are accepted.
+        a SkyCoord each, for catalogues larger than memory. Or a `SkyMap` to draw, as it is if the
+        Axes' pixels are its own; else the mean of its pixels with their centres in each of these,
+        or the value at its centre where they are larger, between pixels if the map is smoothed.
+        With a SkyMap, only ``unit``, ``label``, ``colorbar``, ``center`` and arguments of the image
+        are accepted.
     data : table-like, str or path-like, optional
         An astropy, pandas, polars, pyarrow, xarray or FITS table, a zarr or HDF5 group, a
         structured array or a dict, which may be the first argument, too; or the name of a FITS,

@@ -26,7 +26,7 @@ from matplotlib.patches import Circle
 from scipy.ndimage import map_coordinates
 
 import mpl_skyheat
-from mpl_skyheat import SkyHeatmap, SkyMap, sky_heatmap
+from mpl_skyheat import SkyHeatmap, SkyMap, sky_heatmap, sky_map
 
 SIDES = ["right", "left", "top", "bottom"]
 LAYOUTS = [None, "tight", "constrained", "compressed"]
@@ -250,15 +250,75 @@ def test_the_value_is_that_of_the_nearest_pixel_and_nan_outside(field, smooth):
     np.testing.assert_array_equal(smooth.value_at(coords).value, expected)
 
 
-def test_interpolated_values_are_bilinear_and_nan_outside(field, smooth):
+def test_interpolated_values_without_a_kernel_are_bilinear_and_nan_outside(field, stars):
+    counted = sky_heatmap(add_axes(field), *stars)
     x, y, coords = positions(field, beyond=5)
     inside = (x > -0.5) & (x < 29.5) & (y > -0.5) & (y < 19.5)
     # Within half a pixel of the map's edge there is only one pixel to take.
-    expected = map_coordinates(smooth.sky_map.data, [y, x], order=1, mode="nearest")
+    expected = map_coordinates(counted.sky_map.data, [y, x], order=1, mode="nearest")
     expected[~inside] = np.nan
-    values = smooth.value_at(coords, interpolate=True)
-    np.testing.assert_allclose(values.value, expected, rtol=1e-6)
-    assert values.unit == smooth.sky_map.unit
+    values = counted.value_at(coords, interpolate=True)
+    np.testing.assert_allclose(
+        values.value, expected, rtol=1e-6, atol=1e-6 * expected[inside].max()
+    )
+    assert values.unit == counted.sky_map.unit
+
+
+def at_random_around(place, radius, n=300):
+    """Positions around one, and their separations from it in rad."""
+    rng = np.random.default_rng(3)
+    angle, distance = rng.uniform(0, 360, n) * u.deg, radius * np.sqrt(rng.uniform(0, 1, n))
+    around = place.directional_offset_by(angle, distance)
+    return around, place.separation(around).rad
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (0.5, 0.5), (0.3, 0), (9.2, 5.3)])
+def test_a_smoothed_source_has_its_gaussian_between_pixels(field, shift):
+    source = field.pixel_to_world(14 + shift[0], 10 + shift[1])
+    heat = sky_heatmap(add_axes(field), source, kernel="0.2 deg", geometry="sphere")  # 2 pixels
+    around, separation = at_random_around(source, 0.5 * u.deg)
+    peak = 1 / (2 * np.pi * 0.2**2)
+    expected = peak * np.exp(-0.5 * (np.degrees(separation) / 0.2) ** 2)
+    values = heat.value_at(around, interpolate=True).to_value("deg-2")
+    x, y = field.world_to_pixel(around)
+    # (In the outermost pixels the spline goes straight on: that is up to 2 % of the peak off here.)
+    inside = (x > 1) & (x < 28) & (y > 1) & (y < 18)
+    np.testing.assert_allclose(values[inside], expected[inside], rtol=0, atol=2e-3 * peak)
+    assert inside.mean() > 0.5
+    assert np.nanmin(values) >= 0
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat"), [(0.3, 0.2), (180.2, 10.3), (0.4, 89.7), (123.4, -89.9), (359.8, 60.2)]
+)
+@pytest.mark.parametrize("middle", [0, 180])
+@pytest.mark.parametrize("shape", [(180, 90), (181, 91)], ids=["even", "odd"])
+def test_values_between_pixels_go_on_across_0h_and_the_poles(lon, lat, middle, shape):
+    step = 360 / shape[0]
+    wcs = make_wcs("CAR", shape=shape, center=(middle, 0), cdelt=(-step, 180 / shape[1]))
+    source = SkyCoord(lon, lat, unit="deg")
+    made = sky_map(source, wcs=wcs, kernel="5 deg", geometry="sphere")
+    around, separation = at_random_around(source, 12 * u.deg)
+    expected = np.exp(-0.5 * (separation / np.radians(5)) ** 2)
+    values = made.value_at(around, interpolate=True)
+    np.testing.assert_allclose(values / (1 / (2 * np.pi * (5 * u.deg) ** 2)), expected, rtol=0,
+                               atol=3e-3)  # fmt: skip
+
+
+def test_values_near_masked_pixels_are_not_those_that_took_their_place(field):
+    heat = sky_heatmap(add_axes(field), *field.pixel_to_world_values(14, 10), kernel="0.2 deg")
+    whole = heat.sky_map
+    part = SkyMap(whole.data, unit=whole.unit, wcs=whole.wcs, meta=whole.meta,
+                  mask=np.indices(whole.data.shape)[1] > 14)  # fmt: skip
+    part.kernel = whole.kernel
+    x, y, coords = positions(field, 2000)
+    values = part.value_at(coords, interpolate=True).value
+    exact = whole.value_at(coords, interpolate=True).value
+    np.testing.assert_array_equal(np.isnan(values), x >= 14.5)
+    is_far, is_near = x < 12.4, (x < 14) & (x > 12.6)
+    np.testing.assert_allclose(values[is_far], exact[is_far], rtol=0, atol=1e-3 * whole.data.max())
+    bilinear = map_coordinates(whole.data, [y, x], order=1, mode="nearest")
+    np.testing.assert_allclose(values[is_near], bilinear[is_near], rtol=1e-6)
 
 
 @pytest.mark.parametrize("interpolate", [False, True])

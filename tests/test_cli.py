@@ -475,6 +475,75 @@ def test_the_map_is_written_as_fits(command, name):
     assert {*os.listdir()} == {"stars.csv", name}
 
 
+@pytest.fixture
+def a_map(command):
+    """The name of the file of a map of the field around the clump."""
+    options = ("--kernel", "6arcmin", "--label", "suns", "--radius", "1deg")
+    assert command("stars.csv", "-o", "map.fits", *options).status == 0
+    return "map.fits"
+
+
+def test_a_map_that_is_made_already_is_drawn_with_its_own_label_and_unit(a_map, heat_of):
+    heat = heat_of(a_map)
+    made = mpl_skyheat.SkyMap.read(a_map)
+    np.testing.assert_array_equal(heat.sky_map.data, made.data)
+    assert heat.sky_map.unit == "deg-2"
+    assert is_clump(heat)
+    assert heat.colorbar.ax.get_ylabel() == r"suns / $\mathrm{deg^{2}}$"
+    options = ("--unit", "arcmin-2", "--label", "stars", "--cmap", "magma", "--norm", "sqrt")
+    heat = heat_of(a_map, *options, "--vmax", "20 deg-2", "--title", "Again", draw=True)
+    np.testing.assert_allclose(heat.sky_map.data, made.data / 3600)
+    assert heat.colorbar.ax.get_ylabel() == r"stars / $\mathrm{arcmin^{2}}$"
+    assert (heat.get_cmap().name, heat.axes.get_title()) == ("magma", "Again")
+    assert heat.norm.vmax == pytest.approx(20 / 3600)
+
+
+@pytest.mark.parametrize("code", ["MOL", "CAR"])
+def test_maps_of_the_whole_sky_have_the_outline_of_the_sky(command, heat_of, code):
+    options = ("--projection", code, "--pixel-size", "6deg", "--kernel", "20deg")
+    command(write("sky.csv", whole_sky()), "-o", "map.fits", *options)
+    drawn, again = heat_of("sky.csv", *options), heat_of("map.fits")
+    assert again.axes.coords.frame.spine_names == drawn.axes.coords.frame.spine_names
+    np.testing.assert_array_equal(again.get_array(), drawn.get_array())
+    assert again.figure.get_size_inches().tolist() == drawn.figure.get_size_inches().tolist()
+
+
+def test_a_map_of_cartesian_points_is_drawn_on_plain_axes(heat_of):
+    flat = mpl_skyheat.sky_map([1, 2, 2], [3, 4, 5], frame="flat", bins=(4, 3))
+    flat.write("flat.fits")
+    np.testing.assert_array_equal(heat_of("flat.fits").sky_map.data, flat.data)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "got"),
+    [
+        ("--kernel", "3deg", "3.0 deg"),
+        ("--radius", "2deg", "2.0 deg"),
+        ("--values", "mag", "mag"),
+        ("--frame", "galactic", "galactic"),
+        ("--statistic", "count", "count"),
+        ("--pixel-size", "1arcmin", r"0.0166667 deg"),
+    ],
+)
+def test_options_that_make_a_map_are_refused_with_one_that_is_made(
+    a_map, refuses, option, value, got
+):
+    error = refuses(a_map, option, value)
+    assert error.startswith(f"{option} must be left out with a map, which is made already; got ")
+    assert error.endswith(got) or "0.01666" in error
+
+
+def test_what_else_a_map_refuses(a_map, refuses, command):
+    assert refuses(a_map, "--unit", "m") == "--unit must be one of the map's, 1 / deg2; got 'm'"
+    for name in ("other.fits", "map.fits"):
+        result = command(a_map, "-o", name)
+        text = f"--output must be a picture (.png, .pdf, .svg) with a map; got {name}"
+        assert result.err == [f"skyheat: error: {text}"]
+    content = Path(a_map).read_bytes()
+    Path(a_map).write_bytes(content[:-3000])
+    assert refuses(a_map).startswith("file must be a whole FITS file that SkyMap.write has written")
+
+
 def test_options_without_a_catalogue_are_for_the_stars_of_the_package(command):
     result = command("-o", "map.fits", "--center", "8h40m +19d40m", "--radius", "2deg")
     assert (result.status, result.err) == (0, [])

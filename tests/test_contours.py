@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 from helpers import make_wcs
 from matplotlib.path import Path
 
-from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Randoms, TopHat, sky_map
+from mpl_skyheat import Annulus, Epanechnikov, Gaussian, Randoms, SkyMap, TopHat, sky_map
 from mpl_skyheat.maps.surface import Surface
 
 KERNELS = {
@@ -272,8 +272,14 @@ def test_maps_in_another_unit_and_from_another_process_leave_sources_out(rng):
         assert same.attained < same.inside
 
 
-def test_parts_of_maps_do_not_know_what_a_source_adds(rng):
+def test_parts_of_maps_and_maps_of_files_do_not_know_what_a_source_adds(rng, tmp_path):
     points = cluster(rng, 1000)
+    sky = sky_map(points, wcs=square(), kernel=2 * u.pix)
+    sky.write(tmp_path / "map.fits")
+    contour = SkyMap.read(tmp_path / "map.fits").contour(enclosed=0.8)
+    assert contour.attained == contour.inside
+    whole = sky.contour(enclosed=0.8, leave_one_out=False)
+    assert contour.level.value == pytest.approx(whole.level.value)
     part = sky_map(points, wcs=square(), kernel=2 * u.pix)[20:80, 10:90]
     contour = part.contour(enclosed=0.8, points=points)
     assert contour.attained == contour.inside
@@ -520,8 +526,6 @@ def test_a_contour_may_be_the_coverage_of_another_map(rng):
 
 
 def test_maps_made_by_hand_have_contours_but_no_area_without_solid_angles():
-    from mpl_skyheat import SkyMap
-
     y, x = np.indices((40, 50), float)
     wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -0.1, "CDELT2": 0.1})
     by_hand = SkyMap(np.hypot(x - 20, y - 20), wcs=wcs, unit="mag")

@@ -458,5 +458,5 @@ def test_a_map_is_written_with_its_wcs_unit_mask_counts_and_solid_angles(target)
         np.testing.assert_array_equal(hdus["OMEGA"].data, made.solid_angle.value)
         assert hdus["OMEGA"].header["BUNIT"] == "sr"
         assert WCS(hdus["OMEGA"].header).wcs.ctype[0] == "RA---TAN"
-        meta = json.loads(hdus[0].header["SKYHEAT"])
-    assert (meta["label"], meta["read"]) == ("stars", 4)
+        card = json.loads(hdus[0].header["SKYHEAT"])
+    assert (card["label"], card["meta"]["read"]) == ("stars", 4)

@@ -6,6 +6,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
+from helpers import make_wcs
 from matplotlib.figure import Figure
 
 from mpl_skyheat import Gaussian, SkyMap, TopHat, sky_map, subplot
@@ -360,6 +361,35 @@ def test_a_map_is_drawn_on_axes_that_show_nothing_yet():
     low, high = sorted(plain.get_xlim())
     assert low == pytest.approx(corners.ra.deg.min(), abs=1e-5)
     assert high == pytest.approx(corners.ra.deg.max(), abs=1e-5)
+
+
+def test_a_map_on_its_own_pixels_is_drawn_to_the_rim_of_the_sky(tmp_path):
+    wcs = make_wcs("MOL", shape=(36, 18), center=(0, 0), cdelt=(-9, 9))
+    lon, lat = np.random.default_rng(2).uniform(-1, 1, (2, 500)) * [[180], [90]]
+    whole = sky_map(lon, lat, wcs=wcs, kernel="20 deg", label="stars")
+    whole.write(tmp_path / "map.fits")
+    for made in (whole, SkyMap.read(tmp_path / "map.fits")):
+        heat = Figure().add_subplot(projection=made.wcs).sky_heatmap(made)
+        assert heat.sky_map is made
+    heat = Figure().add_subplot(projection=wcs).sky_heatmap(whole, unit="sr-1", label="suns")
+    assert (heat.sky_map.label, whole.label) == ("suns", "stars")
+    np.testing.assert_allclose(heat.sky_map.data, whole.to("sr-1").data)
+    np.testing.assert_array_equal(heat.sky_map.counts, whole.counts)
+
+
+def test_a_smoothed_map_is_drawn_between_its_pixels_by_splines():
+    smooth = sky_map([50.013], [20.007], wcs=wcs_at(), shape=(16, 20), kernel="0.2 deg",
+                     geometry="sphere")  # fmt: skip
+    ax = Figure().add_subplot(projection=wcs_at(51.0))
+    ax.set(xlim=(-0.5, 39.5), ylim=(-0.5, 15.5))
+    drawn = ax.sky_heatmap(smooth).sky_map
+    y, x = np.nonzero(~drawn.mask)
+    separation = drawn.wcs.pixel_to_world(x, y).separation(SkyCoord(50.013, 20.007, unit="deg"))
+    peak = 1 / (2 * np.pi * 0.2**2)
+    expected = peak * np.exp(-0.5 * (separation.deg / 0.2) ** 2)
+    inner = separation.deg < 0.5
+    assert inner.sum() > 60
+    np.testing.assert_allclose(drawn.data[y, x][inner], expected[inner], rtol=0, atol=2e-3 * peak)
 
 
 def test_a_flat_map_is_drawn_again_as_it_is():

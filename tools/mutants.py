@@ -131,6 +131,18 @@ MUTANTS = {
         '"crpix", "cdelt", "lonpole"',
         "test_geometry.py::test_positions_arrive_equal_to_the_bit",
     ),
+    "0h between pixels": Mutant(
+        "maps/interpolation.py",
+        "np.arange(left, right) % nx",
+        "np.arange(left, right).clip(0, nx - 1)",
+        "test_artist.py::test_values_between_pixels_go_on_across_0h_and_the_poles",
+    ),
+    "a last bit in a file": Mutant(
+        "sky/wcs_json.py",
+        'return {"hex": float(value).hex()}',
+        'return {"hex": float(f"{value:.15g}").hex()}',
+        "test_files_of_maps.py::test_a_map_comes_back_equal_to_the_bit",
+    ),
     "points at the edge of the sky": Mutant(
         "sky/sky_edge.py",
         "(beyond <= SLACK)",

@@ -228,10 +228,8 @@ class Sums:
             self.rows["dropped"] += len(pixels) - int(np.count_nonzero(usable))
             pixels[~usable] = OFF
             if self.observed is not None:
-                on_map = np.flatnonzero(pixels >= 0)
-                places = rows.lon[on_map], rows.lat[on_map]
-                seen = self.observed.pixels.sees(pixels[on_map], *places, chunk.frame)
-                unseen = on_map[~seen]
+                seen = self.observed.pixels.sees(pixels, rows.lon, rows.lat, chunk.frame)
+                unseen = np.flatnonzero(~seen)
                 self.rows["unseen"] += self._number_in_core(pixels[unseen])
                 pixels[unseen] = OFF
             self._add_at(pixels, rows.weights, rows.values, team, is_compiled=True)

@@ -25,17 +25,28 @@ SLACK = 1e-6
 class Coverage(ABC):
     """The observed fraction, 0 … 1, anywhere on the sky; not of the sky, on a map of x and y.
 
-    ``finest`` is the size (rad) of the smallest holes and islands that it may have, 0 if that is
-    not known. Coverages of equal ``key`` are equal; one without a key is equal to none.
+    ``finest`` is the width (rad) of the cells that it is made of, 0 if it is made of none.
+    Coverages of equal ``key`` are equal; one without a key is equal to none.
     """
 
     frame: BaseCoordinateFrame | None = None
     finest = 0.0
     key: Any = None
+    # Whether `certain` is there, which finds holes of every size.
+    has_certain = False
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        """This coverage for a map of points in a frame; an error if it is of no use there."""
+    @property
+    def parts(self) -> tuple[Coverage, ...]:
+        """The coverages that this is the product of."""
+        return (self,)
+
+    def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
+        """This coverage for points in a frame."""
         del frame
+        return self
+
+    def on(self, geometry: MapGeometry) -> Coverage:
+        """This coverage for a map; an error if it is of no use there."""
         if geometry.plane.frame is None:
             raise TypeError(
                 "coverage must be an array of the map's shape with frame='flat'; got "
@@ -46,6 +57,13 @@ class Coverage(ABC):
     @abstractmethod
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         """The observed fraction at positions (deg, finite, in one dimension) in `frame`."""
+
+    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
+        """The fraction that is the same within a radius (rad) of positions; NaN if it may not be.
+
+        Only of those that have it.
+        """
+        raise NotImplementedError
 
     def fractions_in(
         self, lon: FloatArray, lat: FloatArray, frame: BaseCoordinateFrame | None
@@ -62,12 +80,14 @@ class Product(Coverage):
     def __init__(self, parts: Sequence[Coverage]) -> None:
         self._parts = tuple(parts)
         self.frame = self._parts[0].frame
-        self.finest = min(part.finest for part in parts)
         keys = tuple(part.key for part in parts)
         self.key = None if None in keys else keys
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        return Product([part.on(geometry, frame) for part in self._parts])
+    def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
+        return Product([part.of_points(frame) for part in self._parts])
+
+    def on(self, geometry: MapGeometry) -> Coverage:
+        return Product([part.on(geometry) for part in self._parts])
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         product = np.ones(len(lon))
@@ -76,6 +96,10 @@ class Product(Coverage):
             left = np.flatnonzero(product)
             product[left] *= part.fractions_in(lon[left], lat[left], self.frame)
         return product
+
+    @property
+    def parts(self) -> tuple[Coverage, ...]:
+        return self._parts
 
 
 def as_fractions(values: Any, what: str) -> FloatArray:

@@ -70,7 +70,7 @@ def _of_fits(path: Path) -> Any:
     with fits.open(path) as hdus:
         for hdu in hdus:
             header = hdu.header
-            if header.get("PIXTYPE") == "HEALPIX" and header.get("ORDERING") in ("NUNIQ", "RANGE"):
+            if "MOCVERS" in header or header.get("ORDERING") == "NUNIQ":
                 return _moc(path, "fits")
             if header.get("PIXTYPE") == "HEALPIX":
                 return _healpix(hdu)

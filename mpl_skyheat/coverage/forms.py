@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.geometry import MapGeometry
     from mpl_skyheat.sky.grid import SkyGrid
 
+# Least distance across a HEALPix cell, in roots of its solid angle: of those beside the poles.
+NARROWEST = 0.5
+
 
 class FunctionCoverage(Coverage):
     """A function of a `~astropy.coordinates.SkyCoord`, in the frame of the points."""
@@ -31,8 +34,7 @@ class FunctionCoverage(Coverage):
     ) -> None:
         self._function, self.frame = function, frame
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        super().on(geometry, frame)
+    def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
         return FunctionCoverage(self._function, frame)
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
@@ -62,8 +64,7 @@ class ArrayCoverage(Coverage):
         if geometry is not None:
             self.frame = geometry.plane.frame
 
-    def on(self, geometry: MapGeometry, frame: BaseCoordinateFrame | None) -> Coverage:
-        del frame
+    def on(self, geometry: MapGeometry) -> Coverage:
         if self.pixels.shape != geometry.grid.shape:
             raise ValueError(
                 f"coverage must have the map's shape, {geometry.grid.shape}; got an array of "
@@ -118,6 +119,8 @@ class ImageCoverage(Coverage):
 class MocCoverage(Coverage):
     """A `mocpy.MOC`: what is in its cells is observed."""
 
+    has_certain = True
+
     def __init__(self, moc: Any) -> None:
         self._moc, self.frame = moc, ICRS()
         ranges = moc.to_depth29_ranges
@@ -125,8 +128,32 @@ class MocCoverage(Coverage):
         self.finest = _side_of_healpix(2 ** int(moc.max_order))
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
-        inside = self._moc.contains_lonlat(lon * u.deg, lat * u.deg)
-        return np.asarray(inside, float)
+        return _contained(self._moc, lon, lat)
+
+    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
+        found = np.full(len(lon), np.nan)
+        # Cells of an order are at least this wide; from order 0 on, none is as wide as the radius.
+        width = np.maximum(NARROWEST * _side_of_healpix(1) / np.maximum(radius, 1e-12), 0.0)
+        orders = np.minimum(np.floor(np.log2(np.maximum(width, 1e-300))), self._moc.max_order)
+        for order in np.unique(orders[orders >= 0]):
+            some = np.flatnonzero(orders == order)
+            # Cells with all of the sky within one cell around them observed, or none.
+            full, empty = (
+                _degraded(moc, int(order)).add_neighbours()
+                for moc in (self._moc.complement(), self._moc)
+            )
+            for kind, value in ((full, 1.0), (empty, 0.0)):
+                found[some[_contained(kind, lon[some], lat[some]) == 0]] = value
+        return found
+
+
+def _degraded(moc: Any, order: int) -> Any:
+    """All cells of an order that a MOC has any part of."""
+    return moc.degrade_to_order(order) if order < moc.max_order else moc
+
+
+def _contained(moc: Any, lon: FloatArray, lat: FloatArray) -> FloatArray:
+    return np.asarray(moc.contains_lonlat(lon * u.deg, lat * u.deg), float)
 
 
 class HealpixCoverage(Coverage):

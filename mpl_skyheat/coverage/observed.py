@@ -6,17 +6,18 @@ these are asked for one by one, so that what is counted and what it is divided b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mpl_skyheat.compute.tile_layout import LOST
 from mpl_skyheat.coverage.forms import ArrayCoverage
 from mpl_skyheat.sky.block_polynomials import interpolated
 from mpl_skyheat.sky.frames import change_frame, frame_rotation
 from mpl_skyheat.sky.grid import BAND, Axis, SkyGrid
 from mpl_skyheat.sky.kept import Kept
-from mpl_skyheat.sky.sky_edge import SkyTest, lattice_in_pixels
+from mpl_skyheat.sky.sky_edge import SkyTest, lattice_in_pixels, places_all_over
 from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 
 if TYPE_CHECKING:
@@ -39,11 +40,22 @@ COARSE = 2
 # Places in the smallest part of a coverage, along each side, that none of it is missed.
 PLACES_IN_PART = 2
 
+# Places along each side of a map at which the sides of pixels are measured, and the percentage of
+# these that are shorter than what stands for them.
+PLACES = 16
+MOST = 98
+
+# Most cells along each side of a block that is looked at in place of these.
+LARGEST_BLOCK = 32
+
 # Fractions that differ by less than this do not make an edge: the mean of few is right.
 STEP = 0.02
 
 # Positions of samples are right to this fraction of a cell.
 ACCURACY = 0.01
+
+# By how much the radius of a cell is taken larger than that of a parallelogram.
+ROOM = 1.1
 
 # Largest cells (rad) between whose corners positions are interpolated: a quarter of the side's
 # square, in cells, is by how much they are off.
@@ -56,16 +68,21 @@ TOGETHER = BAND // FINE**2
 # Bytes of what is kept for each pixel of a map: the fraction, and whether it is cut.
 BYTES_PER_PIXEL = 9
 
+# Rows in a cell: none is observed, all are, or each is asked for.
+UNSEEN, SEEN, ASKED = 0, 1, 2
+
 _kept: Kept[ObservedSky] = Kept()
 
 
-@dataclass(frozen=True)
 class Observed:
     """The observed ``fractions`` (ny, nx) of cells, and those that an edge may run through."""
 
-    coverage: Coverage
-    fractions: FloatArray
-    is_cut: BoolArray
+    def __init__(self, coverage: Coverage, fractions: FloatArray, is_cut: BoolArray) -> None:
+        self.coverage, self.fractions = coverage, fractions
+        # (Where none of its places is observed, a pixel is masked, and so are its rows.)
+        states = np.where(fractions > 0, np.where(is_cut, ASKED, SEEN), UNSEEN).ravel()
+        # OFF … LOST, −1 … −3, index these from the end.
+        self._states = np.append(states, [SEEN] * -LOST).astype(np.uint8)
 
     def sees(
         self,
@@ -74,9 +91,13 @@ class Observed:
         lat: FloatArray,
         frame: BaseCoordinateFrame | None,
     ) -> BoolArray:
-        """Which rows are observed, by the flat indices of their cells and positions (deg)."""
-        seen: BoolArray = np.asarray(self.fractions.ravel()[cells] > 0)
-        asked = np.flatnonzero(self.is_cut.ravel()[cells])
+        """Which rows are observed, by the flat indices of their cells and positions (deg).
+
+        Rows off the cells, such as OFF, pass for observed.
+        """
+        states = self._states[cells]
+        seen: BoolArray = states != UNSEEN
+        asked = np.flatnonzero(states == ASKED)
         if len(asked):
             seen[asked] = self.coverage.fractions_in(lon[asked], lat[asked], frame) > 0
         return seen
@@ -99,7 +120,7 @@ def observed_sky(
     geometry: MapGeometry, coverage: Coverage, frame: BaseCoordinateFrame | None
 ) -> ObservedSky:
     """What a coverage says was observed of a map of points in a frame; kept for the next map."""
-    coverage = coverage.on(geometry, frame)
+    coverage = coverage.of_points(frame).on(geometry)
 
     def find() -> ObservedSky:
         pixels = observed_pixels(geometry, coverage)
@@ -122,9 +143,8 @@ def observed_pixels(geometry: MapGeometry, coverage: Coverage) -> Observed:
         return Observed(coverage, fractions, np.zeros(grid.shape, bool))
     sky = SkyTest(grid, plane.to_sky, plane.to_plane, plane.shows)
     areas = geometry.wide_solid_angles
-    side = float(np.sqrt(np.median(areas[areas > 0]))) if (areas > 0).any() else np.inf
-    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, side, sky)
-    fractions, is_cut, _ = cells.sampled()
+    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, _side(grid, plane.to_sky), sky)
+    fractions, is_cut, _ = cells.sampled(areas > 0)
     return Observed(coverage, _with_slivers(fractions, areas > 0), is_cut)
 
 
@@ -145,8 +165,9 @@ def observed_bins(
     def everywhere(x: FloatArray, y: FloatArray) -> BoolArray:
         return np.ones(np.broadcast_shapes(x.shape, y.shape), bool)
 
-    cells = _Cells(grid, to_sky, frame, coverage, lattice.lat_step, everywhere)
-    fractions, is_cut, offsets = cells.sampled()
+    side = max(lattice.lat_step, lattice.lon_step)
+    cells = _Cells(grid, to_sky, frame, coverage, side, everywhere)
+    fractions, is_cut, offsets = cells.sampled(np.ones(grid.shape, bool))
     edges = np.sin(np.radians(grid.y.edges))
     area = (1 - fractions) * (lattice.lon_step * np.diff(edges))[:, np.newaxis]
     rows, columns = np.nonzero(area)
@@ -168,24 +189,21 @@ class _Cells:
     side: float
     is_sky: Callable[[FloatArray, FloatArray], BoolArray]
 
-    def sampled(self) -> tuple[FloatArray, BoolArray, FloatArray]:
+    def sampled(self, has_sky: BoolArray) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Observed fractions of all cells, NaN without a place on the sky; and which may be cut.
 
         Of the cut ones, offsets (2, m) along y and x (cells) from the middle to that of what was
         not observed.
         """
-        from scipy.ndimage import maximum_filter, minimum_filter
-
-        fractions, least, most = (np.empty(self.grid.shape) for _ in range(3))
-        number = self._places_along_side()
-        for rows in self.grid.bands(number**2):
-            parts = self._in_rows(rows, number)
-            known = np.isfinite(parts)
-            fractions[rows] = _mean(parts, known)
-            # Off the sky is no edge.
-            least[rows] = np.where(known, parts, np.inf).min(axis=(1, 3))
-            most[rows] = np.where(known, parts, -np.inf).max(axis=(1, 3))
-        is_cut = maximum_filter(most, 3) > minimum_filter(least, 3) + STEP
+        fractions, is_cut = np.ones(self.grid.shape), ~has_sky
+        is_empty = np.zeros(self.grid.shape, bool)
+        for coverage in self.coverage.parts:
+            found, may_differ = replace(self, coverage=coverage).looked_at()
+            is_empty |= (found == 0) & ~may_differ
+            fractions *= found
+            is_cut |= may_differ
+        fractions[is_empty] = 0.0
+        is_cut &= has_sky & ~is_empty
         cut = np.nonzero(is_cut)
         offsets = np.zeros((2, len(cut[0])))
         for start in range(0, len(cut[0]), TOGETHER):
@@ -197,14 +215,62 @@ class _Cells:
             offsets[:, part] = _offsets(np.where(known, 1 - parts, 0.0))
         return fractions, is_cut, offsets
 
+    def looked_at(self) -> tuple[FloatArray, BoolArray]:
+        """Fractions of all cells, NaN or rough where they may differ within a cell; which may."""
+        # What is made of cells that are wider than these is not missed by places in these.
+        is_fine = self.coverage.finest < PLACES_IN_PART * self.side
+        return self._certain() if self.coverage.has_certain and is_fine else self.compared()
+
+    def _certain(self) -> tuple[FloatArray, BoolArray]:
+        """Fractions of cells that the coverage says are the same all over; the others are cut."""
+        shape = self.grid.shape
+        vectors = np.concatenate([self._vectors(rows, 1) for rows in self.grid.bands()])
+        radius = _radii(vectors)
+        fractions = np.full(shape, np.nan)
+        known = np.isfinite(radius)
+        lon, lat = self._positions(vectors[known])
+        fractions[known] = self.coverage.certain(lon, lat, radius[known])
+        return fractions, np.isnan(fractions)
+
+    def compared(self) -> tuple[FloatArray, BoolArray]:
+        """Fractions at some places in each cell, and cells where these, or those around, differ."""
+        merged = int(self.coverage.finest / (PLACES_IN_PART * self.side))
+        if merged > 1:
+            return self._compared_in_blocks(min(merged, LARGEST_BLOCK))
+        fractions, least, most = (np.empty(self.grid.shape) for _ in range(3))
+        number = self._places_along_side()
+        for rows in self.grid.bands(number**2):
+            parts = self._asked(self._vectors(rows, number))
+            parts = parts.reshape(-1, number, self.grid.x.count, number)
+            known = np.isfinite(parts)
+            fractions[rows] = _mean(parts, known)
+            least[rows] = np.where(known, parts, np.inf).min(axis=(1, 3))
+            most[rows] = np.where(known, parts, -np.inf).max(axis=(1, 3))
+        return fractions, _differ_around(least, most)
+
+    def _compared_in_blocks(self, merged: int) -> tuple[FloatArray, BoolArray]:
+        """The same of cells far smaller than the coverage's parts, of blocks of them first."""
+        blocks = replace(self, grid=self.grid.merged(merged), side=merged * self.side)
+        ny, nx = self.grid.shape
+        block = np.ones((merged, merged), bool)
+        of_blocks, cut_blocks = blocks.compared()
+        fractions = np.asarray(np.kron(of_blocks, block)[:ny, :nx], float)
+        is_cut = np.kron(cut_blocks, block)[:ny, :nx]
+        rows, columns = np.nonzero(is_cut | np.isnan(fractions))
+        places = self.grid.x.centres[columns], self.grid.y.centres[rows]
+        fractions[rows, columns] = self._asked(self._on_sky(*places))
+        known = np.isfinite(fractions)
+        least, most = (np.where(known, fractions, none) for none in (np.inf, -np.inf))
+        return fractions, _differ_around(least, most)
+
     def _places_along_side(self) -> int:
         finest = self.coverage.finest
         if not finest:
             return COARSE
         return int(np.clip(np.ceil(PLACES_IN_PART * self.side / finest), 1, FINE))
 
-    def _in_rows(self, rows: slice, number: int) -> FloatArray:
-        """Fractions at number × number places in the cells of some rows, (rows, n, columns, n)."""
+    def _vectors(self, rows: slice, number: int) -> FloatArray:
+        """Unit vectors of n × n places in the cells of some rows, (n × rows, n × columns, 3)."""
         part = SkyGrid(self.grid.x, self.grid.y.part(rows.start, rows.stop)).split(number)
 
         def positions(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -216,8 +282,7 @@ class _Cells:
         vectors = np.moveaxis(images, 0, -1)
         y, x = np.nonzero(~known)
         vectors[y, x] = self._on_sky(part.x.centres[x], part.y.centres[y])
-        fractions = self._asked(vectors)
-        return fractions.reshape(-1, number, self.grid.x.count, number)
+        return vectors
 
     def _on_sky(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Unit vectors of places; NaN off the sky."""
@@ -244,16 +309,52 @@ class _Cells:
         """The observed fractions at unit vectors of the plane's frame; NaN where they are NaN."""
         found = np.full(vectors.shape[:-1], np.nan)
         known = np.isfinite(vectors[..., 0])
-        places = vectors[known]
+        found[known] = self.coverage.fractions(*self._positions(vectors[known]))
+        return found
+
+    def _positions(self, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Positions (deg) in the frame of the coverage of unit vectors (n, 3) of the plane's."""
         source, target = self.frame, self.coverage.frame
         if source is None or target is None or source.is_equivalent_frame(target):
-            lon, lat = to_positions(places)
-        elif (rotation := frame_rotation(source, target)) is not None:
-            lon, lat = to_positions(places @ rotation.T)
-        else:
-            lon, lat = change_frame(*to_positions(places), source, target)
-        found[known] = self.coverage.fractions(lon, lat)
-        return found
+            return to_positions(vectors)
+        if (rotation := frame_rotation(source, target)) is not None:
+            return to_positions(vectors @ rotation.T)
+        return change_frame(*to_positions(vectors), source, target)
+
+
+def _side(grid: SkyGrid, to_sky: Projection) -> float:
+    """The length (rad) that few sides of pixels are longer than, as those across a tear."""
+    x, y = places_all_over(grid, PLACES)
+    here, right, up = (
+        to_vectors(*to_sky(x + dx, y + dy))
+        for dx, dy in ((0, 0), (grid.x.step, 0), (0, grid.y.step))
+    )
+    lengths = np.concatenate([separation(here, right), separation(here, up)], axis=None)
+    known = lengths[np.isfinite(lengths)]
+    return float(np.percentile(known, MOST)) if len(known) else np.inf
+
+
+def _radii(vectors: FloatArray) -> FloatArray:
+    """Radii (rad) around the middles of cells that these are in; NaN beside the edge of the sky.
+
+    Half of the ways to the next middles along both axes, with some room.
+    """
+    if min(vectors.shape[:2]) < 2:
+        return np.full(vectors.shape[:2], np.nan)
+    up = np.pad(separation(vectors[1:], vectors[:-1]), ((1, 1), (0, 0)), mode="edge")
+    right = np.pad(separation(vectors[:, 1:], vectors[:, :-1]), ((0, 0), (1, 1)), mode="edge")
+    ways = np.maximum(up[1:], up[:-1]) + np.maximum(right[:, 1:], right[:, :-1])
+    return np.asarray(0.5 * ROOM * ways)
+
+
+def _differ_around(least: FloatArray, most: FloatArray) -> BoolArray:
+    """Cells of whose values, or of those of the cells around, the least and the most differ.
+
+    Off the sky, which is no edge, they are infinite.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    return np.asarray(maximum_filter(most, 3) > minimum_filter(least, 3) + STEP)
 
 
 def _mean(parts: FloatArray, known: BoolArray) -> FloatArray:

@@ -20,10 +20,12 @@ from mpl_skyheat.sky.vectors import separation, to_vectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
 
     # Unit vectors (n, 3) -> which are inside.
     Inside = Callable[[FloatArray], BoolArray]
+    # Unit vectors (n, 3) -> the least distance (rad) of each from the edge.
+    FromEdge = Callable[[FloatArray], FloatArray]
 
 # Largest radius (rad) of shapes on a tangential plane: 10 deg, where a radius is 1 % too long.
 LARGEST_SHAPE = np.radians(10)
@@ -31,21 +33,23 @@ LARGEST_SHAPE = np.radians(10)
 # Largest radius (rad) of a polygon, whose sides are straight on a tangential plane.
 LARGEST_POLYGON = np.radians(80)
 
+# Sides of polygons that stand for ellipses where their edges are looked for, and by how much these
+# are inside them, in radii.
+SIDES = 128
+SAGITTA = 1 - np.cos(np.pi / SIDES)
+
 # Pixels of the tangential planes.
 PIXEL = 1 * u.arcsec
 
 
 class Shape(NamedTuple):
-    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``.
-
-    ``finest`` is its smallest width (rad).
-    """
+    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``."""
 
     lon: float
     lat: float
     radius: float
     inside: Inside
-    finest: float
+    from_edge: FromEdge
     is_included: bool
 
 
@@ -55,38 +59,54 @@ class RegionsCoverage(Coverage):
     With holes only, all of the sky but these.
     """
 
+    has_certain = True
+
     def __init__(self, regions: Iterable[Any]) -> None:
         self.frame = ICRS()
         shapes = [shape_of(region) for region in regions]
         self._included = [shape for shape in shapes if shape.is_included]
         self._holes = [shape for shape in shapes if not shape.is_included]
-        self.finest = min((shape.finest for shape in shapes), default=0.0)
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
-        order = np.argsort(lat, kind="stable")
-        vectors, lat = to_vectors(lon[order], lat[order]), lat[order]
+        order, vectors, lat = _ascending(lon, lat)
         observed = np.full(len(lon), not self._included)
         for shapes, value in ((self._included, True), (self._holes, False)):
             for shape in shapes:
-                _mark(observed, vectors, lat, shape, value=value)
+                near = _near(vectors, lat, shape, 0.0)
+                observed[near[shape.inside(vectors[near])]] = value
         found = np.empty(len(lon))
         found[order] = observed
         return found
 
+    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
+        found = self.fractions(lon, lat)
+        order, vectors, lat = _ascending(lon, lat)
+        radius = radius[order]
+        reach = float(radius.max(initial=0.0))
+        for shape in (*self._included, *self._holes):
+            near = _near(vectors, lat, shape, reach)
+            found[order[near[shape.from_edge(vectors[near]) <= radius[near]]]] = np.nan
+        return found
 
-def _mark(
-    observed: BoolArray, vectors: FloatArray, lat: FloatArray, shape: Shape, *, value: bool
-) -> None:
-    """Set what is in a shape, of positions that ascend in latitude (deg)."""
-    reach = np.degrees(shape.radius) * (1 + 1e-9) + 1e-9
-    start, stop = np.searchsorted(lat, [shape.lat - reach, shape.lat + reach])
+
+def _ascending(lon: FloatArray, lat: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    """The order of positions (deg) by latitude, and their vectors and latitudes in that order."""
+    order = np.argsort(lat, kind="stable")
+    return order, to_vectors(lon[order], lat[order]), lat[order]
+
+
+def _near(vectors: FloatArray, lat: FloatArray, shape: Shape, reach: float) -> IntArray:
+    """Which positions, that ascend in latitude (deg), may be within a reach (rad) of a shape."""
+    radius = (shape.radius + reach) * (1 + 1e-9) + 1e-11
+    start = np.searchsorted(lat, shape.lat - np.degrees(radius), "left")
+    stop = np.searchsorted(lat, shape.lat + np.degrees(radius), "right")
+    band = np.arange(start, stop)
+    if radius >= np.pi:
+        return band
     centre = to_vectors(np.array(shape.lon), np.array(shape.lat))
-    band = vectors[start:stop]
-    if shape.radius < np.pi:
-        near = start + np.flatnonzero(band @ centre >= np.cos(np.radians(reach)) - 1e-12)
-    else:
-        near = np.arange(start, stop)
-    observed[near[shape.inside(vectors[near])]] = value
+    # By the chord: the cosine of a small angle has no digits.
+    chord = np.linalg.norm(vectors[start:stop] - centre, axis=-1)
+    return np.asarray(band[chord <= 2 * np.sin(0.5 * radius)])
 
 
 def shape_of(region: Any) -> Shape:
@@ -104,10 +124,10 @@ def shape_of(region: Any) -> Shape:
         return _polygon(region, is_included)
     if kind in ("EllipseSkyRegion", "RectangleSkyRegion"):
         sizes = [_rad(region.width), _rad(region.height)]
-        return _on_tangential_plane(region, sizes, min(sizes), is_included)
+        return _on_tangential_plane(region, sizes, is_included)
     if kind in ("EllipseAnnulusSkyRegion", "RectangleAnnulusSkyRegion"):
         sizes = [_rad(region.outer_width), _rad(region.outer_height)]
-        return _on_tangential_plane(region, sizes, _rad(region.inner_width), is_included)
+        return _on_tangential_plane(region, sizes, is_included)
     raise TypeError(
         "coverage must be of sky regions that have an area: circles, annuli, polygons, ellipses or "
         f"rectangles; got a {kind}"
@@ -132,7 +152,12 @@ def _ring(center: SkyCoord, inner: float, outer: float, is_included: bool) -> Sh
         distance = separation(vectors, middle)
         return np.asarray((distance <= outer) & (distance >= inner))
 
-    return Shape(lon, lat, outer, inside, outer - inner if inner else 2 * outer, is_included)
+    def from_edge(vectors: FloatArray) -> FloatArray:
+        distance = separation(vectors, middle)
+        to_outer = np.abs(distance - outer)
+        return np.minimum(to_outer, np.abs(distance - inner)) if inner else to_outer
+
+    return Shape(lon, lat, outer, inside, from_edge, is_included)
 
 
 def _polygon(region: Any, is_included: bool) -> Shape:
@@ -161,8 +186,26 @@ def _polygon(region: Any, is_included: bool) -> Shape:
 
     lat = float(np.degrees(np.arcsin(np.clip(middle[2], -1, 1))))
     lon = float(np.degrees(np.arctan2(middle[1], middle[0])))
-    sides = separation(corners, np.roll(corners, 1, axis=0))
-    return Shape(lon, lat, radius, inside, float(sides.min()), is_included)
+
+    def from_edge(vectors: FloatArray) -> FloatArray:
+        return _from_sides(vectors, corners)
+
+    return Shape(lon, lat, radius, inside, from_edge, is_included)
+
+
+def _from_sides(vectors: FloatArray, corners: FloatArray) -> FloatArray:
+    """The distance (rad) from the nearest of the great circles between corners."""
+    least: FloatArray = np.full(len(vectors), np.pi)
+    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        least = np.minimum(least, separation(vectors, a))
+        pole = np.cross(a, b)
+        if (length := np.linalg.norm(pole)) == 0:
+            continue
+        pole /= length
+        is_beside = (vectors @ np.cross(pole, a) > 0) & (vectors @ np.cross(b, pole) > 0)
+        across = np.abs(np.arcsin(np.clip(vectors @ pole, -1, 1)))
+        least = np.where(is_beside, np.minimum(least, across), least)
+    return least
 
 
 def _in_polygon(places: FloatArray, corners: FloatArray) -> BoolArray:
@@ -170,15 +213,15 @@ def _in_polygon(places: FloatArray, corners: FloatArray) -> BoolArray:
     inside = np.zeros(len(places), bool)
     x, y = places.T
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if ay == by:
+            continue
         crosses = (ay > y) != (by > y)
         at = ax + (y[crosses] - ay) * ((bx - ax) / (by - ay))
         inside[crosses] ^= x[crosses] < at
     return inside
 
 
-def _on_tangential_plane(
-    region: Any, sizes: list[float], finest: float, is_included: bool
-) -> Shape:
+def _on_tangential_plane(region: Any, sizes: list[float], is_included: bool) -> Shape:
     from regions import PixCoord
 
     lon, lat = _place(region.center)
@@ -201,4 +244,36 @@ def _on_tangential_plane(
         dec = np.degrees(np.arctan2(vectors[:, 2], np.hypot(vectors[:, 0], vectors[:, 1])))
         return np.asarray(on_plane.contains(PixCoord(*wcs.wcs_world2pix(ra, dec, 0))))
 
-    return Shape(lon, lat, 1.02 * radius, inside, finest, is_included)
+    outlines = [to_vectors(*wcs.wcs_pix2world(x, y, 0)) for x, y in _outlines(on_plane)]
+
+    def from_edge(vectors: FloatArray) -> FloatArray:
+        distances = [_from_sides(vectors, outline) for outline in outlines]
+        # Of a polygon for an ellipse, which is inside it by up to this.
+        return np.asarray(np.min(distances, axis=0) - SAGITTA * radius)
+
+    return Shape(lon, lat, 1.02 * radius, inside, from_edge, is_included)
+
+
+def _outlines(on_plane: Any) -> list[tuple[FloatArray, FloatArray]]:
+    """The corners (pixels) of a rectangle, or of polygons for an ellipse; of an annulus, both."""
+    kinds = (
+        [(on_plane.width, on_plane.height)]
+        if hasattr(on_plane, "width")
+        else [
+            (on_plane.inner_width, on_plane.inner_height),
+            (on_plane.outer_width, on_plane.outer_height),
+        ]
+    )
+    turn = (np.arange(SIDES) + 0.5) * (2 * np.pi / SIDES)
+    x, y = 0.5 * np.cos(turn), 0.5 * np.sin(turn)
+    if "Rectangle" in type(on_plane).__name__:
+        x, y = 0.5 * np.array([-1.0, 1.0, 1.0, -1.0]), 0.5 * np.array([-1.0, -1.0, 1.0, 1.0])
+    angle = on_plane.angle.to_value(u.rad)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return [
+        (
+            on_plane.center.x + cosine * width * x - sine * height * y,
+            on_plane.center.y + sine * width * x + cosine * height * y,
+        )
+        for width, height in kinds
+    ]

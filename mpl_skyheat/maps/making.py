@@ -215,6 +215,7 @@ def _map_of(
         spread=lambda: _in_unit(find(), factor),
         find_own_share=lambda: find_share(unit=unit, factor=factor),
         coverage=coverage,
+        **_amounts(sums, catalogue, request.statistic),
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
         label=request.label or (catalogue.values.label if catalogue.values else None),
@@ -277,6 +278,19 @@ def _counts(sums: Sums, catalogue: Catalogue | Stream) -> Any:
     if catalogue.weights is not None:
         return sums.pixels["w"]
     return sums.pixels["n"] if "n" in sums.pixels else sums.pixels["w"].astype(np.int64)
+
+
+def _amounts(sums: Sums, catalogue: Catalogue | Stream, statistic: str) -> dict[str, u.Quantity]:
+    """What the rows in each pixel add up to, and its variance, where counts do not say it."""
+    core, squared = sums.geometry.core, "w2" if catalogue.weights is not None else "w"
+    if statistic == "sum":
+        names, unit = ("wv", f"{squared}v2"), catalogue.weights_unit * catalogue.values_unit
+    elif statistic in ("density", "count") and catalogue.weights is not None:
+        names, unit = ("w", "w2"), catalogue.weights_unit
+    else:
+        return {}
+    amount, variance = (sums.pixels[name][core].copy() for name in names)
+    return {"amount": amount << unit, "amount_variance": variance << unit**2}
 
 
 def _plane_and_view(wcs: Any, shape: Any, catalogue: Catalogue | Stream) -> tuple[Plane, View]:

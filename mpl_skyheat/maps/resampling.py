@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import grid_of_bins, native_grid
 from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.sky.shipping import are_equal
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 # Pixels along each side of Axes that have none of their own.
 PIXELS = 500
+
+# Pixels of a smoothed map whose mean is taken, if so many are in one of the Axes' pixels: between
+# fewer, splines are right.
+SEVERAL = 4
 
 # Corners are this far (pixels) inside the map, so that rounding moves none into another pixel.
 INSET = 1e-6
@@ -55,11 +61,20 @@ def resampled(
 ) -> tuple[SkyMap, SkyGrid]:
     """The map's values, in a unit, in a view's pixels; masked where it has none.
 
-    The value at a pixel's centre, or the mean of the map's pixels with their centres in it.
+    The value at a pixel's centre, or the mean of the map's pixels with their centres in it. If they
+    are the map's own pixels, this is the map itself.
     """
+    if unit is not None:
+        sky_map = sky_map.to(unit)
+    if label is not None:
+        sky_map = copy(sky_map)
+        sky_map.label = label
     if sky_map.solid_angle is None:
         raise ValueError("solid_angle must be that of the map's pixels to draw it; got None")
     grid = _grid_of(sky_map, plane, view)
+    wcs = grid_wcs(plane, grid)
+    if grid.shape == sky_map.data.shape and are_equal(wcs.low_level_wcs, sky_map.wcs.low_level_wcs):
+        return sky_map, grid
     x, y = (v.ravel() for v in np.meshgrid(grid.x.centres, grid.y.centres))
     position: Any = (x, y)
     if plane.frame is not None:
@@ -69,21 +84,12 @@ def resampled(
     else:
         is_sky = np.ones(x.shape, bool)
     values = np.full(x.shape, np.nan)
-    found = sky_map.value_at(*position)
-    native = found.unit
-    try:
-        found = found if unit is None else found.to(unit)
-    except (TypeError, ValueError, u.UnitConversionError) as error:
-        raise ValueError(
-            f"unit must be one of the map's, {str(found.unit) or 'which has none'}; got {unit!r}"
-        ) from error
-    values[is_sky] = found.value
+    values[is_sky] = sky_map.value_at(*position, interpolate=sky_map.is_smoothed).value
     if plane.frame is not None:
         means, is_coarse = _means(sky_map, plane, grid)
-        values[is_coarse] = (means[is_coarse] << native).to_value(found.unit)
+        values[is_coarse] = means[is_coarse]
     values = values.reshape(grid.shape)
-    label = sky_map.label if label is None else label
-    return _on_grid(sky_map, values << found.unit, plane, grid, label), grid
+    return _on_grid(sky_map, values, plane, grid), grid
 
 
 def on_surface(
@@ -94,7 +100,7 @@ def on_surface(
     grid = grid.split(max(PIXELS // max(grid.shape), 1))
     x, y = np.meshgrid(grid.x.centres, grid.y.centres)
     values = surface.at(*surface.places(plane.frame, *plane.to_sky(x, y)))
-    return _on_grid(sky_map, values << sky_map.unit, plane, grid, sky_map.label), grid
+    return _on_grid(sky_map, values, plane, grid), grid
 
 
 def _grid_of(sky_map: SkyMap, plane: Plane, view: View) -> SkyGrid:
@@ -107,18 +113,16 @@ def _grid_of(sky_map: SkyMap, plane: Plane, view: View) -> SkyGrid:
     return native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)
 
 
-def _on_grid(
-    sky_map: SkyMap, values: u.Quantity, plane: Plane, grid: SkyGrid, label: str | None
-) -> SkyMap:
+def _on_grid(sky_map: SkyMap, values: FloatArray, plane: Plane, grid: SkyGrid) -> SkyMap:
     """A map of values (ny, nx) on a grid, which show what another does."""
     area_unit = u.dimensionless_unscaled if plane.frame is None else u.sr
     return SkyMap(
-        values.value,
-        unit=values.unit,
+        values,
+        unit=sky_map.unit,
         wcs=grid_wcs(plane, grid),
         solid_angle=MapGeometry(plane, grid).solid_angles << area_unit,
         kernel=sky_map.kernel,
-        label=label,
+        label=sky_map.label,
         meta=dict(sky_map.meta),
     )
 
@@ -140,5 +144,5 @@ def _means(sky_map: Any, plane: Plane, grid: SkyGrid) -> tuple[FloatArray, BoolA
     number, areas, sums = (
         np.bincount(pixel, w, ny * nx) for w in (None, area[inside], area[inside] * values[inside])
     )
-    is_coarse = (number > 1) & (areas > 0)
+    is_coarse = (number >= (SEVERAL if sky_map.is_smoothed else 2)) & (areas > 0)
     return np.divide(sums, areas, out=np.zeros(ny * nx), where=is_coarse), is_coarse

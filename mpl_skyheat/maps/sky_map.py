@@ -9,25 +9,33 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
+from mpl_skyheat.coverage.forms import ArrayCoverage
+from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
 from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
-from mpl_skyheat.maps.map_files import write_fits
+from mpl_skyheat.maps.healpix import to_healpix, write_healpix
+from mpl_skyheat.maps.interpolation import interpolated, nearest, seams_of
+from mpl_skyheat.maps.map_files import read_fits, write_fits
 from mpl_skyheat.maps.places import places_on
 from mpl_skyheat.maps.request import check_label
-from mpl_skyheat.sky.grid import SLACK
+from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from astropy_healpix import HEALPix
     from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.maps.own_share import OwnShare
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage")
+COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance")
+
+# Statistics whose unsmoothed values add up.
+ADDING = ("density", "count")
 
 # Operators that numbers, arrays and Quantities on the left of a map leave to it.
 REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
@@ -62,6 +70,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         What is counted, or what the values are.
     coverage : array-like, optional
         The observed fraction of each pixel.
+    amount, amount_variance : `~astropy.units.Quantity`, optional
+        What the rows in each pixel add up to, not smoothed, and its variance.
     spread : callable, optional
         In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
         one of them, returns both as arrays, or None for one that there is not.
@@ -87,6 +97,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     coverage : `~numpy.ndarray` or None
         The observed fraction of each pixel, 0 … 1; by `Randoms`, of what the kernel sees there.
         None without ``coverage=``: all of the sky is then taken as observed.
+    amount, amount_variance : `~astropy.units.Quantity` or None
+        What `total` adds up: of maps of weights Σ w and Σ w², of sums Σ w v and Σ w² v² over the
+        rows in each pixel, not smoothed. None on others, where `counts` are that or there is none.
     kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
         What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
         on the result of two maps with different kernels. Kernels are equal by value.
@@ -118,6 +131,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
         coverage: ArrayLike | None = None,
+        amount: u.Quantity | None = None,
+        amount_variance: u.Quantity | None = None,
         kernel: Any = None,
         label: str | None = None,
         spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
@@ -130,6 +145,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
+        self.amount, self.amount_variance = amount, amount_variance
         self._spread, self._find_own_share = spread, find_own_share
         self.solid_angle = solid_angle
 
@@ -162,8 +178,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     def __getstate__(self) -> dict[str, Any]:
         self._find_spread()
-        assert self.own_share is self._own_share  # It is found, too.
-        return self.__dict__
+        return self.__dict__ | {"_own_share": self.own_share, "_find_own_share": None}
 
     _data: Any
     _mask: BoolArray
@@ -342,6 +357,61 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """The values with their unit, NaN where masked, for numpy and astropy."""
         return u.Quantity(self.data, self.unit)
 
+    def total(self, region: Any = None) -> tuple[u.Quantity, u.Quantity]:
+        """Return what the rows in a region add up to, and its standard error.
+
+        Of densities and counts the number of rows or the sum of weights Σ w, with √Σ w²; of sums
+        Σ w v, with √Σ w² v²; from the rows themselves, not from smoothed values.
+
+        Parameters
+        ----------
+        region : region, MOC, array, callable or any form of ``coverage``, optional
+            The pixels with their centre in it are added up; by default, all.
+
+        Returns
+        -------
+        total, error : `~astropy.units.Quantity`
+
+        Raises
+        ------
+        TypeError
+            If the map is of a statistic that does not add up, or the region of no accepted form.
+        """
+        amount, variance = self.amount, self.amount_variance
+        if amount is None and self.counts is not None and self.meta.get("stat") in ADDING:
+            amount = variance = self.counts << u.dimensionless_unscaled
+        if amount is None or variance is None:
+            raise TypeError(
+                f"total is of densities, counts and sums; got a map of {self.meta.get('stat')!r}"
+            )
+        inside = self._inside(region)
+        return amount[inside].sum(), np.sqrt(variance[inside].sum())
+
+    def _inside(self, region: Any) -> BoolArray:
+        """Which pixels have their centre in a region."""
+        if region is None:
+            return np.ones(self.data.shape, bool)
+        found = find_coverage(region).coverage
+        if found is None:
+            raise TypeError(f"region must be one of the sky, not of random points; got {region!r}")
+        if isinstance(found, ArrayCoverage):
+            if found.pixels.shape != self.data.shape:
+                raise ValueError(
+                    f"region must have the map's shape, {self.data.shape}; got an array of shape "
+                    f"{found.pixels.shape}"
+                )
+            return found.pixels > 0
+        if self.meta.get("frame") == "flat":
+            raise TypeError("region must be an array on a map of Cartesian x, y")
+        plane = plane_of_wcs(self.wcs)
+        y, x = (v.ravel() for v in np.indices(self.data.shape))
+        lon, lat = plane.to_sky(x, y)
+        known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
+        inside = np.zeros(x.shape, bool)
+        fractions = found.of_points(plane.frame).fractions_in(lon[known], lat[known], plane.frame)
+        inside[known] = fractions > 0
+        return inside.reshape(self.data.shape)
+
     def to(self, unit: Any) -> SkyMap:
         """Return the map in another unit; errors go along.
 
@@ -354,7 +424,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             new = u.Unit(unit)
             factor = u.Unit(self.unit or "").to(new)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"unit must be one of the map's, {self.unit}; got {unit!r}") from error
+            own = str(self.unit or "") or "which has none"
+            raise ValueError(f"unit must be one of the map's, {own}; got {unit!r}") from error
         sigma = None if self.uncertainty is None else factor * self.uncertainty.array
         return SkyMap(
             factor * self.data,
@@ -446,7 +517,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             The frame of two numbers, by default the one given when the map was made:
             ``meta["frame"]``.
         interpolate : bool, optional
-            Interpolate between pixel centres (bilinear) in place of taking the nearest pixel.
+            Interpolate between pixel centres in place of taking the nearest pixel: by cubic
+            splines, right to 1.3e-3 of a source's peak where σ of the kernel is 2 pixels, but
+            bilinearly within two pixels of masked ones and in maps without a kernel.
 
         Returns
         -------
@@ -459,8 +532,13 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             If the positions are of no accepted form, or a latitude is beyond ±90 deg.
         """
         x, y = places_on(self, position, frame)
-        look_up = _bilinear if interpolate else _nearest
-        return look_up(self.data, x, y) << (self.unit or u.dimensionless_unscaled)
+        if interpolate:
+            is_flat = self.meta.get("frame") == "flat"
+            seams = seams_of(None if is_flat else plane_of_wcs(self.wcs), self.data.shape)
+            found = interpolated(self.data, x, y, seams, is_smooth=self.is_smoothed)
+        else:
+            found = nearest(self.data, x, y)
+        return found << (self.unit or u.dimensionless_unscaled)
 
     def contour(
         self,
@@ -487,9 +565,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         leave_one_out : bool, optional
             Evaluate each source without what it adds to the map itself. So the region holds as
             large a fraction of *new* sources: else it would be too small, as every source is on a
-            hill of its own. For other points than those of the map, give False. Slices and
-            results of arithmetic do not know what a source adds, nor weighted maps without
-            ``points``: nothing is left out there.
+            hill of its own. For other points than those of the map, give False. Slices, maps
+            of files and results of arithmetic do not know what a source adds, nor weighted maps
+            without ``points``: nothing is left out there.
 
         Returns
         -------
@@ -544,51 +622,117 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             raise ValueError(f"level must be one number or Quantity; got {level!r:.60}")
         return contours_of(self, [float(plain)])[0]
 
-    def write(self, file: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the map as a FITS file.
+    def to_healpix(
+        self, nside: int, *, order: str = "ring", frame: Any = None
+    ) -> tuple[u.Quantity, HEALPix]:
+        """Return the map's values in the pixels of HEALPix, which have equal areas.
 
-        The image has the values, with BUNIT and WCS; extensions MASK, COUNTS, OMEGA (sr), NEFF and
-        UNCERT (standard errors, as `~astropy.nddata.CCDData` reads them) have what their names
-        say, and the card SKYHEAT has ``meta`` as JSON.
+        The value at the centre of each, as ``value_at(interpolate=True)``, and where the map's
+        pixels are finer, their mean. Counts and sums are multiplied by the HEALPix pixel's solid
+        angle over that of the map's.
+
+        Parameters
+        ----------
+        nside : int
+            Pixels along the side of a base pixel, a power of two; there are 12 nside².
+        order : {"ring", "nested"}, optional
+            How they are numbered.
+        frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
+            The frame of the HEALPix pixels; by default that of the map's WCS.
+
+        Returns
+        -------
+        values : `~astropy.units.Quantity`
+            Of shape (12 nside²,); NaN where the map shows no sky, or has no value.
+        healpix : `~astropy_healpix.HEALPix`
+            The pixels, with their frame.
+
+        Raises
+        ------
+        ImportError
+            If astropy-healpix is not installed.
+        TypeError
+            If the map is one of Cartesian x, y.
+        ValueError
+            If ``nside``, ``order`` or ``frame`` is not what it must be.
+        """
+        return to_healpix(self, nside, order, frame)
+
+    @classmethod
+    def read(cls, file: str | os.PathLike[str], format: str | None = None) -> SkyMap:  # noqa: A002
+        """Read a map that `write` has written; it is equal to the bit.
+
+        Parameters
+        ----------
+        file : str or path-like
+            The name of the FITS file.
+        format : "fits", optional
+            The only format that is read.
+
+        Returns
+        -------
+        SkyMap
+            The map with all its arrays, its unit, mask, WCS, kernel, label and ``meta``.
+
+        Raises
+        ------
+        OSError
+            If the file is not there, or must not be read.
+        ValueError
+            If the file is cut off or damaged, has another image than a map, or a map of another
+            version of this format.
+
+        Examples
+        --------
+        >>> again = SkyMap.read("map.fits")  # doctest: +SKIP
+        """
+        if format not in (None, "fits"):
+            raise ValueError(f"format must be 'fits' for a map to be read; got {format!r}")
+        return cls(**read_fits(file))
+
+    def write(
+        self,
+        file: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002  (astropy's name for it)
+        overwrite: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Write the map as a FITS file, which `read` reads, or as a HEALPix map.
+
+        The image has the values, with BUNIT and WCS; extensions MASK, UNCERT (standard errors, as
+        `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF and COVERAGE have what their
+        names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again. A WCS
+        that has no header, as on the Axes of matplotlib and cartopy, is written as the FITS WCS
+        with the same positions, or as a TAN-SIP that is right to 0.01 pixel.
 
         Parameters
         ----------
         file : str or path-like
             Its name, which ends in .fits or .fits.gz.
+        format : {"fits", "healpix"}, optional
+            By default "fits". "healpix" is for other programs, such as healpy: the values of
+            `to_healpix` as a table.
         overwrite : bool, optional
             Replace a file that is there. It is kept if the new one cannot be written.
+        **kwargs
+            Of "healpix": ``nside``, and ``order`` and ``frame``, as of `to_healpix`.
 
         Raises
         ------
         OSError
             If the file is there already, or cannot be written.
+        TypeError
+            If an argument is given that the format does not have.
         ValueError
-            If the map's WCS is not one of FITS, or the file's name does not end as it must.
+            If there is no such format, or something of the map cannot be written: a WCS that FITS
+            cannot say, a unit that has no name, or an entry of ``meta`` that is no number or text.
         """
-        write_fits(self, file, overwrite=overwrite)
-
-
-def _nearest(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """The values of the pixels at positions; NaN outside the map."""
-    found = np.full(x.shape, np.nan)
-    ny, nx = values.shape
-    inside = np.abs(x - 0.5 * (nx - 1)) <= 0.5 * nx + SLACK
-    inside &= np.abs(y - 0.5 * (ny - 1)) <= 0.5 * ny + SLACK
-    columns = np.clip(np.floor(x[inside] + 0.5).astype(int), 0, nx - 1)
-    rows = np.clip(np.floor(y[inside] + 0.5).astype(int), 0, ny - 1)
-    found[inside] = values[rows, columns]
-    return found
-
-
-def _bilinear(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Values between the centres of pixels that have one; NaN where the nearest pixel has none."""
-    from scipy.ndimage import map_coordinates
-
-    found = np.full(x.shape, np.nan)
-    inside, known = np.isfinite(_nearest(values, x, y)), np.isfinite(values)
-    total, weight = (
-        map_coordinates(image, (y[inside], x[inside]), order=1, mode="nearest")
-        for image in (np.where(known, values, 0.0), known.astype(float))
-    )
-    found[inside] = total / weight
-    return found
+        if format == "healpix":
+            write_healpix(self, file, overwrite=overwrite, **kwargs)
+        elif format not in (None, "fits"):
+            raise ValueError(f"format must be 'fits' or 'healpix'; got {format!r}")
+        elif kwargs:
+            name, value = next(iter(kwargs.items()))
+            raise TypeError(f"{name} must be left out unless format='healpix'; got {value!r}")
+        else:
+            write_fits(self, file, COMPANIONS, overwrite=overwrite)

@@ -20,6 +20,7 @@ from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.labels import axis_names
 from mpl_skyheat.plotting.regions import PROJECTIONS, ROUND_OUTLINE, Region, find_region
+from mpl_skyheat.sky.fits_wcs import as_fits_wcs
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_sky_frame
 from mpl_skyheat.sky.views import AXES, ZENITHAL, find_map_frame
 from mpl_skyheat.sky.wcs_frames import true_frame
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
 
+    from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.regions import Projection
 
 # Size (inches) of a new figure with a field: wider than that, for a colorbar and its labels.
@@ -294,6 +296,19 @@ def _frame_class(code: str) -> Any:
                 spine.data = middle + (1 - inset) * offset
 
     return WholeFrame
+
+
+def add_map_axes(figure: FigureBase, sky_map: SkyMap) -> Any:
+    """Add Axes on which a map has its own pixels: a WCSAxes, or a plain one for Cartesian x, y."""
+    if sky_map.meta.get("frame") == "flat":
+        return figure.add_subplot()
+    wcs = as_fits_wcs(sky_map.wcs, sky_map.data.shape).deepcopy()
+    wcs.pixel_shape = sky_map.data.shape[::-1]
+    is_sky = np.asarray(sky_map.solid_angle) > 0
+    ny, nx = is_sky.shape
+    sides = [is_sky[ny // 2, 0], is_sky[ny // 2, -1], is_sky[0, nx // 2], is_sky[-1, nx // 2]]
+    is_round = not is_sky[:: max(ny - 1, 1), :: max(nx - 1, 1)].any() and all(sides)
+    return add_sky_axes(figure, wcs, 111, has_outline=is_round)
 
 
 def add_sky_axes(figure: FigureBase, wcs: WCS, position: Any, *, has_outline: bool) -> WCSAxes:

@@ -106,6 +106,10 @@ class Axis:
         closed_at = self.closed_at if stop == self.count else None
         return Axis(self.origin, self.step, stop - start, self.first + start, closed_at)
 
+    def merged(self, number: int) -> Axis:
+        """The axis with one bin in place of ``number``, the last one beyond its end."""
+        return Axis(self.bounds[0], number * self.step, -(-self.count // number))
+
     def split(self, number: int) -> Axis:
         """The axis with each bin cut in ``number``."""
         counts = number * self.count, number * self.first
@@ -175,6 +179,10 @@ class SkyGrid:
     def grown(self, margin_x: int, margin_y: int) -> SkyGrid:
         """The grid with more pixels on all sides."""
         return SkyGrid(self.x.grown(margin_x), self.y.grown(margin_y))
+
+    def merged(self, number: int) -> SkyGrid:
+        """The grid with one pixel in place of number × number, the last ones beyond its edge."""
+        return SkyGrid(self.x.merged(number), self.y.merged(number))
 
     def split(self, number: int) -> SkyGrid:
         """The grid with number × number pixels in place of each."""

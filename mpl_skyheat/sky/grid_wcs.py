@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.wcs import WCS
+from astropy.wcs import WCS, Sip
 from astropy.wcs.wcsapi import HighLevelWCSWrapper
 
 from mpl_skyheat.sky.wrapped_wcs import GridWCS
@@ -13,6 +13,7 @@ from mpl_skyheat.sky.wrapped_wcs import GridWCS
 if TYPE_CHECKING:
     from astropy.wcs.wcsapi import BaseHighLevelWCS
 
+    from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
 
@@ -27,7 +28,7 @@ def grid_wcs(plane: Plane, grid: SkyGrid) -> BaseHighLevelWCS:
         if wcs.array_shape == grid.shape and axes == [(-0.5, 1, 0)] * 2:
             return wcs
         if wcs.naxis == 2 and not wcs.has_distortion:
-            resampled = _resampled_fits_wcs(wcs, grid)
+            resampled = resampled_fits_wcs(wcs, grid)
             if _agree(resampled, wcs, grid):
                 return resampled
     return HighLevelWCSWrapper(GridWCS(wcs, grid))
@@ -42,8 +43,8 @@ def _linear_wcs(grid: SkyGrid) -> WCS:
     return wcs
 
 
-def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
-    """Rewrite CRPIXj and PCi_j, CDELTi (or CDi_j) for other pixels on the same plane.
+def resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
+    """Rewrite CRPIXj and PCi_j, CDELTi (or CDi_j) for other pixels on the same plane, and a SIP.
 
     With steps s, CDELTi PCi_j sj = (CDELTi si) (PCi_j sj / si), which keeps PC a rotation.
     """
@@ -59,6 +60,8 @@ def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
     else:
         wcs.wcs.pc = source.wcs.get_pc() * steps / steps[:, np.newaxis]
         wcs.wcs.cdelt = source.wcs.get_cdelt() * steps
+    if source.sip is not None:
+        wcs.sip = _resampled_sip(source.sip, steps, wcs.wcs.crpix)
     wcs.pixel_shape = grid.shape[::-1]
     if source.pixel_bounds is not None:
         wcs.pixel_bounds = [
@@ -67,6 +70,22 @@ def _resampled_fits_wcs(source: WCS, grid: SkyGrid) -> WCS:
         ]
     wcs.wcs.set()
     return wcs
+
+
+def _resampled_sip(source: Sip, steps: FloatArray, crpix: FloatArray) -> Sip:
+    """A SIP about the pixel ``crpix`` for pixels that are larger by ``steps``.
+
+    An offset of u, v pixels is moved by A_pq uᵖ vᑫ: in units of sx, by A_pq sxᵖ⁻¹ syᑫ.
+    """
+
+    def scaled(array: FloatArray | None, step: float) -> FloatArray | None:
+        if array is None:
+            return None
+        powers = np.arange(len(array))
+        return np.asarray(array * np.outer(steps[0] ** powers, steps[1] ** powers) / step)
+
+    sides = zip((source.a, source.b, source.ap, source.bp), (*steps, *steps), strict=True)
+    return Sip(*(scaled(array, step) for array, step in sides), crpix)
 
 
 def _agree(resampled: WCS, source: WCS, grid: SkyGrid) -> bool:

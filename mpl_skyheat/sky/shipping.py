@@ -41,7 +41,7 @@ class ExactPickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, WCS):
-            return _wcs_of_state, (type(obj), _state_of_wcs(obj))
+            return wcs_of_state, (type(obj), state_of_wcs(obj))
         return NotImplemented
 
 
@@ -95,20 +95,20 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))
 
 
-def _state_of_wcs(wcs: WCS) -> dict[str, Any]:
+def state_of_wcs(wcs: WCS) -> dict[str, Any]:
     """State of a FITS WCS; a `ShippingError` if it does not make an equal WCS."""
     if len(wcs.wcs.tab):
         raise ShippingError("a WCS with -TAB coordinates cannot be sent to another process")
     wcs.wcs.set()
     state = _raw_state(wcs)
-    other = _wcs_of_state(type(wcs), state)
+    other = wcs_of_state(type(wcs), state)
     if not (_same(state, _raw_state(other)) and _agree(wcs, other)):
         raise ShippingError("this WCS does not arrive in another process equal to the bit")
     return state
 
 
 def _raw_state(wcs: WCS) -> dict[str, Any]:
-    """Numbers and texts of a FITS WCS, of which `_wcs_of_state` makes an equal one."""
+    """Numbers and texts of a FITS WCS, of which `wcs_of_state` makes an equal one."""
     prm = wcs.wcs
     matrix = "cd" if prm.has_cd() else "crota" if prm.has_crota() else "pc"
     # With CD, wcslib ignores CDELT, and astropy warns when it is read.
@@ -134,7 +134,7 @@ def _raw_state(wcs: WCS) -> dict[str, Any]:
 def _header_of_tpv(wcs: WCS) -> bytes | None:
     """Header of a TPV projection, as wcslib has its coefficients in no other form; else None.
 
-    It has them with 14 digits. (A WCS with longer ones is refused by `_state_of_wcs`.)
+    It has them with 14 digits. (A WCS with longer ones is refused by `state_of_wcs`.)
     """
     if "-TPV'" not in wcs.wcs.to_header(True):  # once set, its CTYPE says TAN
         return None
@@ -155,7 +155,7 @@ def _sip_state(sip: Sip) -> tuple[Any, ...]:
     return *(None if array is None else np.array(array) for array in arrays), np.array(sip.crpix)
 
 
-def _wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
+def wcs_of_state(kind: Callable[..., WCS], state: dict[str, Any]) -> WCS:
     """Make the FITS WCS of a state."""
     wcs = kind(state["header"]) if state["header"] is not None else kind(naxis=state["naxis"])
     _set_numbers(wcs.wcs, state)

@@ -83,7 +83,7 @@ def field_wcs(
     """
     if center.frame.name not in AXES:
         center = center.icrs
-    wcs = _blank_wcs(center.frame, center, pixel_size, code)
+    wcs = blank_wcs(center.frame, center, pixel_size, code)
     hemisphere = (90 - EDGE_GAP) * u.deg  # all that a SIN projection shows
     at = center.spherical
     radius = min(radius, hemisphere) if code == "SIN" else radius
@@ -104,7 +104,7 @@ def all_sky_wcs(
     if center is not None:
         at = center.transform_to(frame).spherical
         middle, height = float(at.lon.deg), float(at.lat.deg) if code in ROUND else 0.0
-    wcs = _blank_wcs(frame, SkyCoord(middle, height, unit="deg", frame=frame), pixel_size, code)
+    wcs = blank_wcs(frame, SkyCoord(middle, height, unit="deg", frame=frame), pixel_size, code)
     lon, lat = np.linspace(-1, 1, 361) * (180 - EDGE_GAP), np.linspace(-1, 1, 181) * (90 - EDGE_GAP)
     lon, lat = (v.ravel() for v in np.meshgrid(middle + lon, lat))
     # The rim of a round map is one point of the sky, opposite to the centre.
@@ -113,7 +113,7 @@ def all_sky_wcs(
     return _framed(wcs, lon, lat, fit_pixels=True)
 
 
-def _blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
+def blank_wcs(frame: Any, center: SkyCoord, pixel_size: u.Quantity, code: str) -> WCS:
     prefixes, radesys = AXES[frame.name]
     wcs = FramedWCS(naxis=2) if prefixes[0] in ("ELON-", "SLON-") else WCS(naxis=2)
     wcs.wcs.ctype = [prefix + code for prefix in prefixes]

@@ -92,6 +92,16 @@ class GridWCS(BaseWCSWrapper):
         self._axes = grid.x, grid.y
         self._world_to_pixel = world_to_pixel(wcs)
 
+    @property
+    def parts(self) -> tuple[BaseLowLevelWCS, SkyGrid, bool, BaseCoordinateFrame | None]:
+        """The arguments of the constructor."""
+        return self._wcs, self._grid, self._swap, self._frame
+
+    @property
+    def innermost(self) -> BaseLowLevelWCS:
+        """The WCS within all grids."""
+        return self._wcs.innermost if isinstance(self._wcs, GridWCS) else self._wcs
+
     def pixel_to_world_values(self, *pixel: Any) -> Any:
         x, y = (axis.place(np.asarray(p) + 0.5) for axis, p in zip(self._axes, pixel, strict=True))
         return self._wcs.pixel_to_world_values(*((y, x) if self._swap else (x, y)))

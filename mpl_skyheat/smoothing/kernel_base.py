@@ -308,7 +308,8 @@ def parse_width(value: Any, name: str, *, in_pixels: bool = True) -> u.Quantity:
     The error of any other value names the argument.
     """
     try:
-        width = u.Quantity(value) if isinstance(value, str | u.Quantity) else None
+        is_width = isinstance(value, str | u.Quantity)
+        width = u.Quantity(value, dtype=float) if is_width else None
     except (TypeError, ValueError):
         width = None
     units = (u.rad, u.pix) if in_pixels else (u.rad,)

@@ -237,9 +237,12 @@ class Annulus(UniformKernel):
 
 
 class ArrayKernel(PixelKernel):
-    """A kernel given by its pixels, as astropy's and scipy's are."""
+    """A kernel given by its pixels, as astropy's and scipy's are.
 
-    def __init__(self, array: ArrayLike) -> None:
+    With ``is_normalised`` they are its pixels to the bit, where division would round.
+    """
+
+    def __init__(self, array: ArrayLike, *, is_normalised: bool = False) -> None:
         try:
             pixels = np.asarray(array, dtype=float)
         except (TypeError, ValueError) as error:
@@ -258,7 +261,7 @@ class ArrayKernel(PixelKernel):
                 f"kernel must not sum to zero, as it is normalised to unit sum; got a sum of "
                 f"{total:g} (take Gaussian(a) - Gaussian(b) for a difference of kernels)"
             )
-        self._pixels: FloatArray = pixels / total
+        self._pixels: FloatArray = pixels if is_normalised else pixels / total
 
     @property
     def has_negatives(self) -> bool:
