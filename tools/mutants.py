@@ -77,6 +77,24 @@ MUTANTS = {
         "near_edge[row[is_cut], column[is_cut]] = False",
         "test_grid.py::test_the_pixels_of_the_whole_sky_sum_to_4_pi",
     ),
+    "sources that are not left out": Mutant(
+        "maps/own_share.py",
+        "share = term.factor * find(term.kernel)",
+        "share = 0.0 * find(term.kernel)",
+        "test_contours.py::test_the_region_holds_as_large_a_fraction_of_new_sources",
+    ),
+    "no sky across the edge of the sky": Mutant(
+        "maps/surface.py",
+        "for _ in range(ROUNDS):",
+        "for _ in range(0):",
+        "test_contours.py::test_contours_go_on_at_the_other_side_of_the_map",
+    ),
+    "contours half a pixel off": Mutant(
+        "plotting/contour_sets.py",
+        "corner + (places + 0.5) * sides",
+        "corner + places * sides",
+        "test_contour_sets.py::test_the_contours_of_an_image_are_those_of_its_map",
+    ),
     "a margin on one side only": Mutant(
         "sky/grid.py",
         "self.count + 2 * margin, self.first - margin",

@@ -19,6 +19,7 @@ from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.doubts import warn_of_rows
+from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.coverage.observed import ObservedSky
+    from mpl_skyheat.maps.own_share import OwnShare
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
@@ -170,7 +172,8 @@ def make_map(
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
     found = statistic_of(sums, where, request, team, randoms)
-    made = _map_of(sums, found, where, request, catalogue, view=region, frame=frame)
+    find_share = partial(own_share, sums, where, request, team, randoms)
+    made = _map_of(sums, found, find_share, where, request, catalogue, view=region, frame=frame)
     team.rest()
     return made, where.geometry.grid, region
 
@@ -178,6 +181,7 @@ def make_map(
 def _map_of(
     sums: Sums,
     found: Found,
+    find_share: Callable[..., OwnShare | None],
     where: Where,
     request: MapRequest,
     catalogue: Catalogue | Stream,
@@ -208,7 +212,11 @@ def _map_of(
         unit=unit,
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        later={"error": partial(_scaled, found.error, factor), "n_eff": find_n_eff},
+        later={
+            "error": partial(_scaled, found.error, factor),
+            "n_eff": find_n_eff,
+            "own_share": partial(find_share, unit=unit, factor=factor),
+        },
         coverage=coverage,
         **_amounts(sums, catalogue, request.statistic),
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),

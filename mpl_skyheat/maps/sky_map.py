@@ -9,30 +9,33 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
-from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.coverage.forms import ArrayCoverage
 from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
+from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
 from mpl_skyheat.maps.healpix import to_healpix, write_healpix
 from mpl_skyheat.maps.interpolation import interpolated, nearest, seams_of
 from mpl_skyheat.maps.map_files import read_fits, write_fits
+from mpl_skyheat.maps.places import places_on
 from mpl_skyheat.maps.request import check_label
-from mpl_skyheat.sky.frames import frame_text
-from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
-    from astropy.coordinates import BaseCoordinateFrame
     from astropy_healpix import HEALPix
     from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.maps.own_share import OwnShare
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
 COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance")
+
+# What takes long, and is found when somebody asks for it: what finds it cannot be pickled.
+FOUND_LATER = ("uncertainty", "n_eff", "own_share")
 
 # Statistics whose unsmoothed values add up.
 ADDING = ("density", "count")
@@ -73,8 +76,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     amount, amount_variance : `~astropy.units.Quantity`, optional
         What the rows in each pixel add up to, not smoothed, and its variance.
     later : dict, optional
-        By the names of "error" (of the standard errors, an array) and "n_eff", functions that find
-        them, or None, when somebody asks.
+        Functions that find what takes long, or None, when somebody asks for it: "error" an array of
+        standard errors, "n_eff", and "own_share", what one row adds to the map where it is.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -137,6 +140,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     ) -> None:
         check_label(label)
         self.kernel, self.label = as_kernel(kernel), label
+        # What is found when somebody asks for it, as most maps are only drawn; and what was found.
+        self._later: dict[str, Callable[[], Any]] = {}
+        self._found: dict[str, Any] = {}
         super().__init__(data, *args, **kwargs)
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
@@ -145,25 +151,26 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self._later = dict(later or {})
         self.solid_angle = solid_angle
 
-    _n_eff: FloatArray | None = None
-    # What is found when somebody asks for it: most maps are only drawn.
-    _later: dict[str, Callable[[], Any]] = {}  # noqa: RUF012 (of maps that are being made)
-
-    def _find(self, name: str) -> None:
-        """Find something that was left for later."""
-        if name not in self._later:
-            return
-        found = self._later.pop(name)()
-        if name == "error":
-            error = None if found is None else np.where(self.mask, np.nan, found)
-            self.uncertainty = None if error is None else StdDevUncertainty(error, unit=self.unit)
-        else:
-            setattr(self, name, None if found is None else np.where(self.mask, np.nan, found))
+    def _find(self, name: str) -> Any:
+        """Return what was left for later, found now; None if there is nothing of the name."""
+        if name in self._later:
+            self._found[name] = self._later.pop(name)()
+        return self._found.get(name)
 
     def __getstate__(self) -> dict[str, Any]:
-        for name in list(self._later):
-            self._find(name)
+        for name in FOUND_LATER:
+            getattr(self, name)
         return self.__dict__
+
+    @property
+    def own_share(self) -> OwnShare | None:
+        """What one row adds to the map where it is; None where that is not known.
+
+        It is known of densities and counts as they were made, but not of their slices, nor after
+        arithmetic.
+        """
+        share: OwnShare | None = self._find("own_share")
+        return share
 
     _data: Any
     _mask: BoolArray
@@ -190,23 +197,29 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     @property
     def uncertainty(self) -> Any:
-        self._find("error")
+        error = self._find("error")
+        if error is not None:
+            error = np.where(self.mask, np.nan, error)
+            self.uncertainty = StdDevUncertainty(error, unit=self.unit)
         return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
-        self._later.pop("error", None)
+        for things in (self._later, self._found):
+            things.pop("error", None)
         NDData.uncertainty.fset(self, value)
 
     @property
     def n_eff(self) -> FloatArray | None:
-        self._find("n_eff")
-        return self._n_eff
+        if "n_eff" in self._later:
+            n_eff = self._find("n_eff")
+            self._found["n_eff"] = None if n_eff is None else np.where(self.mask, np.nan, n_eff)
+        return self._found.get("n_eff")
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
         self._later.pop("n_eff", None)
-        self._n_eff = None if value is None else np.asarray(value)
+        self._found["n_eff"] = None if value is None else np.asarray(value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:
         if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
@@ -422,6 +435,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             kernel=self.kernel,
             label=self.label,
             meta=dict(self.meta),
+            later={"own_share": lambda: self.own_share},
         )
 
     def like(self, array: ArrayLike, unit: Any = None, label: str | None = None) -> SkyMap:
@@ -515,38 +529,96 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         TypeError, ValueError
             If the positions are of no accepted form, or a latitude is beyond ±90 deg.
         """
-        plane = None if self.meta.get("frame") == "flat" else plane_of_wcs(self.wcs)
-        if frame is None:
-            frame = self._frame_of_numbers(position, plane and plane.frame)
-        lon, lat, sky_frame = read_positions(position, frame, plane and plane.frame)
-        if (sky_frame is None) != (plane is None):
-            raise TypeError(
-                "position must be x, y on a map of Cartesian x, y, and on the sky elsewhere; got "
-                f"frame={frame!r}"
-            )
-        if plane is None:
-            x, y = self.wcs.low_level_wcs.world_to_pixel_values(lon, lat)
-        else:
-            x, y = project(plane, sky_frame, lon, lat)
-        x, y = np.asarray(x), np.asarray(y)
+        x, y = places_on(self, position, frame)
         if interpolate:
-            seams = seams_of(plane, self.data.shape)
+            is_flat = self.meta.get("frame") == "flat"
+            seams = seams_of(None if is_flat else plane_of_wcs(self.wcs), self.data.shape)
             found = interpolated(self.data, x, y, seams, is_smooth=self.is_smoothed)
         else:
             found = nearest(self.data, x, y)
         return found << (self.unit or u.dimensionless_unscaled)
 
-    def _frame_of_numbers(self, position: tuple[Any, ...], own: BaseCoordinateFrame | None) -> Any:
-        """The frame of two bare numbers; ``own`` is that of the map's pixels."""
-        frame = self.meta.get("frame", "icrs")
-        if own is None or not isinstance(frame, str) or not frame.startswith("<"):
-            return frame
-        if len(position) == 2 and frame != frame_text(own):
+    def contour(
+        self,
+        level: Any = None,
+        *,
+        enclosed: float | None = None,
+        points: Any = None,
+        leave_one_out: bool = True,
+    ) -> SkyContour:
+        """Return the part of the map above a level, or that encloses a fraction of the sources.
+
+        Parameters
+        ----------
+        level : float or `~astropy.units.Quantity`, optional
+            A number in the map's unit, or with a unit.
+        enclosed : float, optional
+            In place of ``level``, the fraction of the sources (0 … 1) that is to be inside: of the
+            map's values at the sources, the level is the quantile that so many are above. Of maps
+            of a density or count that are nowhere negative.
+        points : `~astropy.coordinates.SkyCoord`, table or tuple, optional
+            The sources, as in `sky_map`: also ``(ra, dec)``, in deg in the frame of the map's
+            points; with weights, if the map has them, ``(coord, weights)`` or ``(ra, dec,
+            weights)``. By default the centres of pixels stand for the points in these.
+        leave_one_out : bool, optional
+            Evaluate each source without what it adds to the map itself. So the region holds as
+            large a fraction of *new* sources: else it would be too small, as every source is on a
+            hill of its own. For other points than those of the map, give False. Slices, maps
+            of files and results of arithmetic do not know what a source adds, nor weighted maps
+            without ``points``: nothing is left out there.
+
+        Returns
+        -------
+        SkyContour
+            With its area, paths, `~SkyContour.contains`, and as a MOC or regions.
+
+        Raises
+        ------
+        TypeError
+            If not exactly one of ``level`` and ``enclosed`` is given, or points of no accepted
+            form.
+        ValueError
+            If the level is not finite, or not in a unit of the map's; if a fraction is asked of a
+            map that is no density or count, or has negative values; if it is not between 0 and 1,
+            no source is on the map, or so many have no other within the kernel's reach that the
+            level would be 0.
+
+        Notes
+        -----
+        The level is a quantile of the density at the sources (Hyndman 1996, The American
+        Statistician 50, 120), not a fraction of the integral of the map. Without a source, the
+        density there is f − w B / (K ∗ Ω), with B the kernel on the pixels around, read between
+        their centres as f is. There are no errors of areas: a bootstrap, of which every sample
+        has sources twice, is wrong at 90 %.
+
+        Examples
+        --------
+        >>> from astropy.wcs import WCS
+        >>> from mpl_skyheat import datasets, sky_map
+        >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+        ...            "CRPIX1": 40.5, "CRPIX2": 40.5, "CDELT1": -0.05, "CDELT2": 0.05})
+        >>> stars = datasets.bright_stars()
+        >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(80, 80), kernel="12 arcmin")
+        >>> half = pleiades.contour(enclosed=0.5, points=stars)
+        >>> bool(half.area < pleiades.contour(enclosed=0.9, points=stars).area)
+        True
+        """
+        if (level is None) == (enclosed is None):
             raise TypeError(
-                f"frame must be given with two numbers, as the map is of points in {frame}, for "
-                f"which there is no name; got {position!r:.60}"
+                f"contour takes either level or enclosed; got level={level}, enclosed={enclosed}"
             )
-        return own
+        if level is None:
+            options = {"points": points, "leave_one_out": leave_one_out}
+            return contours_of(self, enclosed=[enclosed], **options)[0]
+        if points is not None:
+            raise TypeError(
+                f"points must be left out with level, which does not depend on them; got "
+                f"{points!r:.60}"
+            )
+        plain = plain_levels(level, self.unit)
+        if plain.shape:
+            raise ValueError(f"level must be one number or Quantity; got {level!r:.60}")
+        return contours_of(self, [float(plain)])[0]
 
     def to_healpix(
         self, nside: int, *, order: str = "ring", frame: Any = None

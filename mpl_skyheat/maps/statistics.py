@@ -82,6 +82,10 @@ class Moments(ABC):
     def seen(self) -> FloatArray:
         """The observed fraction of each pixel, or of what the kernel sees of full coverage."""
 
+    @abstractmethod
+    def exposures(self) -> list[FloatArray]:
+        """The observed solid angle (sr) of each pixel, or that which each kernel sees."""
+
     def amount(self, channel: str) -> FloatArray:
         """The sum of a channel over each pixel: its density times the pixel's solid angle."""
         return self.density(channel) * self.area
@@ -162,6 +166,9 @@ class PixelMoments(Moments):
     def seen(self) -> FloatArray:
         return self._observed
 
+    def exposures(self) -> list[FloatArray]:
+        return [self.area]
+
     def density(self, channel: str) -> FloatArray:
         return _ratio(self.first(channel), self.area)
 
@@ -204,6 +211,9 @@ class SmoothMoments(Moments):
             return np.ones(())
         fractions = [_ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
         return np.asarray(np.min(np.broadcast_arrays(*fractions), axis=0))
+
+    def exposures(self) -> list[FloatArray]:
+        return [self._field.exposure(kernel) for _, kernel in self._terms]
 
     @property
     def is_of_pixel(self) -> BoolArray:

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.maps.making import sky_map
+from mpl_skyheat.maps.surface import Surface
 from mpl_skyheat.plotting.colorbars import (
     FullLength,
     Side,
@@ -25,6 +26,12 @@ from mpl_skyheat.plotting.colorbars import (
     set_ticks,
 )
 from mpl_skyheat.plotting.colour_scale import LINEAR_PART, find_norm, look_of, set_open_limits
+from mpl_skyheat.plotting.contour_sets import (
+    SkyContourSet,
+    check_contour_keywords,
+    draw_contours,
+    find_contours,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,6 +181,75 @@ class SkyHeatmap(AxesImage):
         crisp.set_interpolation("nearest")
         image[left_out] = crisp.make_image(renderer, magnification)[0][left_out]
         return made
+
+    def contour(
+        self,
+        levels: Any = None,
+        *,
+        enclosed: Any = None,
+        points: Any = None,
+        leave_one_out: bool = True,
+        filled: bool = False,
+        **kwargs: Any,
+    ) -> SkyContourSet:
+        """Draw contours of the map on it.
+
+        Parameters
+        ----------
+        levels : int, float, `~astropy.units.Quantity` or list of these, optional
+            Levels, as numbers in the map's unit or with a unit; an int is the number of them, for
+            matplotlib to choose, as it does by default.
+        enclosed : float or list of float, optional
+            Fractions of the sources that are to be inside, in place of levels; see
+            `SkyMap.contour`.
+        points, leave_one_out
+            The sources, as in `SkyMap.contour`.
+        filled : bool, optional
+            Fill the areas between levels; with ``enclosed``, also that inside the innermost.
+        **kwargs
+            Arguments of `~matplotlib.axes.Axes.contour`: ``colors`` (white by default), ``cmap``,
+            ``linewidths``, ``linestyles``, ``alpha``, ``zorder``, ... Lists have the order of the
+            levels or fractions as given.
+
+        Returns
+        -------
+        `~matplotlib.contour.ContourSet`
+            For `~matplotlib.axes.Axes.clabel`, which writes fractions in percent. Its
+            ``sky_contours`` are the `SkyContour` of each level, with areas.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `SkyMap.contour`; and of arguments that contours do not have.
+        """
+        check_contour_keywords(kwargs, "contour")
+        if not filled and kwargs.get("colors") is None and kwargs.get("cmap") is None:
+            kwargs["colors"] = "w"
+        sky_map: Any = self.sky_map
+        surface = Surface(sky_map)
+        contours = find_contours(
+            sky_map,
+            levels=levels,
+            enclosed=enclosed,
+            points=points,
+            leave_one_out=leave_one_out,
+            surface=surface,
+        )
+        drawn = draw_contours(
+            self.axes,
+            sky_map,
+            self.get_extent(),
+            self.get_transform(),
+            contours=contours,
+            surface=surface,
+            levels=levels,
+            filled=filled,
+            **kwargs,
+        )
+        if self.get_clip_path() is not None:
+            drawn.set_clip_path(self.get_clip_path())
+        drawn.sky_in_middle = self.sky_in_middle
+        return drawn
 
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""
