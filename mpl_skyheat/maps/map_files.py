@@ -46,6 +46,7 @@ def _hdus(sky_map: Any, wcs: WCS) -> Any:
     for name, values in (
         ("MASK", sky_map.mask.astype(np.uint8)), ("COUNTS", sky_map.counts),
         ("OMEGA", sky_map.solid_angle), ("NEFF", sky_map.n_eff),
+        ("NON", sky_map.n_on), ("NOFF", sky_map.n_off),
     ):  # fmt: skip
         if values is not None:
             hdus.append(fits.ImageHDU(np.asarray(values), wcs.to_header(relax=True), name))

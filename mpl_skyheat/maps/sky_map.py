@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.maps.significance import KernelSums
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage")
+COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage", "n_on", "n_off")
 
 # Operators that numbers, arrays and Quantities on the left of a map leave to it.
 REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
@@ -63,9 +66,14 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         What is counted, or what the values are.
     coverage : array-like, optional
         The observed fraction of each pixel.
+    n_on, n_off : array-like, optional
+        The effective counts under the kernel, and those of the background.
     spread : callable, optional
         In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
         one of them, returns both as arrays, or None for one that there is not.
+    kernel_sums : callable, optional
+        Called without arguments when somebody compares the map, returns the sums that `compare`
+        needs.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -85,6 +93,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     coverage : `~numpy.ndarray` or None
         The observed fraction of each pixel, 0 … 1; by `Randoms`, of what the kernel sees there.
         None without ``coverage=``: all of the sky is then taken as observed.
+    n_on, n_off : `~numpy.ndarray` or None
+        Of a significance: the effective counts under the kernel (``n_on``) and in the background,
+        with the mean and the variance of Poisson counts.
     kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
         What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
         on the result of two maps with different kernels. Kernels are equal by value.
@@ -116,9 +127,12 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         solid_angle: u.Quantity | None = None,
         n_eff: ArrayLike | None = None,
         coverage: ArrayLike | None = None,
+        n_on: ArrayLike | None = None,
+        n_off: ArrayLike | None = None,
         kernel: Any = None,
         label: str | None = None,
         spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
+        kernel_sums: Callable[[], KernelSums] | None = None,
         **kwargs: Any,
     ) -> None:
         check_label(label)
@@ -127,7 +141,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
-        self._spread = spread
+        self.n_on, self.n_off = (None if n is None else np.asarray(n, float) for n in (n_on, n_off))
+        self._spread, self._find_kernel_sums = spread, kernel_sums
         self.solid_angle = solid_angle
 
     _n_eff: FloatArray | None = None
@@ -142,8 +157,20 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             if error is not None:
                 self.uncertainty = StdDevUncertainty(error, unit=self.unit)
 
+    @property
+    def kernel_sums(self) -> KernelSums | None:
+        """S1, E1 and E2 under the kernel, for `compare`; None where they have no meaning."""
+        find, self._find_kernel_sums = self._find_kernel_sums, None
+        if find is not None:
+            self._kernel_sums = find()
+        return self._kernel_sums
+
+    _kernel_sums: KernelSums | None = None
+    _find_kernel_sums: Callable[[], KernelSums] | None = None
+
     def __getstate__(self) -> dict[str, Any]:
         self._find_spread()
+        _ = self.kernel_sums  # of which what finds them cannot be pickled
         return self.__dict__
 
     _data: Any
@@ -300,8 +327,20 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             companion = getattr(self, name)
             kwargs[name] = None if companion is None else companion[item]
         kwargs |= {"kernel": self.kernel, "label": self.label}
+        if self._has_kernel_sums:
+            kwargs["kernel_sums"] = partial(self._kernel_sums_of, item)
         kwargs["wcs"] = self._wcs_of_part(item, kwargs["wcs"])
         return kwargs
+
+    @property
+    def _has_kernel_sums(self) -> bool:
+        return self._kernel_sums is not None or self._find_kernel_sums is not None
+
+    def _kernel_sums_of(self, item: Any) -> KernelSums:
+        """Those of a part of the map."""
+        found = self.kernel_sums
+        assert found is not None
+        return replace(found, s1=found.s1[item], e1=found.e1[item], e2=found.e2[item])
 
     def _wcs_of_part(self, item: Any, part: Any) -> Any:
         """The WCS of a part of the map: a FITS WCS, in place of a wrapped one, if there is one."""
@@ -344,6 +383,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             wcs=self.wcs,
             uncertainty=None if sigma is None else type(self.uncertainty)(sigma, unit=new),
             **{name: getattr(self, name) for name in COMPANIONS},
+            kernel_sums=partial(self._kernel_sums_of, ()) if self._has_kernel_sums else None,
             kernel=self.kernel,
             label=self.label,
             meta=dict(self.meta),

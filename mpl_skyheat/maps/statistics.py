@@ -8,15 +8,19 @@ are sums over the rows in a pixel. Values are summed about an offset near their 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mpl_skyheat.maps.significance import KernelSums, ratio
 from mpl_skyheat.maps.statistic_table import EXTREMES
 from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from astropy.units import UnitBase
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.compute.threads import Team
@@ -50,6 +54,11 @@ class Found(NamedTuple):
     spread: Callable[[], Spread]
     # The observed fraction of the pixel, or of what the kernel sees of full coverage.
     seen: FloatArray
+    # Finds S1, E1 and E2, for the comparison of two maps; None where these have no meaning.
+    kernel_sums: Callable[[UnitBase | None], KernelSums] | None = None
+    # Effective counts under the kernel, and off it: of a significance.
+    n_on: FloatArray | None = None
+    n_off: FloatArray | None = None
 
 
 class Moments(ABC):
@@ -60,7 +69,8 @@ class Moments(ABC):
         self.area = sums.geometry.solid_angles
         if sums.observed is not None:
             self.area = self.area * sums.observed.pixels.fractions[sums.geometry.core]
-        self._has_weights = "w2" in sums.channels
+        self._core = sums.geometry.core
+        self.has_weights = "w2" in sums.channels
         self._names = sums.channels
         self._s2: FloatArray | None = None
 
@@ -83,6 +93,14 @@ class Moments(ABC):
     @abstractmethod
     def seen(self) -> FloatArray:
         """The observed fraction of each pixel, or of what the kernel sees of full coverage."""
+
+    @abstractmethod
+    def exposure(self) -> FloatArray:
+        """E1: K ∗ the solid angle (sr) that was observed."""
+
+    @abstractmethod
+    def exposure_of_squares(self) -> FloatArray:
+        """E2: K² ∗ the solid angle that was observed."""
 
     def amount(self, channel: str) -> FloatArray:
         """The sum of a channel over each pixel: its density times the pixel's solid angle."""
@@ -109,7 +127,7 @@ class Moments(ABC):
 
     def squared(self, channel: str) -> str:
         """The channel of w² in place of w, which are the same without weights."""
-        if not self._has_weights:
+        if not self.has_weights:
             return {"w2": self.weight, "w2v": "wv", "w2v2": "wv2"}[channel]
         return channel
 
@@ -133,13 +151,29 @@ class Moments(ABC):
     @property
     def heaviest(self) -> float:
         """At least the largest weight of a row."""
-        if not self._has_weights:
+        if not self.has_weights:
             return 1.0
         return float(np.sqrt(self.first_sums["w2"].max(initial=0.0)))
 
+    @property
+    def mean_weight(self) -> float:
+        """Σw² / Σw of all rows on the map, whose sums are then those of as many counts."""
+        if not self.has_weights:
+            return 1.0
+        w2, w = (float(self.first_sums[name][self._core].sum()) for name in ("w2", "w"))
+        return w2 / w if w2 > 0 else 1.0
+
+    def kernel_sums(self, unit: UnitBase | None = None) -> KernelSums:
+        """S1, E1 and E2 in all pixels; ``unit`` is that of the weights."""
+        s1 = self.s1()
+        e1, e2 = (
+            np.broadcast_to(e, s1.shape) for e in (self.exposure(), self.exposure_of_squares())
+        )
+        return KernelSums(s1, e1, e2, self.mean_weight, unit)
+
     def n_eff(self) -> FloatArray:
         """S1² / S2 (Kish 1965, Survey Sampling, 8.2)."""
-        return _ratio(self.s1() ** 2, self.s2())
+        return ratio(self.s1() ** 2, self.s2())
 
 
 class PixelMoments(Moments):
@@ -161,14 +195,19 @@ class PixelMoments(Moments):
 
     second = amount = amount_variance = first
 
+    def exposure(self) -> FloatArray:
+        return self.area
+
+    exposure_of_squares = exposure
+
     def seen(self) -> FloatArray:
         return self._observed
 
     def density(self, channel: str) -> FloatArray:
-        return _ratio(self.first(channel), self.area)
+        return ratio(self.first(channel), self.area)
 
     def density_variance(self, channel: str) -> FloatArray:
-        return _ratio(self.first(channel), self.area**2)
+        return ratio(self.first(channel), self.area**2)
 
 
 class SmoothMoments(Moments):
@@ -198,13 +237,19 @@ class SmoothMoments(Moments):
     def density(self, channel: str) -> FloatArray:
         if len(self._terms) > 1:
             return self._field.density(channel, self._terms)
-        return _ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
+        return ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
+
+    def exposure(self) -> FloatArray:
+        return np.asarray(sum(f * self._field.exposure(kernel) for f, kernel in self._terms))
+
+    def exposure_of_squares(self) -> FloatArray:
+        return self._over_pairs(self._field.exposure_of_squares)
 
     def seen(self) -> FloatArray:
         field = self._field
         if field.sums.observed is None and field.randoms is None:
             return np.ones(())
-        fractions = [_ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
+        fractions = [ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
         return np.asarray(np.min(np.broadcast_arrays(*fractions), axis=0))
 
     @property
@@ -220,7 +265,7 @@ class SmoothMoments(Moments):
     def density_variance(self, channel: str) -> FloatArray:
         is_signed = any(f < 0 or kernel.has_negatives for f, kernel in self._terms)
         if len(self._terms) == 1 and not is_signed and channel == self.squared("w2"):
-            variance = _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
+            variance = ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
         else:
             variance = self._products(channel, self._field.exposure)
         return variance if self._field.randoms is None else variance + self._scatter_of_randoms()
@@ -230,7 +275,7 @@ class SmoothMoments(Moments):
         field = self._field
         assert field.randoms is not None
         slopes = [
-            factor * _ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
+            factor * ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
             for factor, kernel in self._terms
         ]
         total = np.zeros(field.geometry.grid.shape)
@@ -241,39 +286,40 @@ class SmoothMoments(Moments):
 
     def _products(self, channel: str, exposure: Callable[[PixelKernel], FloatArray]) -> FloatArray:
         """Σᵢⱼ aᵢaⱼ (KᵢKⱼ ∗ channel) / (EᵢEⱼ) over pairs of kernels."""
+
+        def part(kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+            squares = self._field.smoothed_squares(channel, kernel, other)
+            return ratio(squares, exposure(kernel) * exposure(other))
+
+        return self._over_pairs(part)
+
+    def _over_pairs(self, part: Callable[[PixelKernel, PixelKernel], FloatArray]) -> FloatArray:
+        """Σᵢⱼ aᵢaⱼ part(Kᵢ, Kⱼ), of a part that is symmetric in the kernels."""
         total = np.zeros(self._field.geometry.grid.shape)
         for i, (factor, kernel) in enumerate(self._terms):
             for j, (other_factor, other) in enumerate(self._terms[: i + 1]):
-                both = factor * other_factor * (1 if i == j else 2)
-                squares = self._field.smoothed_squares(channel, kernel, other)
-                total += both * _ratio(squares, exposure(kernel) * exposure(other))
+                total += factor * other_factor * (1 if i == j else 2) * part(kernel, other)
         return total
 
 
-def moments_of(
+def field_of(
     sums: Sums,
     where: Where,
     request: MapRequest,
     team: Team,
     randoms: Sums | None = None,
-) -> Moments:
-    """The sums in the map's pixels, smoothed if there is a kernel.
-
-    ``randoms`` are the sums of the random points of the request, if there are any.
-    """
+) -> Field:
+    """The field of sums; ``randoms`` are those of the random points of the request, if any."""
     kernels = where.kernels
-    if not kernels.terms:
-        return PixelMoments(sums)
 
-    def field_of(sums: Sums, randoms: RandomField | None = None) -> Field:
+    def of(sums: Sums, randoms: RandomField | None = None) -> Field:
         if where.choice.geometry == "sphere":
             return SphereField(sums, team, randoms)
         return PlaneField(sums, kernels.metric, request.boundary, kernels.margin(), randoms)
 
-    of_randoms = None
-    if randoms is not None and request.randoms is not None:
-        of_randoms = RandomField(field_of(randoms), request.randoms.per_sr)
-    return SmoothMoments(field_of(sums, of_randoms), kernels.terms)
+    if randoms is None or request.randoms is None:
+        return of(sums)
+    return of(sums, RandomField(of(randoms), request.randoms.per_sr))
 
 
 def statistic_of(
@@ -293,18 +339,22 @@ def statistic_of(
         rows = PixelMoments(sums)
         values = _extreme(sums, name, rows)
         return Found(values, lambda: Spread(None, rows.first("n")), rows.seen())
-    moments = moments_of(sums, where, request, team, randoms)
+    moments: Moments = PixelMoments(sums)
+    if request.terms:
+        moments = SmoothMoments(field_of(sums, where, request, team, randoms), request.terms)
     with np.errstate(over="ignore", invalid="ignore"):
         values = VALUES[name](moments)
         if name == "std" and isinstance(moments, SmoothMoments):
             alone = moments.is_of_pixel
             values = np.where(alone, _std(PixelMoments(sums)), values) if alone.any() else values
-    if _has_no_spread(sums, where, request):
+    if has_no_spread(sums, where, request):
         return Found(values, Spread, moments.seen())
-    return Found(values, lambda: _spread(name, moments, sums, request), moments.seen())
+    kernel_sums = None if request.is_signed else moments.kernel_sums
+    find = partial(_spread, name, moments, sums, request)
+    return Found(values, find, moments.seen(), kernel_sums)
 
 
-def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
+def has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
     """Whether there are no errors: squares of weights overflow, or a row and its images are one."""
     if not np.isfinite(sums.pixels.get("w2", 0.0)).all():
         return True
@@ -322,21 +372,28 @@ def _spread(name: str, moments: Moments, sums: Sums, request: MapRequest) -> Spr
     """
     with np.errstate(over="ignore", invalid="ignore"):
         error = ERRORS[name](moments) if name in ERRORS else None
-        n_eff = None if request.is_signed else moments.n_eff()
+        if name == "mean" and error is not None and isinstance(moments, SmoothMoments):
+            alone = moments.is_of_pixel
+            error = (
+                np.where(alone, _mean_error(PixelMoments(sums)), error) if alone.any() else error
+            )
+    return Spread(error, None if request.is_signed else rows_at(moments, sums))
+
+
+def rows_at(moments: Moments, sums: Sums) -> FloatArray:
+    """The effective number of rows at each pixel: in it where the kernel is narrower."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        n_eff = moments.n_eff()
         if isinstance(moments, SmoothMoments) and (alone := moments.is_of_pixel).any():
-            rows = PixelMoments(sums)
-            if n_eff is not None:
-                n_eff = np.where(alone, rows.n_eff(), n_eff)
-            if name == "mean" and error is not None:
-                error = np.where(alone, _mean_error(rows), error)
-    return Spread(error, n_eff)
+            n_eff = np.where(alone, PixelMoments(sums).n_eff(), n_eff)
+    return n_eff
 
 
 def _density(moments: Moments) -> FloatArray:
     return moments.density(moments.weight)
 
 
-def _density_error(moments: Moments) -> FloatArray:
+def density_error(moments: Moments) -> FloatArray:
     return _root(moments.density_variance(moments.squared("w2")))
 
 
@@ -375,7 +432,7 @@ def _mean(moments: Moments) -> FloatArray:
 
 
 def _mean_about_offset(moments: Moments) -> FloatArray:
-    return np.where(_has_enough(moments), _ratio(moments.first("wv"), moments.s1()), np.nan)
+    return np.where(_has_enough(moments), ratio(moments.first("wv"), moments.s1()), np.nan)
 
 
 def _mean_error(moments: Moments) -> FloatArray:
@@ -384,7 +441,7 @@ def _mean_error(moments: Moments) -> FloatArray:
     if moments.squared("w2") == "w2":
         q1, q2 = moments.second("w2v"), moments.second("w2v2")
         scatter = np.maximum(q2 - 2 * mean * q1 + mean**2 * moments.s2(), 0.0)
-        return np.sqrt(_ratio(scatter, moments.s1() ** 2) * _bessel(moments))
+        return np.sqrt(ratio(scatter, moments.s1() ** 2) * _bessel(moments))
     return np.sqrt(_variance(moments, mean) / moments.n_eff())
 
 
@@ -394,7 +451,7 @@ def _std(moments: Moments) -> FloatArray:
 
 
 def _variance(moments: Moments, mean: FloatArray) -> FloatArray:
-    scatter = np.maximum(_ratio(moments.first("wv2"), moments.s1()) - mean**2, 0.0)
+    scatter = np.maximum(ratio(moments.first("wv2"), moments.s1()) - mean**2, 0.0)
     return np.asarray(scatter * _bessel(moments))
 
 
@@ -413,14 +470,6 @@ def _extreme(sums: Sums, name: str, moments: PixelMoments) -> FloatArray:
     return np.where(moments.first("n") > 0, values, np.nan)
 
 
-def _ratio(a: FloatArray, b: FloatArray | float) -> FloatArray:
-    """a / b, 0 where b is 0: as of the exposure of a sliver of sky, which an FFT may lose."""
-    if np.ndim(b) == 0 and b > 0:
-        return a / b
-    b = np.broadcast_to(b, a.shape)
-    return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)
-
-
 VALUES: dict[str, Callable[[Moments], FloatArray]] = {
     "density": _density,
     "count": _count,
@@ -431,7 +480,7 @@ VALUES: dict[str, Callable[[Moments], FloatArray]] = {
 
 # Of the standard deviation there is no error: it depends on the fourth moment of the values.
 ERRORS: dict[str, Callable[[Moments], FloatArray]] = {
-    "density": _density_error,
+    "density": density_error,
     "count": _count_error,
     "sum": _sum_error,
     "mean": _mean_error,

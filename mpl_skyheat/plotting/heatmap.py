@@ -239,6 +239,7 @@ class SkyHeatmap(AxesImage):
         per = look.per
         if per:
             counted = label or ("weight" if self._is_weighted else "sources")
+            counted = f"{look.prefix} {counted}".strip()
         elif look.prefix:
             counted = f"{look.prefix} {label or 'values'}"
         else:
@@ -247,7 +248,9 @@ class SkyHeatmap(AxesImage):
             return f"{counted} / {(unit**-1).to_string('latex_inline')}"
         if unit not in (None, u.dimensionless_unscaled):
             counted += f" [{unit.to_string('latex_inline')}]"
-        is_per_area = meta.get("stat") == "density" and meta.get("frame") != "flat"  # by its unit
+        is_per_area = (
+            meta.get("stat") in ("density", "excess") and meta.get("frame") != "flat"
+        )  # by its unit
         return counted if is_per_area else f"{counted} {per}".strip()
 
     @property
