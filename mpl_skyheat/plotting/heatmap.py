@@ -15,6 +15,7 @@ from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.image import AxesImage, interpolations_names
 from matplotlib.ticker import MaxNLocator
 
+from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.maps.making import sky_map
 from mpl_skyheat.plotting.colorbars import (
@@ -25,8 +26,11 @@ from mpl_skyheat.plotting.colorbars import (
     set_ticks,
 )
 from mpl_skyheat.plotting.colour_scale import LINEAR_PART, find_norm, look_of, set_open_limits
+from mpl_skyheat.plotting.peak_marks import PeakMarks
+from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
     from numpy.typing import NDArray
@@ -230,6 +234,56 @@ class SkyHeatmap(AxesImage):
             if is_count and not self._is_weighted and type(self.norm) is Normalize:
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
+
+    def mark_peaks(
+        self, peaks: QTable | None = None, *, n_peaks: int | None = 10, **kwargs: Any
+    ) -> PeakMarks:
+        """Mark peaks of the map with circles, and their numbers beside these.
+
+        Numbers lie over no other number, and keep clear of the circles.
+
+        Parameters
+        ----------
+        peaks : `~astropy.table.QTable`, optional
+            A table with ``coord``, and maybe ``id`` for the numbers, as `SkyMap.find_peaks` makes
+            it; by default the peaks of the map.
+        n_peaks : int, optional
+            The most peaks to mark, the first ones; None marks all.
+        **kwargs
+            Properties of the circles, a `~matplotlib.lines.Line2D` of markers: ``color``,
+            ``markersize`` (points), ... By default they are black or white, as the map is light or
+            dark.
+
+        Returns
+        -------
+        PeakMarks
+            The `~matplotlib.artist.Artist` of all marks, which has been added to the Axes.
+
+        Raises
+        ------
+        TypeError
+            If the table has no ``coord``.
+        """
+        if peaks is None:
+            peaks = self.sky_map.find_peaks(n_peaks=n_peaks)
+        if "coord" not in getattr(peaks, "colnames", ()):
+            raise TypeError(
+                "peaks must be a table with a column 'coord', as SkyMap.find_peaks makes it; got "
+                f"{peaks!r:.60}"
+            )
+        some = peaks if n_peaks is None else peaks[:n_peaks]
+        numbers = some["id"] if "id" in some.colnames else range(1, len(some) + 1)
+        plane = plane_of_wcs(self.sky_map.wcs)
+        lon, lat, frame = read_positions((some["coord"],), "icrs", plane.frame)
+        x, y = project(plane, frame, lon, lat)
+        left, right, bottom, top = self.get_extent()
+        ny, nx = self.sky_map.data.shape
+        positions = np.stack(
+            [left + (x + 0.5) * (right - left) / nx, bottom + (y + 0.5) * (top - bottom) / ny],
+            axis=-1,
+        )
+        names = [str(number) for number in numbers]
+        return PeakMarks(self.axes, positions, names, self.get_transform(), **kwargs)
 
     @property
     def colorbar_label(self) -> str:
