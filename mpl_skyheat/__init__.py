@@ -8,10 +8,11 @@ Importing the package gives every Axes the method ``sky_heatmap``::
     ax = plt.subplot(projection=wcs)
     heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
 
-`sky_heatmap` is the same as a function, `sky_map` makes the map without matplotlib, and `subplot`
-makes Axes that fit a catalogue. Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`,
-`Moffat` or `Annulus`; the results are a `SkyMap` and its picture, a `SkyHeatmap`; warnings are of
-the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
+`sky_heatmap` is the same as a function, `sky_map` makes the map without matplotlib, `compare` says
+where two maps differ, and `subplot` makes Axes that fit a catalogue. Kernels are a width, or a
+`Gaussian`, `TopHat`, `Epanechnikov`, `Moffat` or `Annulus`; the results are a `SkyMap` and its
+picture, a `SkyHeatmap`; warnings are of the class `SkyHeatmapWarning`; `datasets` has
+catalogues to try it all with.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mpl_skyheat.axes import register, sky_heatmap, unregister
 if TYPE_CHECKING:
     from mpl_skyheat.compute.warning import SkyHeatmapWarning
     from mpl_skyheat.coverage.randoms import Randoms
+    from mpl_skyheat.maps.comparison import compare
     from mpl_skyheat.maps.making import sky_map
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
@@ -43,6 +45,7 @@ __all__ = [
     "SkyMap",
     "TopHat",
     "__version__",
+    "compare",
     "datasets",
     "register",
     "sky_heatmap",
@@ -59,6 +62,7 @@ _HOMES["Randoms"] = "coverage.randoms"
 _HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
 _HOMES |= {"SkyHeatmapWarning": "compute.warning"}
 _HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}
+_HOMES["compare"] = "maps.comparison"
 
 
 def __getattr__(name: str) -> Any:

@@ -265,6 +265,7 @@ PUBLIC = {
     "SkyHeatmap",
     "SkyHeatmapWarning",
     "SkyMap",
+    "compare",
     "Gaussian",
     "TopHat",
     "Randoms",

@@ -222,9 +222,12 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
             result: SkyMap = getattr(self, REFLECTED[ufunc])(inputs[0])
             return result
+        hint = ""
+        if ufunc in (np.log10, np.log, np.log2):
+            hint = "; mpl_skyheat.compare(a, b, statistic='log_ratio') has log₁₀(a / b) with both"
         raise TypeError(
             f"numpy.{ufunc.__name__} takes no SkyMap: take .quantity, as in "
-            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS"
+            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS{hint}"
         )
 
     def add(self, operand: Any, **kwargs: Any) -> SkyMap:

@@ -51,7 +51,8 @@ LOOKS = {
     "significance": Look("symmetric", "coolwarm", "[σ]", "significance of"),
     "lima": Look("symmetric", "coolwarm", "[σ]", "significance of"),
     "error": Look("from zero"),
-    # Of arithmetic of maps.
+    # Of two maps.
+    "log_ratio": Look("symmetric", "coolwarm"),
     "total": Look("from zero"),
     "total of values": Look("free"),
     "difference": Look("symmetric", "coolwarm"),
