@@ -12,7 +12,7 @@ from astropy.coordinates import SkyCoord
 from mpl_skyheat.maps.significance import SIGNIFICANCES
 from mpl_skyheat.maps.units import unit_of_view
 from mpl_skyheat.sky.planes import plane_of_wcs
-from mpl_skyheat.sky.vectors import to_vectors
+from mpl_skyheat.sky.vectors import to_positions, to_vectors
 from mpl_skyheat.smoothing.kernel_base import parse_width
 from mpl_skyheat.smoothing.profiles import full_width, roughness
 
@@ -27,6 +27,9 @@ THRESHOLD = 5.0
 
 # Below this many σ the expected number of peaks of noise is not that of isolated ones.
 LEAST_SIGMA = 2.0
+
+# Places along each side of a pixel at which the sky is looked for, if none is at its centre.
+PARTS = 16
 
 # Directions in which the sky beside a pixel at a map's edge is looked at, and how far (pixels).
 DIRECTIONS, BESIDE = 8, 1.5
@@ -45,12 +48,11 @@ def find_peaks(sky_map: Any, threshold: Any, min_separation: Any, n_peaks: int |
     least = _least_value(sky_map, threshold)
     separation = _separation(sky_map, min_separation)
     plane = plane_of_wcs(sky_map.wcs)
-    rows, columns = _maxima(sky_map.data, least)
+    rows, columns = _maxima(_with_positions(sky_map.data, plane), least)
     is_true = ~_is_lower_than_beyond(sky_map, plane, rows, columns)
     rows, columns = rows[is_true], columns[is_true]
     lon, lat = _refined(sky_map.data, plane, rows, columns)
     order = np.lexsort((columns, rows, -sky_map.data[rows, columns]))
-    order = order[np.isfinite(lon[order])]
     kept = order[_apart(to_vectors(lon[order], lat[order]), separation, n_peaks)]
     return _table(sky_map, plane, rows[kept], columns[kept], lon[kept], lat[kept])
 
@@ -128,6 +130,24 @@ def _maxima(values: FloatArray, least: float) -> tuple[IntArray, IntArray]:
     return all_rows, all_columns
 
 
+def _with_positions(values: FloatArray, plane: Plane) -> FloatArray:
+    """Values, NaN in slivers of sky at the rim that are too thin for a position."""
+    rows, columns = np.nonzero(_edge(values))
+    lon, _ = _positions(plane, columns, rows)
+    is_lost = ~np.isfinite(lon)
+    found = values.copy()
+    found[rows[is_lost], columns[is_lost]] = np.nan
+    return found
+
+
+def _edge(values: FloatArray) -> BoolArray:
+    """Pixels beside the map's edge, or beside a masked one."""
+    from scipy.ndimage import minimum_filter
+
+    known = np.isfinite(values)
+    return known & (minimum_filter(known.astype(np.uint8), 3, mode="constant") == 0)
+
+
 def _is_lower_than_beyond(
     sky_map: Any, plane: Plane, rows: IntArray, columns: IntArray
 ) -> BoolArray:
@@ -135,17 +155,12 @@ def _is_lower_than_beyond(
 
     Where a map is cut open, at 0h or along its rim, neighbours on the sky are far apart in it.
     """
-    from scipy.ndimage import minimum_filter
-
-    known = np.isfinite(sky_map.data).astype(np.uint8)
-    at_edge = minimum_filter(known, 3, mode="constant")[rows, columns] == 0
     lower = np.zeros(len(rows), bool)
-    lon, lat = plane.to_sky(columns[at_edge].astype(float), rows[at_edge].astype(float))
-    is_sky = np.isfinite(lon) & np.isfinite(lat)
-    edge = np.flatnonzero(at_edge)[is_sky]
+    edge = np.flatnonzero(_edge(sky_map.data)[rows, columns])
     if not len(edge):
         return lower
-    coords = SkyCoord(lon[is_sky], lat[is_sky], unit="deg", frame=plane.frame)
+    lon, lat = _positions(plane, columns[edge], rows[edge])
+    coords = SkyCoord(lon, lat, unit="deg", frame=plane.frame)
     side = np.sqrt(sky_map.solid_angle.to_value(u.sr)[rows[edge], columns[edge]]) * u.rad
     for k in range(DIRECTIONS):
         there = coords.directional_offset_by(k * 360 / DIRECTIONS * u.deg, BESIDE * side)
@@ -175,7 +190,21 @@ def _refined(
     dx, dy = np.where(is_top, dx, 0.0), np.where(is_top, dy, 0.0)
     lon, lat = plane.to_sky(columns + dx, rows + dy)
     is_off = ~(np.isfinite(lon) & np.isfinite(lat))
-    lon[is_off], lat[is_off] = plane.to_sky(columns[is_off] + 0.0, rows[is_off] + 0.0)
+    lon[is_off], lat[is_off] = _positions(plane, columns[is_off], rows[is_off])
+    return lon, lat
+
+
+def _positions(plane: Plane, columns: IntArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Positions (deg) of pixels: of their centres, or of the middle of the sky in them."""
+    lon, lat = plane.to_sky(columns + 0.0, rows + 0.0)
+    is_off = ~(np.isfinite(lon) & np.isfinite(lat))
+    along = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+    x = columns[is_off, np.newaxis, np.newaxis] + along
+    y = rows[is_off, np.newaxis, np.newaxis] + along[:, np.newaxis]
+    vectors = to_vectors(*plane.to_sky(*np.broadcast_arrays(x, y)))
+    middle = np.nansum(vectors, axis=(1, 2))
+    middle[~middle.any(axis=-1)] = np.nan
+    lon[is_off], lat[is_off] = to_positions(middle)
     return lon, lat
 
 
