@@ -145,7 +145,8 @@ def _edge(values: FloatArray) -> BoolArray:
     from scipy.ndimage import minimum_filter
 
     known = np.isfinite(values)
-    return known & (minimum_filter(known.astype(np.uint8), 3, mode="constant") == 0)
+    least = minimum_filter(known.astype(np.uint8), 3, mode="constant")
+    return np.asarray(known & (least == 0))
 
 
 def _is_lower_than_beyond(
