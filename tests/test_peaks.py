@@ -101,6 +101,15 @@ def test_no_two_peaks_are_nearer_than_asked_for():
     assert len(m.find_peaks(0, n_peaks=3)) == 3
 
 
+def test_a_slope_across_0h_is_no_peak():
+    """A source beside the cut, whose wing goes on across it, farther than peaks must be apart."""
+    lon, lat = np.array([186.0]), np.array([10.0])
+    m = sky_map(lon, lat, wcs=whole_sky("CAR", 1.0), kernel="10 deg")
+    peaks = m.find_peaks(0.1 * m.max(), min_separation="2 deg")
+    assert len(peaks) == 1
+    assert peaks["coord"].separation(SkyCoord(lon, lat, unit="deg")).max() < 0.1 * u.deg
+
+
 def by_hand(values, **more):
     """A map of 0.1 deg pixels with given values."""
     values = np.asarray(values, float)

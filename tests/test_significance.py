@@ -195,6 +195,19 @@ def test_counts_in_a_disc_are_those_of_the_points_in_it(geometry):
     assert m.meta["shared"] == 0
 
 
+def test_pixels_wider_than_the_kernel_have_the_counts_in_them():
+    rng = np.random.default_rng(3)
+    lon, lat = rng.uniform(0, 360, 60_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 60_000)))
+    wcs = make_wcs("CEA", shape=(90, 57), center=(0.0, 0.0), cdelt=(-4, 2))
+    given = {"wcs": wcs, "kernel": "0.2 deg", "background": Annulus("5 deg", "9 deg")}
+    given |= {"statistic": "significance", "geometry": "sphere"}
+    m = sky_map(lon, lat, **given)
+    np.testing.assert_allclose(m.n_on, m.counts, rtol=1e-9)
+    assert m.data.std() == pytest.approx(1, abs=0.05)
+    north = sky_map(lon, lat, coverage=lambda c: c.dec.deg > 0, **given)
+    assert north.data[30:50].std() == pytest.approx(1, abs=0.1)
+
+
 def test_randoms_tell_alpha_as_coverage_does():
     points = uniform(40, 3)
     randoms = uniform(1500, 9)
@@ -335,11 +348,11 @@ NO_RING = "background must be an Annulus around the kernel"
 @pytest.mark.parametrize(
     ("text", "more"),
     [
-        (r"background and kernel must both be given .* got background=None, kernel=Gau",
+        (r"background must be given beside kernel .* got background=None, kernel=Gau",
          {"background": None}),
-        (r"background and kernel must both .*kernel=None; for the points in a disc take TopHat",
+        (r"background must be given beside kernel .*kernel=None; for the points in a disc take Top",
          {"kernel": None}),
-        (r"background and kernel must both .*statistic='excess'.*got background=None",
+        (r"background must be given beside kernel .*statistic='excess'.*got background=None",
          {"background": None, "statistic": "excess"}),
         (r"background must be left out .* got background=Annulus\(.*statistic='density'",
          {"statistic": None}),

@@ -69,8 +69,8 @@ def compare(a: SkyMap, b: SkyMap, *, statistic: Comparison = "significance") -> 
     >>> is_red = stars["BT_VT"] > 0.5
     >>> red = sky_map(data=stars[is_red], wcs=wcs, shape=(80, 80), kernel="1 deg", label="red")
     >>> blue = sky_map(data=stars[~is_red], wcs=red, kernel=red.kernel, label="blue")
-    >>> print(f"{compare(red, blue).min():.0f}")  # Orion's stars are blue
-    -9
+    >>> print(f"{compare(red, blue).min():.1f}")  # Orion's stars are blue
+    -8.3
     """
     check_choice("statistic", statistic, get_args(Comparison))
     sums = {"a": _sums_of("a", a), "b": _sums_of("b", b)}

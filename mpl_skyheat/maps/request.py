@@ -151,7 +151,7 @@ def _check_background(request: MapRequest) -> None:
     if background is None or request.kernel is None:
         disc = "" if request.kernel is not None else "; for the points in a disc take TopHat"
         raise ValueError(
-            f"background and kernel must both be given with statistic={name!r}, such as "
+            f"background must be given beside kernel with statistic={name!r}, such as "
             "kernel='0.5 deg', background=Annulus('2 deg', '4 deg'); got "
             f"background={background!r}, kernel={request.kernel!r}{disc}"
         )

@@ -245,6 +245,18 @@ class SmoothMoments(Moments):
     def exposure_of_squares(self) -> FloatArray:
         return self._over_pairs(self._field.exposure_of_squares)
 
+    def kernel_sums(self, unit: UnitBase | None = None) -> KernelSums:
+        """S1, E1 and E2; those of the rows in a pixel where the kernel is narrower."""
+        found, alone = super().kernel_sums(unit), self.is_of_pixel
+        if self._field.randoms is not None or not alone.any():
+            return found
+        rows = PixelMoments(self._field.sums).kernel_sums(unit)
+        s1, e1, e2 = (
+            np.where(alone, *both)
+            for both in ((rows.s1, found.s1), (rows.e1, found.e1), (rows.e2, found.e2))
+        )
+        return KernelSums(s1, e1, e2, found.mean_weight, unit)
+
     def seen(self) -> FloatArray:
         field = self._field
         if field.sums.observed is None and field.randoms is None:

@@ -223,34 +223,15 @@ class SphereField(Field):
 
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)
-        area, core = self.geometry.solid_angles, self.geometry.core
-        is_wide = self._is_wide(kernel, other)
-        squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
-        return squares
-
-    def exposure_of_squares(self, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
-        if self.randoms is not None:
-            return self.randoms.exposure_of_squares(kernel, other)
-        is_wide, area = self._is_wide(kernel, other), self.geometry.solid_angles
-        exposure = self.exposure_of_coverage(kernel.product(other))
-        if not is_wide.any():
-            return exposure
-        seen = np.ones(area.shape)
-        if self.sums.observed is not None:
-            seen = self.sums.observed.pixels.fractions[self.geometry.core]
-        exposure = np.array(np.broadcast_to(exposure, area.shape))
-        exposure[is_wide] = seen[is_wide] / area[is_wide]
-        return exposure
-
-    def _is_wide(self, kernel: PixelKernel, other: PixelKernel) -> BoolArray:
-        """Which pixels are wider than the solid angle that both kernels fill, 1 / ∫K₁K₂ dΩ.
-
-        They have the mean over them, whose variance is that of their own rows.
-        """
         both = kernel.product(other)
         assert isinstance(both, RadialKernel)
+        # Per sr: ∫K₁K₂ dΩ is 1 over the solid angle that both kernels fill. A pixel that is wider
+        # has the mean over it, whose variance is that of its own rows.
         overlap = both.density_integral(self._sphere.lattice.lat_step)
-        return np.asarray(overlap * self.geometry.solid_angles > 1)
+        area, core = self.geometry.solid_angles, self.geometry.core
+        is_wide = overlap * area > 1
+        squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
+        return squares
 
     def has_means(self, kernel: PixelKernel) -> BoolArray:
         assert isinstance(kernel, RadialKernel)
