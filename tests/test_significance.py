@@ -197,30 +197,31 @@ def test_counts_in_a_disc_are_those_of_the_points_in_it(geometry):
 
 def test_pixels_wider_than_the_kernel_have_the_counts_in_them():
     rng = np.random.default_rng(3)
-    lon, lat = rng.uniform(0, 360, 60_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 60_000)))
-    wcs = make_wcs("CEA", shape=(90, 57), center=(0.0, 0.0), cdelt=(-4, 2))
-    given = {"wcs": wcs, "kernel": "0.2 deg", "background": Annulus("5 deg", "9 deg")}
+    lon, lat = rng.uniform(0, 360, 20_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 20_000)))
+    wcs = make_wcs("CEA", shape=(36, 22), center=(0.0, 0.0), cdelt=(-10, 5))
+    given = {"wcs": wcs, "kernel": "1 deg", "background": Annulus("15 deg", "40 deg")}
     given |= {"statistic": "significance", "geometry": "sphere"}
     m = sky_map(lon, lat, **given)
     np.testing.assert_allclose(m.n_on, m.counts, rtol=1e-9)
-    assert m.data.std() == pytest.approx(1, abs=0.05)
+    assert m.data.std() == pytest.approx(1, abs=0.08)
     north = sky_map(lon, lat, coverage=lambda c: c.dec.deg > 0, **given)
-    assert north.data[30:50].std() == pytest.approx(1, abs=0.1)
+    np.testing.assert_allclose(north.n_on[~north.mask], north.counts[~north.mask], rtol=1e-9)
+    assert north.data[~north.mask].std() == pytest.approx(1, abs=0.12)
 
 
 def test_randoms_tell_alpha_as_coverage_does():
     points = uniform(40, 3)
-    randoms = uniform(1500, 9)
+    randoms = uniform(600, 9)
     seen = half_observed_of(randoms)
-    density = 1500 / (4 * np.pi * SIGMA**2) / u.deg**2
+    density = 600 / (4 * np.pi * SIGMA**2) / u.deg**2
     of_points = half_observed_of(points)
     given = {"coverage": Randoms(*(c[seen] for c in randoms), density=density)}
     by_randoms = significance([c[of_points] for c in points], **given)
     by_coverage = significance(points, coverage=half_observed)
     known = ~by_randoms.mask & ~by_coverage.mask
     assert known.mean() > 0.4
-    np.testing.assert_allclose(by_randoms.data[known], by_coverage.data[known], atol=1)
-    assert np.std(by_randoms.data[known] - by_coverage.data[known]) < 0.25  # √(40 / 1500)
+    np.testing.assert_allclose(by_randoms.data[known], by_coverage.data[known], atol=1.5)
+    assert np.std(by_randoms.data[known] - by_coverage.data[known]) < 0.35  # √(40 / 600)
 
 
 def half_observed_of(points):
