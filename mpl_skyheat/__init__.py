@@ -9,10 +9,10 @@ Importing the package gives every Axes the methods ``sky_heatmap`` and ``sky_con
     heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
 
 `sky_heatmap` and `sky_contour` are the same as functions, `sky_map` makes the map without
-matplotlib, and `subplot` makes Axes that fit a catalogue. Kernels are a width, or a `Gaussian`,
-`TopHat`, `Epanechnikov`, `Moffat` or `Annulus`; the results are a `SkyMap`, its picture, a
-`SkyHeatmap`, and its part above a level, a `SkyContour`; warnings are of the class
-`SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
+matplotlib, `compare` says where two maps differ, and `subplot` makes Axes that fit a catalogue.
+Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat` or `Annulus`; the results
+are a `SkyMap`, its picture, a `SkyHeatmap`, and its part above a level, a `SkyContour`; warnings
+are of the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mpl_skyheat.axes import register, sky_contour, sky_heatmap, unregister
 if TYPE_CHECKING:
     from mpl_skyheat.compute.warning import SkyHeatmapWarning
     from mpl_skyheat.coverage.randoms import Randoms
+    from mpl_skyheat.maps.comparison import compare
     from mpl_skyheat.maps.contours import SkyContour
     from mpl_skyheat.maps.making import sky_map
     from mpl_skyheat.maps.sky_map import SkyMap
@@ -46,6 +47,7 @@ __all__ = [
     "SkyMap",
     "TopHat",
     "__version__",
+    "compare",
     "datasets",
     "register",
     "sky_contour",
@@ -64,6 +66,7 @@ _HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
 _HOMES["SkyContour"] = "maps.contours"
 _HOMES |= {"SkyHeatmapWarning": "compute.warning"}
 _HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}
+_HOMES["compare"] = "maps.comparison"
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,7 @@ def sky_heatmap(
     coverage: Any = None,
     min_coverage: float = 0.5,
     min_count: float | None = None,
+    background: Any = None,
     unit: Any = None,
     label: str | None = None,
     colorbar: bool | Side | dict[str, Any] = False,
@@ -87,9 +88,12 @@ def sky_heatmap(
     values : array-like or str, optional
         A value for each point, of any sign, or the name of a column, whose statistic is mapped: by
         default the mean. A unit, also mag, carries over to the map.
-    statistic : {"density", "count", "sum", "mean", "std", "median", "min", "max"}, optional
-        Points per unit solid angle (the default), or points per pixel; or of ``values``, the last
-        three without a kernel only.
+    statistic : str, optional
+        One of {"density", "count", "sum", "mean", "std", "median", "min", "max", "excess",
+        "significance", "lima"}: points per unit solid angle (the default), or points per pixel; of
+        ``values`` six, the last three of them without a kernel only; the density less that of the
+        ``background``, or how sure it is that there are more, or fewer, points under the kernel
+        than it tells: in units of σ, by the binomial test (Z_Bi) or as Li & Ma.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
         Side of the map's pixels, exact at the centre of the view; a number in data units with
         ``frame="flat"``.
@@ -124,6 +128,10 @@ def sky_heatmap(
     min_count : float, optional
         Pixels with fewer points than this are masked: those in the pixel, or under the kernel the
         effective number (``SkyMap.n_eff``).
+    background : Annulus, `~astropy.units.Quantity` ['angle'], str or kernel, optional
+        With ``statistic="excess"``, "significance" and "lima", what is around each pixel: an
+        `Annulus` outside the kernel, or a sum of them; for "excess" any kernel, or the σ of a
+        Gaussian.
     center : `~astropy.units.Quantity` ['angle'], float or SkyCoord, optional
         The longitude (deg) in the middle of matplotlib's geographic axes; by default that of the
         map that they show already, or 0.
@@ -172,6 +180,14 @@ def sky_heatmap(
     masked where Σ K is below 1 % of K(0). Standard errors, in ``SkyMap.uncertainty``, are those of
     independent points: √(Σ w² K²) / (K ∗ Ω) of a density.
 
+    Significances are those of effective counts N = S1 E1 / E2 (Bohm & Zech 2014, NIM A 748, 1)
+    under the kernel and in the background, with S1 = Σ w K, E1 = K ∗ Ω and E2 = K² ∗ Ω of what was
+    observed, and of the ratio α of their effective solid angles E1² / E2. With weights, both are
+    divided by the background's mean weight (S2 / E2) / (S1 / E1). "significance" is Z_Bi with mid-p
+    (Cousins, Linnemann & Tucker 2008, NIM A 595, 480; Lancaster 1961, J. Am. Stat. Assoc. 56, 223),
+    "lima" eq. 17 of Li & Ma (1983, ApJ 272, 317). Pixels are masked where less than a fifth of the
+    background was observed.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -215,6 +231,7 @@ def sky_heatmap(
         coverage=coverage,
         min_coverage=min_coverage,
         min_count=min_count,
+        background=background,
         unit=unit,
         label=label,
         threads=threads,

@@ -267,6 +267,7 @@ PUBLIC = {
     "SkyHeatmap",
     "SkyHeatmapWarning",
     "SkyMap",
+    "compare",
     "Gaussian",
     "TopHat",
     "Randoms",
@@ -324,7 +325,7 @@ def test_words_that_an_argument_may_be_are_listed_once():
     assert get_args(StatisticName) == tuple(STATISTICS)
     assert get_args(Boundary) == ("sky", *PAD_MODES)
     assert {*NORMS} < {*get_args(NormName)}
-    listed = inspect.getdoc(mpl_skyheat.sky_heatmap)
+    listed = " ".join(inspect.getdoc(mpl_skyheat.sky_heatmap).split())
     for words in (StatisticName, Boundary, Geometry):
         assert "{" + ", ".join(f'"{word}"' for word in get_args(words)) + "}" in listed
     for words, function in ((Projection, mpl_skyheat.subplot), (Side, SkyHeatmap.add_colorbar)):

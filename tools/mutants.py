@@ -113,6 +113,24 @@ MUTANTS = {
         "first.density(r, width) * second.profile(r)",
         "test_field.py::test_squares_are_smoothed_with_the_square_of_the_kernel",
     ),
+    "α of the whole map": Mutant(
+        "maps/background.py",
+        "alpha = ratio(under.solid_angle, around.solid_angle)",
+        "alpha = np.full(n_on.shape, np.nanmedian(ratio(under.solid_angle, around.solid_angle)))",
+        "test_significance.py::test_it_is_a_unit_normal_beside_a_mask",
+    ),
+    "no mid-p": Mutant(
+        "maps/significance.py",
+        "tail = beyond + 0.5 * own",
+        "tail = beyond + own",
+        "test_significance.py::test_significances_are_those_that_are_published",
+    ),
+    "peaks on both sides of 0h": Mutant(
+        "maps/peaks.py",
+        "is_true = ~_is_lower_than_beyond(sky_map, plane, rows, columns)",
+        "is_true = np.ones(len(rows), bool)",
+        "test_peaks.py::test_a_slope_across_0h_is_no_peak",
+    ),
     "means for values": Mutant(
         "smoothing/pixels.py",
         "kernel.resolution_length < NARROW",

@@ -59,7 +59,7 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     """
     centre = _sky_centre(plane, view)
     grid = _cut_grid(request, plane, view, centre, closed=closed)
-    kernels = GridKernels(request.terms, plane, centre, grid)
+    kernels = GridKernels(request.all_terms, plane, centre, grid)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     _check_digits(kernels)

@@ -15,6 +15,7 @@ from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.image import AxesImage, interpolations_names
 from matplotlib.ticker import MaxNLocator
 
+from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.maps.making import sky_map
 from mpl_skyheat.maps.surface import Surface
@@ -32,8 +33,11 @@ from mpl_skyheat.plotting.contour_sets import (
     draw_contours,
     find_contours,
 )
+from mpl_skyheat.plotting.peak_marks import PeakMarks
+from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
     from numpy.typing import NDArray
@@ -307,6 +311,56 @@ class SkyHeatmap(AxesImage):
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
 
+    def mark_peaks(
+        self, peaks: QTable | None = None, *, n_peaks: int | None = 10, **kwargs: Any
+    ) -> PeakMarks:
+        """Mark peaks of the map with circles, and their numbers beside these.
+
+        Numbers lie over no other number, and keep clear of the circles.
+
+        Parameters
+        ----------
+        peaks : `~astropy.table.QTable`, optional
+            A table with ``coord``, and maybe ``id`` for the numbers, as `SkyMap.find_peaks` makes
+            it; by default the peaks of the map.
+        n_peaks : int, optional
+            The most peaks to mark, the first ones; None marks all.
+        **kwargs
+            Properties of the circles, a `~matplotlib.lines.Line2D` of markers: ``color``,
+            ``markersize`` (points), ... By default they are black or white, as the map is light or
+            dark.
+
+        Returns
+        -------
+        PeakMarks
+            The `~matplotlib.artist.Artist` of all marks, which has been added to the Axes.
+
+        Raises
+        ------
+        TypeError
+            If the table has no ``coord``.
+        """
+        if peaks is None:
+            peaks = self.sky_map.find_peaks(n_peaks=n_peaks)
+        if "coord" not in getattr(peaks, "colnames", ()):
+            raise TypeError(
+                "peaks must be a table with a column 'coord', as SkyMap.find_peaks makes it; got "
+                f"{peaks!r:.60}"
+            )
+        some = peaks if n_peaks is None else peaks[:n_peaks]
+        numbers = some["id"] if "id" in some.colnames else range(1, len(some) + 1)
+        plane = plane_of_wcs(self.sky_map.wcs)
+        lon, lat, frame = read_positions((some["coord"],), "icrs", plane.frame)
+        x, y = project(plane, frame, lon, lat)
+        left, right, bottom, top = self.get_extent()
+        ny, nx = self.sky_map.data.shape
+        positions = np.stack(
+            [left + (x + 0.5) * (right - left) / nx, bottom + (y + 0.5) * (top - bottom) / ny],
+            axis=-1,
+        )
+        names = [str(number) for number in numbers]
+        return PeakMarks(self.axes, positions, names, self.get_transform(), **kwargs)
+
     @property
     def colorbar_label(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
@@ -315,6 +369,7 @@ class SkyHeatmap(AxesImage):
         per = look.per
         if per:
             counted = label or ("weight" if self._is_weighted else "sources")
+            counted = f"{look.prefix} {counted}".strip()
         elif look.prefix:
             counted = f"{look.prefix} {label or 'values'}"
         else:
@@ -323,7 +378,9 @@ class SkyHeatmap(AxesImage):
             return f"{counted} / {(unit**-1).to_string('latex_inline')}"
         if unit not in (None, u.dimensionless_unscaled):
             counted += f" [{unit.to_string('latex_inline')}]"
-        is_per_area = meta.get("stat") == "density" and meta.get("frame") != "flat"  # by its unit
+        is_per_area = (
+            meta.get("stat") in ("density", "excess") and meta.get("frame") != "flat"
+        )  # by its unit
         return counted if is_per_area else f"{counted} {per}".strip()
 
     @property
