@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
 from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
 from mpl_skyheat.maps.healpix import to_healpix, write_healpix
 from mpl_skyheat.maps.interpolation import interpolated, nearest, seams_of
+from mpl_skyheat.maps.later import Later
 from mpl_skyheat.maps.map_files import read_fits, write_fits
 from mpl_skyheat.maps.peaks import find_peaks
 from mpl_skyheat.maps.places import places_on
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
 COMPANIONS = (
     "counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance", "n_on", "n_off",
 )  # fmt: skip
-
-# What takes long, and is found when somebody asks for it: what finds it cannot be pickled.
-FOUND_LATER = ("uncertainty", "n_eff", "own_share", "kernel_sums")
 
 # Statistics whose unsmoothed values add up.
 ADDING = ("density", "count")
@@ -85,9 +84,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     amount, amount_variance : `~astropy.units.Quantity`, optional
         What the rows in each pixel add up to, not smoothed, and its variance.
     later : dict, optional
-        Functions that find what takes long, or None, when somebody asks for it: "error" an array of
-        standard errors, "n_eff", "own_share", what one row adds to the map where it is, and
-        "kernel_sums", the sums that `compare` needs.
+        Functions (or `later.Later`) that find what takes long, or None, when somebody asks for it:
+        "error" an array of standard errors, "n_eff", "own_share", what one row adds to the map
+        where it is, and "kernel_sums", the sums that `compare` needs.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -150,39 +149,36 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         n_off: ArrayLike | None = None,
         kernel: Any = None,
         label: str | None = None,
-        later: Mapping[str, Callable[[], Any]] | None = None,
+        later: Mapping[str, Callable[[], Any] | Later] | None = None,
         **kwargs: Any,
     ) -> None:
         check_label(label)
         self.kernel, self.label = as_kernel(kernel), label
-        # What is found when somebody asks for it, as most maps are only drawn; and what was found.
-        self._later: dict[str, Callable[[], Any]] = {}
-        self._found: dict[str, Any] = {}
+        # What is found when somebody asks for it, as most maps are only drawn.
+        self._later: dict[str, Later] = {}
         super().__init__(data, *args, **kwargs)
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
         self.n_on, self.n_off = (None if n is None else np.asarray(n, float) for n in (n_on, n_off))
         self.amount, self.amount_variance = amount, amount_variance
-        self._later = dict(later or {})
         self.solid_angle = solid_angle
+        lock = RLock()
+        self._later = {
+            name: find if isinstance(find, Later) else Later(find, lock)
+            for name, find in (later or {}).items()
+        }
 
     def _find(self, name: str) -> Any:
-        """Return what was left for later, found now; None if there is nothing of the name."""
-        if name in self._later:
-            self._found[name] = self._later.pop(name)()
-        return self._found.get(name)
+        """Return what was left for later; None if there is nothing of the name."""
+        later = self._later.get(name)
+        return None if later is None else later.get()
 
     @property
     def kernel_sums(self) -> KernelSums | None:
         """S1, E1 and E2 under the kernel, for `compare`; None where they have no meaning."""
         found: KernelSums | None = self._find("kernel_sums")
         return found
-
-    def __getstate__(self) -> dict[str, Any]:
-        for name in FOUND_LATER:
-            getattr(self, name)
-        return self.__dict__
 
     @property
     def own_share(self) -> OwnShare | None:
@@ -193,6 +189,11 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """
         share: OwnShare | None = self._find("own_share")
         return share
+
+    def __copy__(self) -> SkyMap:
+        new: SkyMap = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, _later=dict(self._later))
+        return new
 
     _data: Any
     _mask: BoolArray
@@ -219,29 +220,29 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     @property
     def uncertainty(self) -> Any:
-        error = self._find("error")
-        if error is not None:
-            error = np.where(self.mask, np.nan, error)
-            self.uncertainty = StdDevUncertainty(error, unit=self.unit)
+        if (later := self._later.get("error")) is not None:
+            error = later.get()
+            if error is not None:
+                error = StdDevUncertainty(np.where(self.mask, np.nan, error), unit=self.unit)
+            self.uncertainty = error
         return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
-        for things in (self._later, self._found):
-            things.pop("error", None)
         NDData.uncertainty.fset(self, value)
+        self._later.pop("error", None)  # Last: another thread has either of the two.
 
     @property
     def n_eff(self) -> FloatArray | None:
-        if "n_eff" in self._later:
-            n_eff = self._find("n_eff")
-            self._found["n_eff"] = None if n_eff is None else np.where(self.mask, np.nan, n_eff)
-        return self._found.get("n_eff")
+        if (later := self._later.get("n_eff")) is not None:
+            n_eff = later.get()
+            self.n_eff = None if n_eff is None else np.where(self.mask, np.nan, n_eff)
+        return self._n_eff
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
+        self._n_eff = None if value is None else np.asarray(value)
         self._later.pop("n_eff", None)
-        self._found["n_eff"] = None if value is None else np.asarray(value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:
         if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
@@ -357,15 +358,10 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             companion = getattr(self, name)
             kwargs[name] = None if companion is None else companion[item]
         kwargs |= {"kernel": self.kernel, "label": self.label}
-        kwargs["later"] = {"kernel_sums": partial(self._kernel_sums_of, item)}
+        if (sums := self._later.get("kernel_sums")) is not None:
+            kwargs["later"] = {"kernel_sums": partial(_part_of_sums, sums, item)}
         kwargs["wcs"] = self._wcs_of_part(item, kwargs["wcs"])
         return kwargs
-
-    def _kernel_sums_of(self, item: Any) -> KernelSums | None:
-        """Those of a part of the map."""
-        if (found := self.kernel_sums) is None:
-            return None
-        return replace(found, s1=found.s1[item], e1=found.e1[item], e2=found.e2[item])
 
     def _wcs_of_part(self, item: Any, part: Any) -> Any:
         """The WCS of a part of the map: a FITS WCS, in place of a wrapped one, if there is one."""
@@ -456,18 +452,26 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         except (TypeError, ValueError) as error:
             own = str(self.unit or "") or "which has none"
             raise ValueError(f"unit must be one of the map's, {own}; got {unit!r}") from error
-        sigma = None if self.uncertainty is None else factor * self.uncertainty.array
+        # What nobody has asked for yet is not found for this.
+        later = dict(self._later)
+        uncertainty = None
+        if "error" in later:
+            later["error"] = Later(partial(_scaled, later["error"], factor))
+        elif self.uncertainty is not None:
+            sigma = self.uncertainty.represent_as(StdDevUncertainty)
+            sigma = u.Quantity(sigma.array, sigma.unit or self.unit).to_value(new)
+            uncertainty = StdDevUncertainty(sigma, unit=new)
         return SkyMap(
             factor * self.data,
             unit=new,
             mask=self.mask,
             wcs=self.wcs,
-            uncertainty=None if sigma is None else type(self.uncertainty)(sigma, unit=new),
-            **{name: getattr(self, name) for name in COMPANIONS},
+            uncertainty=uncertainty,
+            **{name: getattr(self, name) for name in COMPANIONS if name not in later},
             kernel=self.kernel,
             label=self.label,
             meta=dict(self.meta),
-            later={name: partial(getattr, self, name) for name in ("own_share", "kernel_sums")},
+            later=later,
         )
 
     def like(self, array: ArrayLike, unit: Any = None, label: str | None = None) -> SkyMap:
@@ -813,3 +817,17 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             raise TypeError(f"{name} must be left out unless format='healpix'; got {value!r}")
         else:
             write_fits(self, file, COMPANIONS, overwrite=overwrite)
+
+
+def _scaled(error: Later, factor: float) -> FloatArray | None:
+    """Standard errors in another unit."""
+    found: FloatArray | None = error.get()
+    return None if found is None else factor * found
+
+
+def _part_of_sums(sums: Later, item: Any) -> KernelSums | None:
+    """The sums under the kernel in a part of a map."""
+    found: KernelSums | None = sums.get()
+    if found is None:
+        return None
+    return replace(found, s1=found.s1[item], e1=found.e1[item], e2=found.e2[item])
