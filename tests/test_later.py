@@ -1,15 +1,19 @@
 """What a map finds when somebody asks for it: standard errors, numbers of rows, sums."""
 
 import copy
+import gc
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.nddata import VarianceUncertainty
 from helpers import make_wcs
 
-from mpl_skyheat import SkyMap, sky_map
+from mpl_skyheat import Randoms, SkyMap, sky_map
+from mpl_skyheat.counting.sums import Sums
 
 RNG = np.random.default_rng(1)
 POINTS = RNG.uniform(82, 84, 500), RNG.uniform(-6, -4, 500)
@@ -82,3 +86,40 @@ def test_errors_in_another_unit_are_those_of_the_map():
 def test_variances_in_another_unit_become_standard_errors():
     m = SkyMap(np.ones((2, 2)), unit="m", uncertainty=VarianceUncertainty(np.full((2, 2), 4.0)))
     np.testing.assert_allclose(m.to("cm").error.data, 200)
+
+
+def alive_after(**kwargs):
+    """Whether all Sums are still there when only the map is."""
+    found = []
+    init = Sums.__init__
+
+    def keep(self, *args, **more):
+        init(self, *args, **more)
+        found.append(weakref.ref(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sums, "__init__", keep)
+        m = sky_map(*POINTS, wcs=make_wcs(), **kwargs)
+    gc.collect()
+    assert m.data.size
+    return [ref() is not None for ref in found]
+
+
+def test_a_median_does_not_keep_the_values_of_all_rows():
+    assert alive_after(values=np.ones(500), statistic="median") == [False]
+
+
+def test_a_map_does_not_keep_its_random_points():
+    randoms = Randoms(*POINTS, density=100 / u.deg**2)
+    points = weakref.ref(randoms.catalogue)
+    m = sky_map(*POINTS, wcs=make_wcs(), kernel="1 deg", coverage=randoms)
+    del randoms
+    gc.collect()
+    assert points() is None
+    assert m.own_share is not None
+    assert np.isfinite(m.coverage).all()
+
+
+def test_squares_of_weights_that_overflow_leave_no_number_of_rows():
+    m = sky_map(*POINTS, wcs=make_wcs(), weights=np.full(500, 1e200), min_count=1)
+    assert m.n_eff is None

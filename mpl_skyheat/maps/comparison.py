@@ -13,6 +13,7 @@ from mpl_skyheat.maps.arithmetic import check_geometries
 from mpl_skyheat.maps.request import check_choice
 from mpl_skyheat.maps.significance import KernelSums, ratio, z_bi
 from mpl_skyheat.maps.sky_map import SkyMap
+from mpl_skyheat.maps.statistic_table import OF_ROWS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -109,7 +110,7 @@ def compare(a: SkyMap, b: SkyMap, *, statistic: Comparison = "significance") -> 
 
 
 def _sums_of(name: str, sky_map: Any) -> KernelSums:
-    is_density = isinstance(sky_map, SkyMap) and sky_map.meta.get("stat") in ("density", "count")
+    is_density = isinstance(sky_map, SkyMap) and sky_map.meta.get("stat") in OF_ROWS
     sums: KernelSums | None = sky_map.kernel_sums if is_density else None
     if sums is None:
         raise TypeError(

@@ -14,15 +14,13 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from mpl_skyheat.catalogue.blocks import Catalogue
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.maps.places import frame_of_numbers
+from mpl_skyheat.maps.statistic_table import OF_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.maps.surface import Surface
-
-# Statistics of sources, of which a fraction can be enclosed.
-OF_SOURCES = ("density", "count")
 
 
 class Enclosed(NamedTuple):
@@ -123,7 +121,7 @@ def _without(values: FloatArray, own: FloatArray, rounding: float) -> FloatArray
 def check_statistic(sky_map: Any) -> None:
     """Raise a ValueError unless a fraction of sources has a meaning on a map."""
     stat = sky_map.meta.get("stat")
-    if stat not in OF_SOURCES:
+    if stat not in OF_ROWS:
         raise ValueError(
             "enclosed is a fraction of the points, for a map of their 'density' or 'count'; got "
             f"one of {stat!r}: give level="

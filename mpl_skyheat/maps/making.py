@@ -23,7 +23,7 @@ from mpl_skyheat.maps.doubts import warn_of_rows
 from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
-from mpl_skyheat.maps.statistic_table import EXTREMES, STATISTICS, channels_of
+from mpl_skyheat.maps.statistic_table import EXTREMES, OF_ROWS, STATISTICS, channels_of
 from mpl_skyheat.maps.statistics import Found, statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.coverage.observed import ObservedSky
-    from mpl_skyheat.maps.own_share import OwnShare
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
@@ -177,8 +176,7 @@ def make_map(
     frame = _frame_in_meta(request.frame, own_frame)
     find = statistic_of if request.background is None else about_background
     found = find(sums, where, request, team, randoms)
-    find_share = partial(own_share, sums, where, request, team, randoms)
-    made = _map_of(sums, found, find_share, where, request, catalogue, view=region, frame=frame)
+    made = _map_of(sums, found, where, request, catalogue, view=region, frame=frame)
     made.meta |= {} if shared is None else {"shared": shared}
     team.rest()
     return made, where.geometry.grid, region
@@ -187,7 +185,6 @@ def make_map(
 def _map_of(
     sums: Sums,
     found: Found,
-    find_share: Callable[..., OwnShare | None],
     where: Where,
     request: MapRequest,
     catalogue: Catalogue | Stream,
@@ -208,22 +205,30 @@ def _map_of(
         values[(coverage <= 0) | (found.seen < least)] = np.nan
     find_n_eff = found.n_eff
     if request.min_count is not None:
-        n_eff = find_n_eff()
-        rows = sums.pixels["n"][geometry.core] if request.kernel is None else n_eff
+        rows: Any = sums.pixels.get("n")
+        if request.kernel is None:
+            rows = rows[geometry.core]
+        else:
+            rows = found.n_eff()
+            find_n_eff = partial(np.asarray, rows)
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-        find_n_eff = partial(np.array, n_eff)
+    later: dict[str, Callable[[], Any]] = {
+        "error": partial(_scaled, found.error, factor),
+        "n_eff": find_n_eff,
+        "kernel_sums": partial(found.kernel_sums, catalogue.weights_unit),
+    }
+    if found.moments is not None and request.statistic in OF_ROWS and not request.is_signed:
+        is_count = request.statistic == "count"
+        later["own_share"] = partial(
+            own_share, found.moments, where, is_count=is_count, unit=unit, factor=factor
+        )
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        later={
-            "error": partial(_scaled, found.error, factor),
-            "n_eff": find_n_eff,
-            "own_share": partial(find_share, unit=unit, factor=factor),
-            "kernel_sums": partial(found.kernel_sums, catalogue.weights_unit),
-        },
+        later=later,
         coverage=coverage,
         **_amounts(sums, catalogue, request.statistic),
         **{name: _unmasked(getattr(found, name), values) for name in ("n_on", "n_off")},
@@ -261,7 +266,7 @@ def _sums_of_randoms(
 def _coverage(sums: Sums, found: Found, request: MapRequest) -> FloatArray | None:
     """The observed fraction of each pixel; by random points, of what the kernel sees."""
     if request.randoms is not None:
-        return np.asarray(found.seen)
+        return np.nan_to_num(found.seen)
     if sums.observed is None:
         return None
     return sums.observed.pixels.fractions[sums.geometry.core].copy()

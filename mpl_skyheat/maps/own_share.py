@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpl_skyheat.maps.statistics import moments_of
 from mpl_skyheat.maps.surface import corners
 from mpl_skyheat.sky.vectors import separation, to_vectors
 from mpl_skyheat.smoothing.kernel_base import RadialKernel
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from astropy import units as u
 
     from mpl_skyheat.compute.arrays import FloatArray, IntArray
-    from mpl_skyheat.compute.threads import Team
-    from mpl_skyheat.counting.sums import Sums
-    from mpl_skyheat.maps.request import MapRequest
+    from mpl_skyheat.maps.statistics import Moments
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.maps.where import Where
     from mpl_skyheat.smoothing.kernel_base import PixelKernel
@@ -119,27 +116,19 @@ class OwnShare:
 
 
 def own_share(
-    sums: Sums,
-    where: Where,
-    request: MapRequest,
-    team: Team,
-    randoms: Sums | None,
-    unit: u.UnitBase,
-    factor: float,
-) -> OwnShare | None:
-    """The share of a row in a map of densities or counts; None of other maps.
+    moments: Moments, where: Where, *, is_count: bool, unit: u.UnitBase, factor: float
+) -> OwnShare:
+    """The share of a row in a map of densities or counts.
 
-    ``factor`` takes the statistic to the unit of the map.
+    ``moments`` are the sums that the map is found from; ``factor`` takes the statistic to the unit
+    of the map.
     """
-    if request.statistic not in ("density", "count") or request.is_signed:
-        return None
-    moments = moments_of(sums, where, request, team, randoms)
     terms: Any = where.kernels.terms or ((1.0, None),)
     seen = [
         Term(factor, kernel, area)
         for (factor, kernel), area in zip(terms, moments.exposures(), strict=True)
     ]
-    factors = factor * (moments.area if request.statistic == "count" else np.ones(()))
+    factors = factor * (moments.area if is_count else np.ones(()))
     sphere = where.geometry.sphere
     if sphere is None:
         return OwnShare(tuple(seen), factors, unit, where.kernels.metric)

@@ -60,6 +60,10 @@ STATISTICS: dict[StatisticName, Statistic] = {
 EXTREMES = tuple(name for name, found in STATISTICS.items() if not found.is_smoothable)
 
 
+# Statistics of rows, nowhere negative, of which a row adds its own share where it is.
+OF_ROWS = ("density", "count")
+
+
 def channels_of(
     statistic: StatisticName, *, has_weights: bool, counts_rows: bool
 ) -> tuple[str, ...]:

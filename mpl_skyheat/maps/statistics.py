@@ -56,6 +56,8 @@ class Found:
     # Effective counts under the kernel, and off it: of a significance.
     n_on: FloatArray | None = None
     n_off: FloatArray | None = None
+    # The sums that it is found from; None of extremes, which have none.
+    moments: Moments | None = None
 
 
 class Moments(ABC):
@@ -369,13 +371,14 @@ def statistic_of(
     name = request.statistic
     if name in EXTREMES:
         rows = PixelMoments(sums)
-        return Found(_extreme(sums, name, rows), rows.seen(), n_eff=lambda: rows.first("n"))
+        n_eff = rows.first("n")  # Not `rows`, which has the values of all rows for a median.
+        return Found(_extreme(sums, name, rows), rows.seen(), n_eff=lambda: n_eff)
     moments = moments_of(sums, where, request, team, randoms)
     with np.errstate(over="ignore", invalid="ignore"):
         values = VALUES[name](moments)
         if name == "std":
             values = _of_rows(values, _std, moments)
-    found = Found(values, moments.seen())
+    found = Found(values, moments.seen(), moments=moments)
     if has_no_spread(sums, where, request):
         return found
     if name in ERRORS:
