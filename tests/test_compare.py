@@ -169,3 +169,12 @@ def test_statistics_of_a_comparison_are_named():
         compare(A, A, statistic="ratio")
     with pytest.raises(TypeError, match=r"compare\(a, b, statistic='log_ratio'\)"):
         np.log10(A / A)
+
+
+def test_log_ratios_of_weights_go_by_their_units():
+    ra, dec = points(5, 1)
+    a, b, c = (made((ra, dec), weights=np.ones(len(ra)) * unit) for unit in (u.kg, u.g, u.s))
+    ratio = compare(a, b, statistic="log_ratio")
+    np.testing.assert_allclose(ratio.data[~ratio.mask], 3)
+    with pytest.raises(ValueError, match=r"a and b must have weights in units of one kind; got kg"):
+        compare(a, c, statistic="log_ratio")

@@ -45,9 +45,10 @@ def compare(a: SkyMap, b: SkyMap, *, statistic: Comparison = "significance") -> 
     Raises
     ------
     TypeError
-        If one is no map of a density or of counts, as `sky_map` makes it.
+        If one is no map of a density or of counts, as `sky_map` makes it with a kernel that is
+        nowhere negative.
     ValueError
-        If their pixels or kernels differ, or the kernel is a difference.
+        If their pixels or kernels differ, or weights are in units of different kinds.
 
     Notes
     -----
@@ -81,6 +82,7 @@ def compare(a: SkyMap, b: SkyMap, *, statistic: Comparison = "significance") -> 
             f"a and b must have the same kernel; got {a.kernel!r} and {b.kernel!r}: make one with "
             "kernel=a.kernel"
         )
+    factor = _factor_to(sums["a"], sums["b"])
     seen = ~(a.mask | b.mask)
     more: dict[str, Any] = {}
     unit = u.dimensionless_unscaled
@@ -88,7 +90,7 @@ def compare(a: SkyMap, b: SkyMap, *, statistic: Comparison = "significance") -> 
         if statistic == "significance":
             values, more["n_on"], more["n_off"] = _significance(a, sums["a"], sums["b"], seen)
         else:
-            values, unit = _log_ratio(sums["a"], sums["b"]), u.dex
+            values, unit = _log_ratio(sums["a"], sums["b"], factor), u.dex
             assert a.n_eff is not None
             assert b.n_eff is not None
             error = np.sqrt(1 / a.n_eff + 1 / b.n_eff) / math.log(10)
@@ -144,6 +146,21 @@ def _significance(
     return values, n_a, n_b
 
 
-def _log_ratio(of_a: KernelSums, of_b: KernelSums) -> FloatArray:
-    """log₁₀ of the ratio of densities; not finite where either is 0."""
-    return np.asarray(np.log10(of_a.density / of_b.density))
+def _log_ratio(of_a: KernelSums, of_b: KernelSums, factor: float) -> FloatArray:
+    """log₁₀ of the ratio of densities; not finite where either is 0.
+
+    ``factor`` takes weights of b to the unit of those of a.
+    """
+    return np.asarray(np.log10(of_a.density / (factor * of_b.density)))
+
+
+def _factor_to(of_a: KernelSums, of_b: KernelSums) -> float:
+    """The factor from the unit of b's weights to that of a's; a ValueError if there is none."""
+    ours, its = (sums.unit or u.dimensionless_unscaled for sums in (of_a, of_b))
+    try:
+        return float(its.to(ours))
+    except u.UnitConversionError as error:
+        raise ValueError(
+            f"a and b must have weights in units of one kind; got {ours or 'none'!s} and "
+            f"{its or 'none'!s}"
+        ) from error
