@@ -533,3 +533,11 @@ def test_maps_made_by_hand_have_contours_but_no_area_without_solid_angles():
     assert len(contour.paths) == 1
     with pytest.raises(ValueError, match="solid_angle must be that of the map's pixels"):
         _ = contour.area
+
+
+def test_a_map_on_which_all_is_masked_has_no_inside(rng):
+    pytest.importorskip("mocpy")
+    pytest.importorskip("regions")
+    contour = sky_map(cluster(rng, 100), wcs=square(), kernel="1 deg", min_count=1e6).contour(1.0)
+    assert (contour.area, contour.paths, len(contour.to_regions())) == (0, [], 0)
+    assert contour.to_moc().empty()

@@ -139,11 +139,15 @@ class SkyContour:
 
         The sky that pixels show, whether it was observed or not.
         """
+        area = (self._fractions() * self._solid_angles).sum()
+        return area if self._surface.frame is None else area.to(u.deg**2)
+
+    @property
+    def _solid_angles(self) -> u.Quantity:
         areas = self._map.solid_angle
         if areas is None:
-            raise ValueError("solid_angle must be that of the map's pixels for an area; got None")
-        area = (self._fractions() * areas).sum()
-        return area if self._surface.frame is None else area.to(u.deg**2)
+            raise ValueError("solid_angle must be that of the map's pixels; got None")
+        return areas
 
     def _fractions(self) -> FloatArray:
         """The fraction of each pixel that is inside."""
@@ -232,7 +236,8 @@ class SkyContour:
 
     def _depth(self) -> int:
         """One more than the order of the HEALPix cells that are as large as a pixel, or smaller."""
-        pixel = float(np.median(self._map.solid_angle[self._surface.valid]).to_value(u.sr))
+        areas = self._solid_angles.to_value(u.sr)
+        pixel = float(np.median(areas[areas > 0]))
         return int(np.clip(np.ceil(0.5 * np.log2(np.pi / 3 / pixel)) + 1, 0, 29))
 
     def to_regions(self) -> Any:
@@ -257,7 +262,8 @@ class SkyContour:
         self._check_is_on_sky("to_regions")
         from regions import PolygonSkyRegion, RegionMeta, Regions
 
-        level, most = self.level.value, float(np.max(self._map.data[self._surface.valid]))
+        level = self.level.value
+        most = float(np.max(self._map.data, where=self._surface.valid, initial=-np.inf))
         if not level < most:
             return Regions([])
         found = []
