@@ -269,6 +269,7 @@ def sky_contour(
     coverage: Any = None,
     min_coverage: float = 0.5,
     min_count: float | None = None,
+    background: Any = None,
     unit: Any = None,
     label: str | None = None,
     threads: int | None = None,
@@ -301,7 +302,7 @@ def sky_contour(
         also that inside the innermost.
     data, frame, weights, values, statistic, pixel_size, bins, kernel, boundary, geometry, center
         As in `sky_heatmap`.
-    coverage, min_coverage, min_count, unit, label, threads
+    coverage, min_coverage, min_count, background, unit, label, threads
         As in `sky_heatmap`.
     **contour_kwargs
         Arguments of `~matplotlib.axes.Axes.contour`: ``colors``, ``cmap``, ``norm``,
@@ -369,6 +370,7 @@ def sky_contour(
         coverage=coverage,
         min_coverage=min_coverage,
         min_count=min_count,
+        background=background,
         unit=unit,
         label=label,
         threads=threads,
@@ -388,8 +390,9 @@ def sky_contour(
 
 def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContourSet:
     """Draw contours of a map that is made already, with the arguments of `sky_contour` by name."""
+    from mpl_skyheat.maps.places import frame_of_points
     from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import corners_of, frame_of_points, on_surface
+    from mpl_skyheat.maps.resampling import corners_of, on_surface
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.contour_sets import find_contours
@@ -446,8 +449,9 @@ def _check_left_out(function: Any, given: dict[str, Any], taken: set[str]) -> No
 
 def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
+    from mpl_skyheat.maps.places import frame_of_points
     from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import corners_of, frame_of_points, resampled
+    from mpl_skyheat.maps.resampling import corners_of, resampled
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
 

@@ -320,3 +320,11 @@ def test_the_method_is_taken_back_and_registered_again():
     finally:
         mpl_skyheat.register()
     assert plt.Axes.sky_contour is sky_contour
+
+
+def test_contours_of_a_significance_take_a_background(points):
+    ax, _ = wcs_axes(make_wcs(shape=(60, 60), center=(83.0, -1.0), cdelt=(-0.25, 0.25)))
+    background = mpl_skyheat.Annulus("2 deg", "4 deg")
+    given = {"kernel": "30 arcmin", "statistic": "significance", "background": background}
+    drawn = sky_contour(ax, points, levels=[3], **given)
+    assert drawn.sky_contours[0].area > 0

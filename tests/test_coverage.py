@@ -565,10 +565,29 @@ def test_totals_are_those_of_the_rows():
         made - made,
         sky_map(*points, values=values, statistic="std", **options),
     ):
-        with pytest.raises(TypeError, match=r"^total is of densities, counts and sums; got"):
+        with pytest.raises(
+            TypeError, match=r"^total is of densities, counts, significances and sums .* got"
+        ):
             bad.total()
     with pytest.raises(ValueError, match=r"^region must have the map's shape, \(100, 100\)"):
         made.total(np.ones((3, 3)))
+
+
+def test_totals_of_significances_are_those_of_rows_in_the_frame_of_the_points():
+    points, _ = uniform(5_000, np.random.default_rng(2))
+    galactic = CENTRE.galactic
+    middle = (galactic.l.deg, galactic.b.deg)
+    wcs = make_wcs(shape=(40, 40), center=middle, axes="GLON", cdelt=(-0.1, 0.1))
+    background, weights = Annulus("30 arcmin", "1 deg"), np.full(5_000, 2.0) * u.Jy
+    options = {"wcs": wcs, "kernel": "6 arcmin", "background": background}
+    plain = sky_map(*points, statistic="significance", **options)
+    weighted = sky_map(*points, statistic="lima", weights=weights, **options)
+    north = plain.total(lambda coord: coord.dec.deg > 30)[0]
+    assert 0 < north < plain.total()[0]
+    assert plain.total()[0].value == plain.counts.sum()
+    total, error = weighted.total()
+    assert total == 2 * plain.counts.sum() * u.Jy
+    assert error.to_value(u.Jy) == pytest.approx(2 * np.sqrt(plain.counts.sum()))
 
 
 def test_the_coverage_goes_along_with_a_map():
@@ -734,7 +753,7 @@ def test_coverage_and_other_arguments():
     refused(ValueError, "^kernel must be given with coverage=Randoms", coverage=randoms)
     for options in ({"statistic": "count"}, {"statistic": "sum", "values": [1.0]}):
         refused(
-            ValueError, "^statistic must be 'density', 'mean' or 'std' with coverage=Randoms",
+            ValueError, "^statistic must not be 'count' or 'sum' with coverage=Randoms",
             coverage=randoms, kernel="2 arcmin", **options,
         )  # fmt: skip
     refused(ValueError, "^coverage must have one Randoms at most", coverage=[randoms, randoms])
@@ -795,3 +814,12 @@ def test_axes_that_fit_a_catalogue_take_it():
     )
     heat = ax.sky_heatmap(*points, coverage=regions_of_circle(), kernel="12 arcmin", colorbar=True)
     assert heat.sky_map.coverage is not None
+
+
+def test_a_healsparse_map_of_integers_is_0_where_it_has_no_value():
+    package = pytest.importorskip("healsparse")
+    sparse = package.HealSparseMap.make_empty(32, 512, np.int16)
+    sparse.update_values_pix(np.arange(10), np.ones(10, np.int16))
+    lon, lat = sparse.valid_pixels_pos(lonlat=True)
+    found = find_coverage(sparse).coverage.fractions(np.append(lon, 200.0), np.append(lat, -50.0))
+    assert found.tolist() == [1.0] * 10 + [0.0]

@@ -189,7 +189,7 @@ class HealSparseCoverage(Coverage):
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         values = self._map.get_values_pos(lon, lat, lonlat=True)
-        if values.dtype.kind == "f":
+        if values.dtype.kind != "b":
             values = np.ma.masked_equal(values, self._map.sentinel)
         return as_fractions(values, "coverage")
 

@@ -54,7 +54,9 @@ def find_coverage(value: Any) -> Observation:
     coverages = [one.coverage for one in found if one.coverage is not None]
     randoms = [one.randoms for one in found if one.randoms is not None]
     if len(randoms) > 1 or not found:
-        raise ValueError(f"coverage must have one Randoms at most, and no empty list; got {value}")
+        raise ValueError(
+            f"coverage must have one Randoms at most, and no empty list; got {value!r:.60}"
+        )
     return Observation(
         Product(coverages) if coverages else None,
         randoms[0] if randoms else None,

@@ -25,6 +25,7 @@ from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, OF_ROWS, STATISTICS, channels_of
 from mpl_skyheat.maps.statistics import Found, statistic_of
+from mpl_skyheat.maps.totals import ADDING
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
 from mpl_skyheat.sky.frames import find_sky_frame, frame_text
@@ -305,7 +306,7 @@ def _amounts(sums: Sums, catalogue: Catalogue | Stream, statistic: str) -> dict[
     core, squared = sums.geometry.core, "w2" if catalogue.weights is not None else "w"
     if statistic == "sum":
         names, unit = ("wv", f"{squared}v2"), catalogue.weights_unit * catalogue.values_unit
-    elif statistic in ("density", "count") and catalogue.weights is not None:
+    elif statistic in ADDING and catalogue.weights is not None:
         names, unit = ("w", "w2"), catalogue.weights_unit
     else:
         return {}

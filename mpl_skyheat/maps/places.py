@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpl_skyheat.catalogue.reading import read_positions
-from mpl_skyheat.sky.frames import frame_text
+from mpl_skyheat.sky.frames import find_frame, frame_text
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ def places_on(sky_map: Any, position: tuple[Any, ...], frame: Any) -> tuple[Floa
     else:
         x, y = project(plane, sky_frame, lon, lat)
     return np.asarray(x), np.asarray(y)
+
+
+def frame_of_points(sky_map: Any) -> BaseCoordinateFrame | None:
+    """The frame of the points of a map, or of its WCS where theirs has no name; None if flat."""
+    text = sky_map.meta.get("frame", "icrs")
+    is_named = not isinstance(text, str) or not text.startswith("<")
+    return find_frame(text) if is_named else plane_of_wcs(sky_map.wcs).frame
 
 
 def frame_of_numbers(

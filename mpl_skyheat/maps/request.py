@@ -196,8 +196,8 @@ def _check_coverage(request: MapRequest) -> None:
         )
     if request.statistic in ("count", "sum"):
         raise ValueError(
-            "statistic must be 'density', 'mean' or 'std' with coverage=Randoms(...), which do not "
-            f"say what was observed of each pixel; got {request.statistic!r}"
+            "statistic must not be 'count' or 'sum' with coverage=Randoms(...), which do not say "
+            f"what was observed of each pixel; got {request.statistic!r}"
         )
 
 

@@ -12,7 +12,6 @@ from astropy.coordinates import SkyCoord
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.maps.sky_map import SkyMap
-from mpl_skyheat.sky.frames import find_frame
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import grid_of_bins, native_grid
 from mpl_skyheat.sky.grid_wcs import grid_wcs
@@ -20,8 +19,6 @@ from mpl_skyheat.sky.planes import plane_of_wcs, project
 from mpl_skyheat.sky.shipping import are_equal
 
 if TYPE_CHECKING:
-    from astropy.coordinates import BaseCoordinateFrame
-
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.maps.surface import Surface
@@ -37,13 +34,6 @@ SEVERAL = 4
 
 # Corners are this far (pixels) inside the map, so that rounding moves none into another pixel.
 INSET = 1e-6
-
-
-def frame_of_points(sky_map: SkyMap) -> BaseCoordinateFrame | None:
-    """The frame of the points of a map, or of its WCS where theirs has no name; None if flat."""
-    text = sky_map.meta.get("frame", "icrs")
-    is_named = not isinstance(text, str) or not text.startswith("<")
-    return find_frame(text) if is_named else plane_of_wcs(sky_map.wcs).frame
 
 
 def corners_of(sky_map: SkyMap) -> Catalogue:

@@ -12,8 +12,6 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
-from mpl_skyheat.coverage.forms import ArrayCoverage
-from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
 from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
 from mpl_skyheat.maps.healpix import to_healpix, write_healpix
@@ -23,6 +21,7 @@ from mpl_skyheat.maps.map_files import read_fits, write_fits
 from mpl_skyheat.maps.peaks import find_peaks
 from mpl_skyheat.maps.places import places_on
 from mpl_skyheat.maps.request import check_label
+from mpl_skyheat.maps.totals import total_of
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.smoothing.kernels import as_kernel
 
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
 COMPANIONS = (
     "counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance", "n_on", "n_off",
 )  # fmt: skip
-
-# Statistics whose unsmoothed values add up.
-ADDING = ("density", "count")
 
 # Operators that numbers, arrays and Quantities on the left of a map leave to it.
 REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
@@ -386,13 +382,14 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     def total(self, region: Any = None) -> tuple[u.Quantity, u.Quantity]:
         """Return what the rows in a region add up to, and its standard error.
 
-        Of densities and counts the number of rows or the sum of weights Σ w, with √Σ w²; of sums
-        Σ w v, with √Σ w² v²; from the rows themselves, not from smoothed values.
+        Of densities, counts and significances the number of rows or the sum of weights Σ w, with
+        √Σ w²; of sums Σ w v, with √Σ w² v²; from the rows themselves, not from smoothed values.
 
         Parameters
         ----------
         region : region, MOC, array, callable or any form of ``coverage``, optional
-            The pixels with their centre in it are added up; by default, all.
+            The pixels with their centre in it are added up; by default, all. A function is called
+            with positions in the frame of the map's points.
 
         Returns
         -------
@@ -403,40 +400,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         TypeError
             If the map is of a statistic that does not add up, or the region of no accepted form.
         """
-        amount, variance = self.amount, self.amount_variance
-        if amount is None and self.counts is not None and self.meta.get("stat") in ADDING:
-            amount = variance = self.counts << u.dimensionless_unscaled
-        if amount is None or variance is None:
-            raise TypeError(
-                f"total is of densities, counts and sums; got a map of {self.meta.get('stat')!r}"
-            )
-        inside = self._inside(region)
-        return amount[inside].sum(), np.sqrt(variance[inside].sum())
-
-    def _inside(self, region: Any) -> BoolArray:
-        """Which pixels have their centre in a region."""
-        if region is None:
-            return np.ones(self.data.shape, bool)
-        found = find_coverage(region).coverage
-        if found is None:
-            raise TypeError(f"region must be one of the sky, not of random points; got {region!r}")
-        if isinstance(found, ArrayCoverage):
-            if found.pixels.shape != self.data.shape:
-                raise ValueError(
-                    f"region must have the map's shape, {self.data.shape}; got an array of shape "
-                    f"{found.pixels.shape}"
-                )
-            return found.pixels > 0
-        if self.meta.get("frame") == "flat":
-            raise TypeError("region must be an array on a map of Cartesian x, y")
-        plane = plane_of_wcs(self.wcs)
-        y, x = (v.ravel() for v in np.indices(self.data.shape))
-        lon, lat = plane.to_sky(x, y)
-        known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
-        inside = np.zeros(x.shape, bool)
-        fractions = found.of_points(plane.frame).fractions_in(lon[known], lat[known], plane.frame)
-        inside[known] = fractions > 0
-        return inside.reshape(self.data.shape)
+        return total_of(self, region)
 
     def to(self, unit: Any) -> SkyMap:
         """Return the map in another unit; errors go along.
