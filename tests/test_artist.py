@@ -464,12 +464,14 @@ def test_the_toolbar_shows_position_value_and_unit(kwargs, text):
     assert value.strip("[] ") == text
 
 
-def test_the_cursor_reads_no_sky_off_the_sky():
+def test_the_cursor_reads_no_value_off_the_sky():
     ax = add_axes(ALL_SKY)
     heat = sky_heatmap(ax, [0.0, 10.0], [0.0, 10.0], statistic="count")
-    assert read_by_cursor(ax, 1, 1).endswith("no sky")
-    assert not read_by_cursor(ax, 20, 20).endswith("no sky")
-    assert heat.format_cursor_data(np.ma.masked) == heat.format_cursor_data(np.nan) == "no sky"
+    assert read_by_cursor(ax, 1, 1).endswith("no value")
+    assert not read_by_cursor(ax, 20, 20).endswith("no value")
+    assert heat.format_cursor_data(np.ma.masked) == heat.format_cursor_data(np.nan) == "no value"
+    bare = SkyMap(np.ones((2, 2)), solid_angle=np.ones((2, 2)) * u.sr)
+    assert SkyHeatmap(ax, bare, (0, 1, 0, 1)).format_cursor_data(1.0) == "1"
 
 
 def test_the_cursor_reads_positions_as_before(field, stars):

@@ -78,6 +78,7 @@ def test_healpix_pixels_off_the_map_have_no_value():
     [
         ({"nside": 100}, ValueError, "nside must be a power of two, such as 256; got 100"),
         ({"nside": True}, ValueError, "nside must be a power of two, such as 256; got True"),
+        ({"nside": 2**20}, ValueError, r"nside=1048576 takes 5.9e\+05 GiB, more than half"),
         ({"nside": 8, "order": "nest"}, ValueError, "order must be 'ring' or 'nested'; got 'nest'"),
         ({"nside": 8, "frame": "galatic"}, ValueError, r"frame must be .* mean 'galactic'\?"),
     ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.compute.memory import allowed_bytes
 from mpl_skyheat.compute.writing import replacing
 from mpl_skyheat.maps.interpolation import interpolated, seams_of
 from mpl_skyheat.maps.map_files import check_target, fits_unit
@@ -31,6 +32,9 @@ UNSEEN = -1.6375e30
 # Pixels whose positions are found at a time.
 CHUNK = 2**20
 
+# Bytes that a map takes while it is made, per HEALPix pixel.
+BYTES_PER_PIXEL = 48
+
 # Parts across a HEALPix pixel that a mean over it needs for sums to be kept: it counts them.
 PARTS = 4
 
@@ -52,6 +56,11 @@ def to_healpix(sky_map: Any, nside: Any, order: str, frame: Any) -> tuple[u.Quan
     is_number = isinstance(nside, int | np.integer) and not isinstance(nside, bool)
     if not is_number or not 0 < nside <= 2**29 or nside & (nside - 1):
         raise ValueError(f"nside must be a power of two, such as 256; got {nside!r}")
+    takes = BYTES_PER_PIXEL * 12 * int(nside) ** 2
+    if takes > allowed_bytes():
+        raise ValueError(
+            f"nside={nside} takes {takes / 2**30:.3g} GiB, more than half of this machine's memory"
+        )
     if order not in ("ring", "nested"):
         raise ValueError(f"order must be 'ring' or 'nested'; got {order!r}")
     if sky_map.meta.get("frame") == "flat":

@@ -111,15 +111,14 @@ def _maxima(values: FloatArray, least: float) -> tuple[IntArray, IntArray]:
     others = np.where(is_high, -np.inf, filled)
     is_slope = is_high & (maximum_filter(others, 3, mode="nearest") >= filled)
     labels, number = label(is_high, np.ones((3, 3)))
-    slopes = np.unique(labels[is_slope])
+    has_slope = np.zeros(number + 1, bool)
+    has_slope[labels[is_slope]] = True
     rows, columns = np.nonzero(is_high)
     sizes = np.bincount(labels[rows, columns], minlength=number + 1)
     is_alone = (sizes[labels[rows, columns]] == 1) & ~is_slope[rows, columns]
     found = [(rows[is_alone], columns[is_alone])]
     parts = find_objects(labels)
-    for plateau in np.flatnonzero(sizes > 1):
-        if plateau in slopes:
-            continue
+    for plateau in np.flatnonzero((sizes > 1) & ~has_slope):
         box = parts[plateau - 1]
         inside = labels[box] == plateau
         y, x = np.nonzero(inside)

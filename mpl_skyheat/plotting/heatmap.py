@@ -258,9 +258,8 @@ class SkyHeatmap(AxesImage):
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""
         if data is None or np.ma.is_masked(data) or not np.isfinite(data):
-            return "no sky"
-        unit = self.sky_map.unit.to_string()
-        return f"{float(data):.4g} {unit}".rstrip()
+            return "no value"
+        return f"{float(data):.4g} {self.sky_map.unit or ''}".rstrip()
 
     def add_colorbar(
         self, location: Side = "right", *, label: str | None = None, **kwargs: Any
