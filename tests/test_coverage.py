@@ -14,14 +14,25 @@ from astropy.wcs import WCS
 from helpers import make_wcs
 from matplotlib.figure import Figure
 
-from mpl_skyheat import Annulus, Gaussian, Randoms, TopHat, sky_heatmap, sky_map, subplot
+from mpl_skyheat import (
+    Annulus,
+    Gaussian,
+    Randoms,
+    SkyHeatmapWarning,
+    TopHat,
+    sky_heatmap,
+    sky_map,
+    subplot,
+)
 from mpl_skyheat.coverage import observed as observed_module
 from mpl_skyheat.coverage.files import read_coverage
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.coverage.parsing import find_coverage
+from mpl_skyheat.sky import kept as kept_module
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import native_grid
 from mpl_skyheat.sky.planes import plane_of_wcs, view_of_shape
+from mpl_skyheat.smoothing.field import PlaneField, SphereField
 
 SQUARE_DEG = (np.pi / 180) ** 2
 CENTRE = SkyCoord(50.2, 30.1, unit="deg")
@@ -823,3 +834,54 @@ def test_a_healsparse_map_of_integers_is_0_where_it_has_no_value():
     lon, lat = sparse.valid_pixels_pos(lonlat=True)
     found = find_coverage(sparse).coverage.fractions(np.append(lon, 200.0), np.append(lat, -50.0))
     assert found.tolist() == [1.0] * 10 + [0.0]
+
+
+def test_large_coverages_are_not_kept(monkeypatch):
+    observed_module._kept.clear()
+    points, _ = uniform(200, np.random.default_rng(2))
+    for coverage in (healpix_of_circle(), image_of_circle(), [image_of_circle()]):
+        monkeypatch.setattr(kept_module, "LARGEST_KEPT", 10 * coverage_bytes(coverage))
+        sky_map(*points, wcs=field(20, 0.2), coverage=coverage)
+        assert len(observed_module._kept._things) == 1
+        monkeypatch.setattr(kept_module, "LARGEST_KEPT", coverage_bytes(coverage))
+        observed_module._kept.clear()
+        sky_map(*points, wcs=field(20, 0.2), coverage=coverage)
+        assert not observed_module._kept._things
+
+
+def coverage_bytes(coverage):
+    return find_coverage(coverage).coverage.nbytes
+
+
+@pytest.mark.parametrize("by_randoms", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_what_a_kernel_sees_is_found_once(monkeypatch, geometry, by_randoms):
+    found = []
+    points, _ = uniform(2_000, np.random.default_rng(2))
+    if by_randoms:
+        coverage, name = Randoms(*points, density=100 / u.deg**2), "smoothed"
+    else:
+        coverage = in_circle  # Of functions, nothing is kept for the next map.
+        name = "_observed_exposure" if geometry == "sphere" else "smoothed"
+    kind = SphereField if geometry == "sphere" else PlaneField
+    find = getattr(kind, name)
+
+    def counting(self, *args):
+        if len(args) == 1 or self.sums.observed is None or args[0] == "exposure":
+            found.append(args[0] if isinstance(args[0], str) else "exposure")
+        return find(self, *args)
+
+    monkeypatch.setattr(kind, name, counting)
+    options = {"wcs": field(30, 0.1), "kernel": Gaussian("23 arcmin"), "geometry": geometry}
+    made = sky_map(*points, coverage=coverage, **options)
+    assert made.uncertainty is not None
+    assert made.own_share is not None
+    # Of random points, and of the points: values, and values of squares for errors.
+    assert found.count("n") == 5 if by_randoms else found.count("exposure") == 1
+
+
+def test_a_coverage_with_no_point_on_the_map_is_warned_of():
+    points, _ = uniform(200, np.random.default_rng(2))
+    with pytest.warns(SkyHeatmapWarning, match=r"^none of the \d+ points on the map is where"):
+        made = sky_map(*points, wcs=field(), coverage=lambda coord: coord.dec.deg > 80)
+    assert made.mask.all()

@@ -17,7 +17,7 @@ from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.counting import sums as sums_module
 from mpl_skyheat.counting.channels import CHANNELS
 from mpl_skyheat.counting.sums import Sums
-from mpl_skyheat.coverage.forms import FunctionCoverage
+from mpl_skyheat.coverage.forms import ArrayCoverage, FunctionCoverage
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.sky.geometry import MapGeometry, SphereLattice
 from mpl_skyheat.smoothing.field import SphereField
@@ -373,3 +373,16 @@ def test_kernels_of_both_kinds_have_the_map_of_each_on_its_own():
     assert (20_000 * u.one / (4 * np.pi * u.sr)).to_value("deg-2") == pytest.approx(
         np.nanmedian(one), rel=0.1
     )
+
+
+def test_sums_of_other_coverages_are_not_added():
+    geometry = field_geometry()
+    array = np.ones(geometry.grid.shape)
+    half = array.copy()
+    half[:10] = 0
+    skies = [observed_sky(geometry, ArrayCoverage(a), ICRS()) for a in (array, array, half)]
+    first, same, other = (Sums(geometry, observed=sky) for sky in skies)
+    assert (first + same).rows["read"] == 0
+    for sums in (other, Sums(geometry)):
+        with pytest.raises(ValueError, match="sums must have the same coverage to be added"):
+            first + sums

@@ -25,12 +25,14 @@ SLACK = 1e-6
 class Coverage(ABC):
     """The observed fraction, 0 … 1, anywhere on the sky; not of the sky, on a map of x and y.
 
-    ``finest`` is the width (rad) of the cells that it is made of, 0 if it is made of none.
+    ``finest`` is the width (rad) of the cells that it is made of, 0 if it is made of none, and
+    ``nbytes`` the size of its arrays.
     Coverages of equal ``key`` are equal; one without a key is equal to none.
     """
 
     frame: BaseCoordinateFrame | None = None
     finest = 0.0
+    nbytes = 0
     key: Any = None
     # Whether `certain` is there, which finds holes of every size.
     has_certain = False
@@ -82,6 +84,7 @@ class Product(Coverage):
         self.frame = self._parts[0].frame
         keys = tuple(part.key for part in parts)
         self.key = None if None in keys else keys
+        self.nbytes = sum(part.nbytes for part in parts)
 
     def of_points(self, frame: BaseCoordinateFrame | None) -> Coverage:
         return Product([part.of_points(frame) for part in self._parts])

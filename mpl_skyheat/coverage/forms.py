@@ -60,6 +60,7 @@ class ArrayCoverage(Coverage):
                 f"{self.pixels.shape}"
             )
         self.key = key_of("array", self.pixels)
+        self.nbytes = self.pixels.nbytes
         self._geometry = geometry
         if geometry is not None:
             self.frame = geometry.plane.frame
@@ -92,7 +93,7 @@ class ImageCoverage(Coverage):
         except (TypeError, ValueError) as error:
             raise type(error)(f"coverage must be an image with a celestial WCS: {error}") from error
         self.frame = self._plane.frame
-        self.finest = self._pixel_side()
+        self.finest, self.nbytes = self._pixel_side(), self._pixels.nbytes
         try:
             self.key = key_of("image", self._pixels), packed(self._plane)
         except ShippingError:
@@ -124,7 +125,8 @@ class MocCoverage(Coverage):
     def __init__(self, moc: Any) -> None:
         self._moc, self.frame = moc, ICRS()
         ranges = moc.to_depth29_ranges
-        self.key = key_of("MOC", ranges() if callable(ranges) else ranges)
+        found = np.asarray(ranges() if callable(ranges) else ranges)
+        self.key, self.nbytes = key_of("MOC", found), found.nbytes
         self.finest = _side_of_healpix(2 ** int(moc.max_order))
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
@@ -170,7 +172,7 @@ class HealpixCoverage(Coverage):
             array = np.ma.masked_less(array, -1e30)
         self._values, self._healpix = as_fractions(array, "coverage"), healpix
         self.frame = ICRS() if healpix.frame is None else find_sky_frame("coverage", healpix.frame)
-        self.finest = _side_of_healpix(healpix.nside)
+        self.finest, self.nbytes = _side_of_healpix(healpix.nside), self._values.nbytes
         self.key = key_of(f"HEALPix {healpix.order} {self.frame!r}", self._values)
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
@@ -185,7 +187,9 @@ class HealSparseCoverage(Coverage):
         self._map, self.frame = sparse, ICRS()
         self.finest = _side_of_healpix(sparse.nside_sparse)
         pixels = sparse.valid_pixels
-        self.key = key_of(f"healsparse {sparse.nside_sparse}", pixels, sparse[pixels])
+        values = sparse[pixels]
+        self.nbytes = values.nbytes
+        self.key = key_of(f"healsparse {sparse.nside_sparse}", pixels, values)
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         values = self._map.get_values_pos(lon, lat, lonlat=True)

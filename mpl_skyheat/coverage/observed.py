@@ -65,9 +65,6 @@ SMALL_CELL = np.radians(1.0)
 TOGETHER = BAND // FINE**2
 
 
-# Bytes of what is kept for each pixel of a map: the fraction, and whether it is cut.
-BYTES_PER_PIXEL = 9
-
 # Rows in a cell: none is observed, all are, or each is asked for.
 UNSEEN, SEEN, ASKED = 0, 1, 2
 
@@ -83,6 +80,11 @@ class Observed:
         states = np.where(fractions > 0, np.where(is_cut, ASKED, SEEN), UNSEEN).ravel()
         # OFF … LOST, −1 … −3, index these from the end.
         self._states = np.append(states, [SEEN] * -LOST).astype(np.uint8)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of its arrays, without those of the coverage."""
+        return self.fractions.nbytes + self._states.nbytes
 
     def sees(
         self,
@@ -115,6 +117,13 @@ class ObservedSky:
     bins: Observed | None = None
     left_out: tuple[FloatArray, FloatArray, FloatArray] | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """The size of its arrays, with those of the coverage."""
+        parts: list[Any] = [self.pixels.coverage, self.pixels, *(self.left_out or ())]
+        parts += [] if self.bins is None else [self.bins]
+        return int(sum(part.nbytes for part in parts))
+
 
 def observed_sky(
     geometry: MapGeometry, coverage: Coverage, frame: BaseCoordinateFrame | None
@@ -130,8 +139,7 @@ def observed_sky(
 
     if coverage.key is None:
         return find()
-    pixels = geometry.wide.x.count * geometry.wide.y.count
-    return _kept.get(geometry, coverage.key, find, bytes_of=lambda _: BYTES_PER_PIXEL * pixels)
+    return _kept.get(geometry, coverage.key, find, bytes_of=lambda found: found.nbytes)
 
 
 def observed_pixels(geometry: MapGeometry, coverage: Coverage) -> Observed:

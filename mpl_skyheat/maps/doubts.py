@@ -22,11 +22,13 @@ LARGE = 0.1
 def warn_of_rows(
     sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float], *, stacklevel: int
 ) -> None:
-    """Warn of a map without a single point, as by swapped columns, and of other units.
+    """Warn of a map without a single point, as by swapped columns, or that no survey has seen.
+
+    Also of positions in other units.
 
     ``centre`` is the middle of the map on the plane; ``stacklevel`` leads to the user's call.
     """
-    for text in (_empty(sums, catalogue, centre), _other_units(sums)):
+    for text in (_empty(sums, catalogue, centre), _unseen(sums), _other_units(sums)):
         if text:
             warnings.warn(text, SkyHeatmapWarning, stacklevel=stacklevel)
 
@@ -40,7 +42,7 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
             f"none of the {rows['read']} rows has {needed} that is finite and not masked: "
             "the map is empty"
         )
-    if rows["inside"] or not rows["outside"] or sums.head is None:
+    if rows["inside"] or rows["unseen"] or not rows["outside"] or sums.head is None:
         return ""
     names, plane = (catalogue.lon.name, catalogue.lat.name), sums.geometry.plane
     middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
@@ -52,6 +54,17 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
         f"none of the {rows['outside']} points is on the map: the first of them is at "
         f"{names[0]}={sums.head.lon:.5g}, {names[1]}={sums.head.lat:.5g}, the map's centre at "
         f"{middle}; are units, order and frame right?"
+    )
+
+
+def _unseen(sums: Sums) -> str:
+    """The text of a warning of a map all of whose points are where nothing was observed."""
+    rows = sums.rows
+    if rows["inside"] or not rows["unseen"]:
+        return ""
+    return (
+        f"none of the {rows['unseen']} points on the map is where something was observed, by its "
+        "coverage; are the frame and the WCS of that right?"
     )
 
 

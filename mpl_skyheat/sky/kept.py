@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # Number of things of one kind that are kept.
 MOST_KEPT = 4
 
-# Bytes of a thing that is kept: of maps up to 2000 pixels wide.
+# Most bytes of a thing that is kept: of maps up to 2000 pixels wide, and of coverages that have no
+# large arrays of their own.
 LARGEST_KEPT = 2**25
 
 T = TypeVar("T")

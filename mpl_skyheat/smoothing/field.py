@@ -53,6 +53,8 @@ class Field(ABC):
     def __init__(self, sums: Sums, randoms: RandomField | None = None) -> None:
         sums.settle()
         self.sums, self.geometry, self.randoms = sums, sums.geometry, randoms
+        # Exposures by kernel, of what was observed and of all.
+        self._exposures: dict[Any, FloatArray] = {}
 
     @abstractmethod
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
@@ -148,7 +150,6 @@ class PlaneField(Field):
             }
         self._transforms = ImageTransforms(images, margin)
         self._transfers: dict[Any, Transfer] = {}
-        self._exposures: dict[Any, FloatArray] = {}
 
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         return self._transforms.convolved(channel, self._transfer(kernel))
@@ -257,8 +258,12 @@ class SphereField(Field):
         observed = self.sums.observed
         if observed is None or observed.left_out is None:
             return self.full_exposure(kernel)
-        own = kernel.key, observed.pixels.coverage.key
-        return _kept_exposure(self.geometry, own, lambda: self._observed_exposure(kernel))
+        if kernel.key not in self._exposures:
+            own = kernel.key, observed.pixels.coverage.key
+            self._exposures[kernel.key] = _kept_exposure(
+                self.geometry, own, lambda: self._observed_exposure(kernel)
+            )
+        return self._exposures[kernel.key]
 
     def full_exposure(self, kernel: PixelKernel) -> FloatArray:
         # All of the sky is there, whatever the map shows of it.
@@ -295,10 +300,13 @@ class RandomField:
     def __init__(self, field: Field, per_sr: float) -> None:
         self._field, self._per_sr = field, per_sr
         self._has_weights = "w2" in field.sums.channels
+        self._exposures: dict[Any, FloatArray] = {}
 
     def exposure(self, kernel: PixelKernel) -> FloatArray:
         """K ∗ the solid angle (sr) that was observed, Σ K / ρ over the randoms."""
-        return self._field.smoothed(self._channel, kernel) / self._per_sr
+        if kernel.key not in self._exposures:
+            self._exposures[kernel.key] = self._field.smoothed(self._channel, kernel) / self._per_sr
+        return self._exposures[kernel.key]
 
     def exposure_of_squares(self, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         """K₁K₂ ∗ the solid angle (sr) that was observed."""
