@@ -380,7 +380,7 @@ def sky_contour(
     asked = _agreed_center(ax, shown, parse_center(center))
     on_axes = view_of_axes(ax, catalogue, shown, asked)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
-    if points is None and isinstance(catalogue, Catalogue):
+    if points is None and enclosed is not None and isinstance(catalogue, Catalogue):
         points = catalogue
     contours = find_contours(
         sky_map, levels=levels, enclosed=enclosed, points=points, leave_one_out=leave_one_out

@@ -328,3 +328,12 @@ def test_contours_of_a_significance_take_a_background(points):
     given = {"kernel": "30 arcmin", "statistic": "significance", "background": background}
     drawn = sky_contour(ax, points, levels=[3], **given)
     assert drawn.sky_contours[0].area > 0
+
+
+def test_points_without_a_fraction_are_refused(points):
+    m = sky_map(points, wcs=make_wcs(), kernel="1 deg")
+    ax, _ = wcs_axes(make_wcs())
+    heat = sky_heatmap(ax, m)
+    for draw in (lambda **more: sky_contour(ax, m, **more), heat.contour):
+        with pytest.raises(TypeError, match="points must be left out without enclosed"):
+            draw(levels=[1], points=points)

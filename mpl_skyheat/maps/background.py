@@ -91,7 +91,8 @@ def _significance(
     with np.errstate(over="ignore", invalid="ignore"):
         around = off.kernel_sums()
         around = replace(around, mean_weight=_mean_weight(off, around))
-        under = replace(on.kernel_sums(), mean_weight=around.mean_weight)
+        found = on.kernel_sums()
+        under = replace(found, mean_weight=around.mean_weight)
         n_on, n_off = under.counts, around.counts
         alpha = ratio(under.solid_angle, around.solid_angle)
     values: FloatArray = np.full(n_on.shape, np.nan)
@@ -106,7 +107,7 @@ def _significance(
         values,
         on.seen(),
         n_eff=lambda: rows_at(on),
-        kernel_sums=on.kernel_sums,
+        kernel_sums=lambda unit: replace(found, unit=unit),
         n_on=n_on,
         n_off=n_off,
     )

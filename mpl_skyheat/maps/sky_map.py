@@ -331,7 +331,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         values = self._unmasked(numpy)
         weights = np.ones(values.shape)
         for name in ("solid_angle", "coverage"):
-            share = getattr(self, name, None)
+            share = getattr(self, name)
             if share is not None and not self.mask.all():
                 weights *= np.asarray(share)[~self.mask]
         return (weights * values).sum() / weights.sum()

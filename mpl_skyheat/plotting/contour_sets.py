@@ -197,6 +197,11 @@ def find_contours(
         fractions = np.atleast_1d(enclosed).tolist()
         options = {"points": points, "leave_one_out": leave_one_out, "surface": surface}
         return contours_of(sky_map, enclosed=fractions, **options)
+    if points is not None:
+        raise TypeError(
+            f"points must be left out without enclosed, as levels do not depend on them; got "
+            f"{points!r:.60}"
+        )
     is_number = isinstance(levels, int | np.integer) and not isinstance(levels, bool)
     if levels is None or is_number:
         return None
