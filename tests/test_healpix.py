@@ -121,3 +121,14 @@ def test_frames_that_healpix_files_have_no_name_for_are_refused(tmp_path):
     wcs.wcs.radesys, wcs.wcs.equinox = "FK4", 1950.0
     with pytest.raises(ValueError, match=r"frame must be one that HEALPix files .* got 'fk4'"):
         made(wcs).write(tmp_path / "map.fits", format="healpix", nside=8)
+
+
+def test_sums_and_differences_of_counts_grow_with_the_pixel_too():
+    counts = made(kernel="1 deg", statistic="count")
+    expected = counts.to_healpix(32)[0]
+    for other in (counts - 0.5 * counts, (counts + counts) / 4, -1 * (counts * 0.5 - counts)):
+        np.testing.assert_allclose(other.to_healpix(32)[0], 0.5 * expected)
+    for ratio in (counts / counts, (counts + counts) / (counts + counts)):
+        values = ratio.to_healpix(32)[0]
+        np.testing.assert_allclose(values[np.isfinite(values)], 1)
+    assert not made(kernel="1 deg").meta.get("perpixel")

@@ -8,6 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.nddata import NDData
 
+from mpl_skyheat.maps.statistic_table import is_per_pixel
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.sky.vectors import to_vectors
 
@@ -113,7 +114,17 @@ def finish(result: Any, name: str, b: Any, maps: list[Any]) -> None:
         meta["stat"] = "total of values"
     meta["smoothed"] = any(m.is_smoothed for m in maps)
     meta["signed"] = name == "subtract" or _may_be_negative(a) or _may_be_negative(b)
+    meta.pop("perpixel", None)
+    if _is_per_pixel(name, maps):
+        meta["perpixel"] = True
     result.meta = {"frame": a.meta.get("frame", "icrs")} | meta
+
+
+def _is_per_pixel(name: str, maps: list[Any]) -> bool:
+    """Whether a result grows with the pixel: of counts that are added, or scaled by a number."""
+    if name in ("multiply", "divide") and len(maps) > 1:
+        return False
+    return all(is_per_pixel(m.meta) for m in maps)
 
 
 def _combined(ours: str, sign: str, its: str) -> str:

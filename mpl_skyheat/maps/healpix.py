@@ -11,6 +11,7 @@ from mpl_skyheat.compute.memory import allowed_bytes
 from mpl_skyheat.compute.writing import replacing
 from mpl_skyheat.maps.interpolation import interpolated, seams_of
 from mpl_skyheat.maps.map_files import check_target, fits_unit
+from mpl_skyheat.maps.statistic_table import is_per_pixel
 from mpl_skyheat.sky.frames import change_frame, find_sky_frame
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 from mpl_skyheat.sky.vectors import separation, to_vectors
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.sky.planes import Plane
-
-# Statistics that grow with the pixel.
-PER_PIXEL = ("count", "sum")
 
 # What HEALPix files have where there is no value.
 UNSEEN = -1.6375e30
@@ -71,9 +69,9 @@ def to_healpix(sky_map: Any, nside: Any, order: str, frame: Any) -> tuple[u.Quan
     frame = plane.frame if frame is None else find_sky_frame("frame", frame)
     healpix = HEALPix(int(nside), order, frame)
     values = np.array(sky_map.quantity.value)
-    is_per_pixel = sky_map.meta.get("stat") in PER_PIXEL
+    is_of_pixels = is_per_pixel(sky_map.meta)
     solid_angle = sky_map.solid_angle.to_value(u.sr)
-    if is_per_pixel:
+    if is_of_pixels:
         with np.errstate(divide="ignore", invalid="ignore"):
             values /= solid_angle
     values[~np.isfinite(values)] = np.nan
@@ -84,7 +82,7 @@ def to_healpix(sky_map: Any, nside: Any, order: str, frame: Any) -> tuple[u.Quan
     sums, areas = _sums(values, solid_angle, is_fine & np.isfinite(values), plane, healpix)
     is_mean = (areas > 0) & (np.isnan(found) | (areas > 0.5 * area))
     np.divide(sums, areas, out=found, where=is_mean)
-    return (found * area if is_per_pixel else found) << sky_map.quantity.unit, healpix
+    return (found * area if is_of_pixels else found) << sky_map.quantity.unit, healpix
 
 
 def _lengths(plane: Plane, shape: tuple[int, ...]) -> FloatArray:

@@ -21,6 +21,7 @@ from mpl_skyheat.maps.map_files import read_fits, write_fits
 from mpl_skyheat.maps.peaks import find_peaks
 from mpl_skyheat.maps.places import places_on
 from mpl_skyheat.maps.request import check_label
+from mpl_skyheat.maps.statistic_table import is_per_pixel
 from mpl_skyheat.maps.totals import total_of
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.smoothing.kernels import as_kernel
@@ -122,7 +123,8 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         Numbers, bools, text or None, by names of 8 letters or fewer, as in the header of a FITS
         file: the statistic ``stat``, ``boundary`` and ``geometry`` as used; ``smoothed`` (whether
         by a kernel, which of two maps may have no one name); ``signed`` (of a difference of kernels
-        or of maps: colours are symmetric about 0); ``mincount``, ``mincover`` (the arguments
+        or of maps: colours are symmetric about 0); ``perpixel`` (of arithmetic, whether values grow
+        with the pixel, as counts do); ``mincount``, ``mincover`` (the arguments
         ``min_count`` and ``min_coverage``) and ``values`` (the name of their column) as given;
         ``frame``, of two bare numbers in `value_at`; ``reason`` (why "auto" took that geometry);
         ``planeerr`` (the error of smoothing with one pixel scale, as a fraction of a source's
@@ -279,7 +281,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         """A map with a number or Quantity in all pixels, or an array of the map's shape."""
         value = u.Quantity(as_operand(value, self.data.shape))
         data = np.full(self.data.shape, value.value)
-        meta = {"frame": self.meta.get("frame", "icrs")}
+        meta = {"frame": self.meta.get("frame", "icrs"), "perpixel": is_per_pixel(self.meta)}
         return SkyMap(
             data,
             unit=value.unit,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 StatisticName = Literal[
     "density",
@@ -62,6 +65,15 @@ EXTREMES = tuple(name for name, found in STATISTICS.items() if not found.is_smoo
 
 # Statistics of rows, nowhere negative, of which a row adds its own share where it is.
 OF_ROWS = ("density", "count")
+
+
+# Statistics that grow with the pixel.
+PER_PIXEL = ("count", "sum")
+
+
+def is_per_pixel(meta: Mapping[str, Any]) -> bool:
+    """Whether values grow with the pixel, by the ``meta`` of a map: also sums of such maps."""
+    return bool(meta.get("stat") in PER_PIXEL or meta.get("perpixel"))
 
 
 def channels_of(
