@@ -13,6 +13,7 @@ from astropy.nddata import VarianceUncertainty
 from helpers import make_wcs
 
 from mpl_skyheat import Randoms, SkyMap, sky_map
+from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.counting.sums import Sums
 
 RNG = np.random.default_rng(1)
@@ -123,3 +124,21 @@ def test_a_map_does_not_keep_its_random_points():
 def test_squares_of_weights_that_overflow_leave_no_number_of_rows():
     m = sky_map(*POINTS, wcs=make_wcs(), weights=np.full(500, 1e200), min_count=1)
     assert m.n_eff is None
+
+
+def test_no_thread_is_left_when_all_is_found():
+    points = RNG.uniform(0, 360, 1000), RNG.uniform(-80, 80, 1000)
+    wcs = make_wcs("AIT", shape=(900, 700), center=(0, 0), cdelt=(-0.4, 0.4))
+    shared = []
+
+    def counting(self, tasks, work, share=Team.share):
+        shared.append(self)
+        share(self, tasks, work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Team, "share", counting)
+        m = sky_map(*points, wcs=wcs, kernel="5 deg", geometry="sphere", threads=2)
+        before = len(shared)
+        assert m.uncertainty is not None
+    assert len(shared) > before
+    assert all(team._others is None for team in shared)

@@ -177,7 +177,7 @@ def make_map(
     frame = _frame_in_meta(request.frame, own_frame)
     find = statistic_of if request.background is None else about_background
     found = find(sums, where, request, team, randoms)
-    made = _map_of(sums, found, where, request, catalogue, view=region, frame=frame)
+    made = _map_of(sums, found, where, request, catalogue, team, view=region, frame=frame)
     made.meta |= {} if shared is None else {"shared": shared}
     team.rest()
     return made, where.geometry.grid, region
@@ -189,6 +189,7 @@ def _map_of(
     where: Where,
     request: MapRequest,
     catalogue: Catalogue | Stream,
+    team: Team,
     *,
     view: View,
     frame: Any,
@@ -229,7 +230,7 @@ def _map_of(
         unit=unit,
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        later=later,
+        later={name: partial(_and_rest, find, team) for name, find in later.items()},
         coverage=coverage,
         **_amounts(sums, catalogue, request.statistic),
         **{name: _unmasked(getattr(found, name), values) for name in ("n_on", "n_off")},
@@ -271,6 +272,14 @@ def _coverage(sums: Sums, found: Found, request: MapRequest) -> FloatArray | Non
     if sums.observed is None:
         return None
     return sums.observed.pixels.fractions[sums.geometry.core].copy()
+
+
+def _and_rest(find: Callable[[], Any], team: Team) -> Any:
+    """What a function finds, after which the threads of a team end."""
+    try:
+        return find()
+    finally:
+        team.rest()
 
 
 def _scaled(find: Callable[[], FloatArray | None], factor: float) -> FloatArray | None:
