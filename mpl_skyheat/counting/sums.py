@@ -143,7 +143,7 @@ class Sums:
         """The sums of the rows of both; the other's are moved to this offset."""
         if self.channels != other.channels or self.geometry != other.geometry:
             raise ValueError("sums must have the same geometry and channels to be added")
-        if self._coverage_key != other._coverage_key:
+        if _key_of(self.observed) != _key_of(other.observed):
             raise ValueError("sums must have the same coverage to be added")
         total = Sums(self.geometry, self.channels, offset=self.offset, observed=self.observed)
         shift = other.offset - self.offset
@@ -164,11 +164,6 @@ class Sums:
         total.rows = {name: self.rows[name] + other.rows[name] for name in self.rows}
         total.head = self.head or other.head
         return total
-
-    @property
-    def _coverage_key(self) -> Any:
-        """Equal for sums of rows in equal coverages; those of functions pass for equal."""
-        return None if self.observed is None else (self.observed.pixels.coverage.key,)
 
     def _decided(
         self, catalogue: Catalogue | Stream, is_large: bool | None
@@ -396,6 +391,11 @@ class Sums:
             moved = np.arange(self._size)
             moved[strays] = there
             self.held = [(moved[pixels], values) for pixels, values in self.held]
+
+
+def _key_of(observed: ObservedSky | None) -> Any:
+    """Equal for sums of rows in equal coverages; those of functions pass for equal."""
+    return None if observed is None else (observed.pixels.coverage.key,)
 
 
 def _head_of(chunk: Catalogue) -> Head | None:
