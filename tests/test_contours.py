@@ -500,7 +500,7 @@ def test_regions_at_the_rim_end_there(rng):
         assert np.abs(lon).max() == pytest.approx(180, abs=1e-3)
     assert not len(sky.contour(1e9).to_regions())
     contour = sky.contour(enclosed=0.7)
-    inside = sky_map([0.0], [0.0], wcs=all_sky("AIT"), coverage=regions)
+    inside = sky_map([178.0], [10.0], wcs=all_sky("AIT"), coverage=regions)
     area = (inside.coverage * inside.solid_angle).sum()
     assert area.to_value(u.deg**2) == pytest.approx(contour.area.value, rel=0.01)
 
