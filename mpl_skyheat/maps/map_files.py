@@ -174,7 +174,7 @@ def has_map(file: str | os.PathLike[str]) -> bool:
         return False
     try:
         return CARD in fits.getheader(file)
-    except OSError:
+    except DAMAGES:
         return False
 
 
