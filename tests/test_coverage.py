@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from astropy.wcs import WCS
 from helpers import make_wcs
 from matplotlib.figure import Figure
 
-from mpl_skyheat import Annulus, Gaussian, Randoms, TopHat, sky_heatmap, sky_map, subplot
+from mpl_skyheat import (
+    Annulus,
+    Gaussian,
+    Randoms,
+    SkyHeatmapWarning,
+    TopHat,
+    sky_heatmap,
+    sky_map,
+    subplot,
+)
 from mpl_skyheat.coverage import observed as observed_module
 from mpl_skyheat.coverage.files import read_coverage
 from mpl_skyheat.coverage.observed import observed_sky
@@ -79,11 +89,17 @@ def regions_of_circle():
     return regions.CircleSkyRegion(CENTRE, 1 * u.deg)
 
 
+def cells_in_circle(healpix):
+    """The pixels of a HEALPix with their centre in the circle."""
+    near = healpix.cone_search_lonlat(CENTRE.ra, CENTRE.dec, 1.2 * u.deg)
+    return near[in_circle(SkyCoord(*healpix.healpix_to_lonlat(near)))]
+
+
+@cache
 def moc_of_circle():
     mocpy = pytest.importorskip("mocpy")
     # (`from_cone` takes all cells that the cone touches.)
-    healpix = healpix_of(order=11)
-    cells = np.flatnonzero(in_circle(healpix.healpix_to_skycoord(np.arange(healpix.npix))))
+    cells = cells_in_circle(healpix_of(order=11))
     return mocpy.MOC.from_healpix_cells(cells, np.full(len(cells), 11, np.uint8), 11)
 
 
@@ -92,16 +108,17 @@ def healpix_of(order, kind="nested", frame="icrs"):
     return package.HEALPix(2**order, kind, frame=frame)
 
 
+@cache
 def healpix_of_circle(kind="nested", frame="icrs"):
     healpix = healpix_of(9, kind, frame)
     return in_circle(healpix.healpix_to_skycoord(np.arange(healpix.npix)).icrs), healpix
 
 
+@cache
 def healsparse_of_circle():
     package = pytest.importorskip("healsparse")
     sparse = package.HealSparseMap.make_empty(32, 1024, np.float32)
-    healpix = healpix_of(10)
-    cells = np.flatnonzero(in_circle(healpix.healpix_to_skycoord(np.arange(healpix.npix))))
+    cells = cells_in_circle(healpix_of(10))
     sparse.update_values_pix(cells, np.ones(len(cells), np.float32))
     return sparse
 
@@ -483,6 +500,30 @@ def test_random_points_stand_for_the_coverage(geometry):
     assert np.nanmean(masked.data) == pytest.approx(density, rel=0.03)
 
 
+def test_a_density_of_random_points_that_is_far_off_is_warned_of():
+    points, density = uniform(20_000, np.random.default_rng(4))
+    options = {"wcs": field(), "kernel": "12 arcmin", "min_coverage": 0.0}
+    for factor in (0.1, 10.0):
+        coverage = Randoms(*points, density=factor * density / u.deg**2)
+        with pytest.warns(SkyHeatmapWarning, match="times as dense as their density says"):
+            sky_map(*points, coverage=coverage, **options)
+
+
+def test_a_coverage_of_nothing_is_warned_of():
+    with pytest.warns(SkyHeatmapWarning, match="nothing was observed"):
+        sky_map([50.0], [30.0], wcs=field(), coverage=np.zeros((100, 100)))
+
+
+def test_all_of_a_map_is_kept_where_all_that_the_kernel_sees_was_observed():
+    points, _ = uniform(20_000, np.random.default_rng(4))
+    for geometry in GEOMETRIES:
+        made = sky_map(
+            *points, wcs=field(), kernel="6 arcmin", coverage=lambda coord: coord.dec.deg > 29,
+            min_coverage=1.0, geometry=geometry,
+        )  # fmt: skip
+        assert not made.mask[45:].any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kernel", [Gaussian("12 arcmin"), Annulus("6 arcmin", "18 arcmin")], ids=repr
@@ -618,7 +659,8 @@ def test_what_was_not_observed_is_not_drawn(projection):
     if projection == "plain":
         ax.set_xlim(52, 48)
         ax.set_ylim(28, 32)
-    heat = sky_heatmap(ax, *points, coverage=in_circle, pixel_size="6 arcmin", kernel="15 arcmin")
+    size = "30 arcmin" if projection == "mollweide" else "6 arcmin"
+    heat = sky_heatmap(ax, *points, coverage=in_circle, pixel_size=size, kernel="15 arcmin")
     drawn = np.ma.getmaskarray(heat.get_array())
     assert drawn[heat.sky_map.coverage == 0].all()
     assert not drawn[heat.sky_map.coverage == 1].all()
