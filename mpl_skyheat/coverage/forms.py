@@ -167,7 +167,7 @@ class HealpixCoverage(Coverage):
                 f"HEALPix; got an array of shape {array.shape}"
             )
         if array.dtype.kind == "f":  # healpy.UNSEEN
-            array = np.ma.masked_less(array, -1e30)
+            array = np.ma.masked_less(array, -1e30, copy=False)
         self._values, self._healpix = as_fractions(array, "coverage"), healpix
         self.frame = ICRS() if healpix.frame is None else find_sky_frame("coverage", healpix.frame)
         self.finest = _side_of_healpix(healpix.nside)
