@@ -65,11 +65,13 @@ docs-figures: $(VENV)/installed-test
 # The numbers of the README and of the site; CATALOGUE is a table of stars for the figure beside STILTS.
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --write
+	$(BIN)/python benchmarks/statistics_of_maps.py --write
 	$(BIN)/python benchmarks/large.py --write $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
 # That the benchmarks run, and that their answers are right.
 benchmark-quick: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --quick
+	$(BIN)/python benchmarks/statistics_of_maps.py --quick
 	$(BIN)/python benchmarks/large.py --quick
 
 $(BIN)/python:

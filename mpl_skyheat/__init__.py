@@ -1,6 +1,6 @@
 """Calibrated sky-density heatmaps from catalogues, on the matplotlib Axes you already have.
 
-Importing the package gives every Axes the method ``sky_heatmap``::
+Importing the package gives every Axes the methods ``sky_heatmap`` and ``sky_contour``::
 
     import matplotlib.pyplot as plt
     import mpl_skyheat
@@ -8,10 +8,11 @@ Importing the package gives every Axes the method ``sky_heatmap``::
     ax = plt.subplot(projection=wcs)
     heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
 
-`sky_heatmap` is the same as a function, `sky_map` makes the map without matplotlib, and `subplot`
-makes Axes that fit a catalogue. Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`,
-`Moffat` or `Annulus`; the results are a `SkyMap` and its picture, a `SkyHeatmap`; warnings are of
-the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
+`sky_heatmap` and `sky_contour` are the same as functions, `sky_map` makes the map without
+matplotlib, `compare` says where two maps differ, and `subplot` makes Axes that fit a catalogue.
+Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat` or `Annulus`; the results
+are a `SkyMap`, its picture, a `SkyHeatmap`, and its part above a level, a `SkyContour`; warnings
+are of the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from mpl_skyheat import datasets
 from mpl_skyheat._version import __version__
-from mpl_skyheat.axes import register, sky_heatmap, unregister
+from mpl_skyheat.axes import register, sky_contour, sky_heatmap, unregister
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.warning import SkyHeatmapWarning
     from mpl_skyheat.coverage.randoms import Randoms
+    from mpl_skyheat.maps.comparison import compare
+    from mpl_skyheat.maps.contours import SkyContour
     from mpl_skyheat.maps.making import sky_map
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
@@ -38,13 +41,16 @@ __all__ = [
     "Gaussian",
     "Moffat",
     "Randoms",
+    "SkyContour",
     "SkyHeatmap",
     "SkyHeatmapWarning",
     "SkyMap",
     "TopHat",
     "__version__",
+    "compare",
     "datasets",
     "register",
+    "sky_contour",
     "sky_heatmap",
     "sky_map",
     "subplot",
@@ -57,8 +63,10 @@ _HOMES = dict.fromkeys(
 )
 _HOMES["Randoms"] = "coverage.randoms"
 _HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
+_HOMES["SkyContour"] = "maps.contours"
 _HOMES |= {"SkyHeatmapWarning": "compute.warning"}
 _HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}
+_HOMES["compare"] = "maps.comparison"
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ import mpl_skyheat
 from mpl_skyheat.catalogue.reading import read_catalogue, read_data
 from mpl_skyheat.compute.writing import replacing
 from mpl_skyheat.maps.map_files import has_map
+from mpl_skyheat.maps.significance import SIGNIFICANCES
 from mpl_skyheat.maps.statistic_table import StatisticName
 from mpl_skyheat.plotting.regions import PROJECTIONS
 from mpl_skyheat.plotting.subplots import ALL_SKY_SIZE, FIELD_SIZE, add_map_axes, add_sky_axes
@@ -62,6 +63,8 @@ examples:
   skyheat sources.csv -o sky.svg --ra RAJ2000 --dec DEJ2000 --projection MOL
   skyheat sources.csv -o map.fits --kernel 3arcmin --unit arcmin-2
   skyheat map.fits -o map.png --norm log
+  skyheat -o clusters.png --statistic significance --kernel 0.5deg \\
+          --background 2deg,4deg --peaks peaks.ecsv
 """
 
 
@@ -91,6 +94,11 @@ def _parse_limit(text: str) -> Any:
     return float(limit.value) if limit.unit == u.dimensionless_unscaled else limit
 
 
+def _parse_background(text: str) -> Any:
+    widths = [parse_width(part, "background") for part in text.split(",")]
+    return mpl_skyheat.Annulus(*widths) if len(widths) > 1 else widths[0]
+
+
 def _parse_size(text: str) -> tuple[float, float]:
     width, height = map(float, re.split("[x,]", text))
     if not (0 < width <= MOST_INCHES and 0 < height <= MOST_INCHES):
@@ -112,6 +120,9 @@ _angle = _parsed_as(
 _kernel = _parsed_as(
     lambda text: parse_width(text, "kernel"), "a positive angle such as 2arcmin, or 2pix"
 )
+_background = _parsed_as(
+    _parse_background, "the radii of a ring such as 2deg,4deg, or the width of a kernel"
+)
 _limit = _parsed_as(_parse_limit, "a number, or one with a unit such as '3 arcmin-2'")
 _size = _parsed_as(_parse_size, f"width x height in inches, such as 8x5, up to {MOST_INCHES}")
 _number = _parsed_as(float, "a number")
@@ -126,6 +137,15 @@ def _output(text: str) -> Path:
         )
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"must be a file; got the folder {text!r}")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"its folder must exist; got {text!r}")
+    return path
+
+
+def _table(text: str) -> Path:
+    path = Path(text)
+    if not path.name.lower().endswith(".ecsv"):
+        raise argparse.ArgumentTypeError(f"must end in .ecsv; got {text!r}")
     if not path.absolute().parent.is_dir():
         raise argparse.ArgumentTypeError(f"its folder must exist; got {text!r}")
     return path
@@ -176,6 +196,10 @@ OPTIONS = (
            "which nothing is drawn (default: 0.5)", _number, MAP),
     Option("--min-count", "NUMBER", "rows, or effective rows under the kernel, below which nothing "
            "is drawn", _number, MAP),
+    Option("--background", "RADII", "of significances and excess: the radii of a ring around the "
+           "kernel, such as 2deg,4deg, or for excess the sigma of a Gaussian", _background, MAP),
+    Option("--peaks", "FILE", "table (.ecsv) of the peaks of a significance above 5 sigma, which "
+           "are marked on the picture", _table),
     Option("--unit", "UNIT", "unit of the map, such as arcmin-2 for a density", to=MAP),
     Option("--label", "TEXT", "what is counted or averaged, for the colorbar", to=MAP),
     Option("--title", "TEXT", "title of the picture"),
@@ -242,10 +266,8 @@ def _run(options: argparse.Namespace) -> int:
             warnings.showwarning = lambda message, *_, **__: warned.append(_one_line(str(message)))
             if options.catalogue is None:
                 _save(_demonstration(), options)
-            elif _is_map(options.output):
-                _heatmap(options).sky_map.write(options.output, overwrite=True)
             else:
-                _save(_heatmap(options).figure, options)
+                _write(_heatmap(options), options)
     except Exception as error:  # A broken file makes a reader raise errors of any class.
         text = _as_options(str(error)) or type(error).__name__
         if text.startswith("the catalogue"):
@@ -254,8 +276,25 @@ def _run(options: argparse.Namespace) -> int:
         return 2
     for text in dict.fromkeys(warned):
         _print(f"skyheat: warning: {text}", sys.stderr)
-    _print(f"wrote {options.output.absolute()}", sys.stdout)
+    for path in filter(None, (options.output, options.peaks)):
+        _print(f"wrote {path.absolute()}", sys.stdout)
     return 0
+
+
+def _write(heat: SkyHeatmap, options: argparse.Namespace) -> None:
+    """Write the picture or the map, and before it the table of peaks."""
+    if options.peaks is not None:
+        if options.statistic not in SIGNIFICANCES:
+            listed = " or ".join(SIGNIFICANCES)
+            raise ValueError(f"--peaks must go with --statistic {listed}; got {options.statistic}")
+        peaks = heat.sky_map.find_peaks()
+        heat.mark_peaks(peaks)
+        with replacing(options.peaks) as new:
+            peaks.write(new, format="ascii.ecsv", overwrite=True)
+    if _is_map(options.output):
+        heat.sky_map.write(options.output, overwrite=True)
+    else:
+        _save(heat.figure, options)
 
 
 def _one_line(text: str) -> str:
@@ -348,8 +387,9 @@ def _of_catalogue(options: argparse.Namespace) -> SkyHeatmap:
     frame = find_sky_frame("--frame", options.frame)
     names = () if options.ra is None else (options.ra, options.dec)
     data = read_data(names, options.catalogue, frame, options.weights, options.values)
-    if options.output.exists() and options.output.samefile(options.catalogue):
-        raise ValueError(f"--output must not be the catalogue; got {options.output}")
+    for flag, path in (("--output", options.output), ("--peaks", options.peaks)):
+        if path is not None and path.exists() and path.samefile(options.catalogue):
+            raise ValueError(f"{flag} must not be the catalogue; got {path}")
     if not len(read_catalogue(names, data, frame)):
         raise ValueError(f"{options.catalogue} has no rows")
     figure = Figure(layout="constrained")

@@ -12,16 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mpl_skyheat.maps.contours import SkyContour
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.plotting.axes_planes import AxesView
     from mpl_skyheat.plotting.colorbars import Side
+    from mpl_skyheat.plotting.contour_sets import SkyContourSet
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
-    from mpl_skyheat.sky.grid import View
+    from mpl_skyheat.sky.grid import SkyGrid, View
     from mpl_skyheat.smoothing.choice import Geometry
     from mpl_skyheat.smoothing.plane import Boundary
-
-METHOD = "sky_heatmap"
 
 
 def sky_heatmap(
@@ -41,6 +43,7 @@ def sky_heatmap(
     coverage: Any = None,
     min_coverage: float = 0.5,
     min_count: float | None = None,
+    background: Any = None,
     unit: Any = None,
     label: str | None = None,
     colorbar: bool | Side | dict[str, Any] = False,
@@ -85,9 +88,12 @@ def sky_heatmap(
     values : array-like or str, optional
         A value for each point, of any sign, or the name of a column, whose statistic is mapped: by
         default the mean. A unit, also mag, carries over to the map.
-    statistic : {"density", "count", "sum", "mean", "std", "median", "min", "max"}, optional
-        Points per unit solid angle (the default), or points per pixel; or of ``values``, the last
-        three without a kernel only.
+    statistic : str, optional
+        One of {"density", "count", "sum", "mean", "std", "median", "min", "max", "excess",
+        "significance", "lima"}: points per unit solid angle (the default), or points per pixel; of
+        ``values`` six, the last three of them without a kernel only; the density less that of the
+        ``background``, or how sure it is that there are more, or fewer, points under the kernel
+        than it tells: in units of σ, by the binomial test (Z_Bi) or as Li & Ma.
     pixel_size : `~astropy.units.Quantity` ['angle'] or str, optional
         Side of the map's pixels, exact at the centre of the view; a number in data units with
         ``frame="flat"``.
@@ -122,6 +128,10 @@ def sky_heatmap(
     min_count : float, optional
         Pixels with fewer points than this are masked: those in the pixel, or under the kernel the
         effective number (``SkyMap.n_eff``).
+    background : Annulus, `~astropy.units.Quantity` ['angle'], str or kernel, optional
+        With ``statistic="excess"``, "significance" and "lima", what is around each pixel: an
+        `Annulus` outside the kernel, or a sum of them; for "excess" any kernel, or the σ of a
+        Gaussian.
     center : `~astropy.units.Quantity` ['angle'], float or SkyCoord, optional
         The longitude (deg) in the middle of matplotlib's geographic axes; by default that of the
         map that they show already, or 0.
@@ -170,6 +180,14 @@ def sky_heatmap(
     masked where Σ K is below 1 % of K(0). Standard errors, in ``SkyMap.uncertainty``, are those of
     independent points: √(Σ w² K²) / (K ∗ Ω) of a density.
 
+    Significances are those of effective counts N = S1 E1 / E2 (Bohm & Zech 2014, NIM A 748, 1)
+    under the kernel and in the background, with S1 = Σ w K, E1 = K ∗ Ω and E2 = K² ∗ Ω of what was
+    observed, and of the ratio α of their effective solid angles E1² / E2. With weights, both are
+    divided by the background's mean weight (S2 / E2) / (S1 / E1). "significance" is Z_Bi with mid-p
+    (Cousins, Linnemann & Tucker 2008, NIM A 595, 480; Lancaster 1961, J. Am. Stat. Assoc. 56, 223),
+    "lima" eq. 17 of Li & Ma (1983, ApJ 272, 317). Pixels are masked where less than a fifth of the
+    background was observed.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -213,6 +231,7 @@ def sky_heatmap(
         coverage=coverage,
         min_coverage=min_coverage,
         min_count=min_count,
+        background=background,
         unit=unit,
         label=label,
         threads=threads,
@@ -228,15 +247,193 @@ def sky_heatmap(
     return _added(heat, on_axes, view, bar)
 
 
-def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
-    """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
-    from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import corners_of, frame_of_points, resampled
-    from mpl_skyheat.plotting.axes_planes import view_of_axes
-    from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+def sky_contour(
+    ax: Axes,
+    *points_or_map: Any,
+    levels: Any = None,
+    enclosed: Any = None,
+    points: Any = None,
+    leave_one_out: bool = True,
+    filled: bool = False,
+    data: Any = None,
+    frame: Any = "icrs",
+    weights: Any = None,
+    values: Any = None,
+    statistic: StatisticName | None = None,
+    pixel_size: Any = None,
+    bins: int | tuple[int, int] | None = None,
+    kernel: Any = None,
+    boundary: Boundary = "sky",
+    geometry: Geometry = "auto",
+    center: Any = None,
+    coverage: Any = None,
+    min_coverage: float = 0.5,
+    min_count: float | None = None,
+    unit: Any = None,
+    label: str | None = None,
+    threads: int | None = None,
+    **contour_kwargs: Any,
+) -> SkyContourSet:
+    """Draw contours of a catalogue's smoothed density, over what the Axes shows.
 
-    taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
-    for name, parameter in signature(sky_heatmap).parameters.items():
+    Importing the package makes this a method: ``ax.sky_contour(ra, dec, kernel="2 arcmin")``.
+
+    Parameters
+    ----------
+    ax : `~astropy.visualization.wcsaxes.WCSAxes` or `~matplotlib.axes.Axes`
+        As in `sky_heatmap`. An Axes that shows something keeps its limits.
+    *points_or_map : array-like, `~astropy.units.Quantity`, `~astropy.coordinates.SkyCoord` or str
+        Points, as in `sky_heatmap`; or a `SkyMap`, on any pixels, whose contours are drawn.
+    levels : int, float, `~astropy.units.Quantity` or list of these, optional
+        Levels, as numbers in the map's unit or with a unit; an int is the number of them, for
+        matplotlib to choose, as it does by default.
+    enclosed : float or list of float, optional
+        Fractions of the sources (0 … 1) that are to be inside, in place of levels; see
+        `SkyMap.contour`.
+    points : `~astropy.coordinates.SkyCoord`, table or tuple, optional
+        The sources that a fraction is of, as in `SkyMap.contour`: by default the points that the
+        map is made of, each where it is. Of a `SkyMap`, and of an iterator of chunks, the centres
+        of pixels stand for the points in these.
+    leave_one_out : bool, optional
+        Evaluate each source without itself; see `SkyMap.contour`.
+    filled : bool, optional
+        Fill the areas between levels, as `~matplotlib.axes.Axes.contourf` does; with ``enclosed``,
+        also that inside the innermost.
+    data, frame, weights, values, statistic, pixel_size, bins, kernel, boundary, geometry, center
+        As in `sky_heatmap`.
+    coverage, min_coverage, min_count, unit, label, threads
+        As in `sky_heatmap`.
+    **contour_kwargs
+        Arguments of `~matplotlib.axes.Axes.contour`: ``colors``, ``cmap``, ``norm``,
+        ``linewidths``, ``linestyles``, ``alpha``, ``zorder``, ... Lists have the order of the
+        levels or fractions as given.
+
+    Returns
+    -------
+    `~matplotlib.contour.ContourSet`
+        For `~matplotlib.axes.Axes.clabel`, which writes fractions in percent. Its ``sky_contours``
+        are the `SkyContour` of each level, with areas.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sky_heatmap` and `SkyMap.contour`; and of arguments that contours do not have.
+
+    Notes
+    -----
+    Contours run between the centres of pixels, linearly, up to the map's edge. They have no seam
+    at 0h; where the sky ends on the map, they are cut, and go on at the other side.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from astropy.wcs import WCS
+    >>> import mpl_skyheat
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+    ...            "CRPIX1": 60.5, "CRPIX2": 60.5, "CDELT1": -0.05, "CDELT2": 0.05,
+    ...            "NAXIS1": 120, "NAXIS2": 120})
+    >>> ax = plt.subplot(projection=wcs)
+    >>> stars = mpl_skyheat.datasets.bright_stars()
+    >>> lines = ax.sky_contour(data=stars, kernel="12 arcmin", enclosed=[0.1, 0.5], colors="C0")
+    >>> sorted({label.get_text() for label in ax.clabel(lines)})
+    ['10 %', '50 %']
+    >>> plt.close()
+    """
+    given = dict(locals())
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be an Axes, as in ax.sky_contour(ra, dec); got {type(ax).__name__}"
+        )
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.catalogue.reading import read_points
+    from mpl_skyheat.maps.making import make_map
+    from mpl_skyheat.maps.request import MapRequest, parse_center
+    from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.contour_sets import check_contour_keywords, find_contours
+    from mpl_skyheat.sky.frames import find_frame
+
+    check_contour_keywords(contour_kwargs, "sky_contour")
+    if len(points_or_map) == 1 and isinstance(points_or_map[0], SkyMap):
+        return _contour_map(ax, points_or_map[0], given)
+    request = MapRequest.checked(
+        has_values=values is not None,
+        is_picture=True,
+        frame=frame,
+        statistic=statistic,
+        pixel_size=pixel_size,
+        bins=bins,
+        kernel=kernel,
+        boundary=boundary,
+        geometry=geometry,
+        coverage=coverage,
+        min_coverage=min_coverage,
+        min_count=min_count,
+        unit=unit,
+        label=label,
+        threads=threads,
+    )
+    catalogue = read_points(points_or_map, data, frame, weights, values)
+    shown = find_frame(frame)
+    asked = _agreed_center(ax, shown, parse_center(center))
+    on_axes = view_of_axes(ax, catalogue, shown, asked)
+    sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
+    if points is None and isinstance(catalogue, Catalogue):
+        points = catalogue
+    contours = find_contours(
+        sky_map, levels=levels, enclosed=enclosed, points=points, leave_one_out=leave_one_out
+    )
+    return _add_contours(ax, sky_map, contours, on_axes, view, grid, given)
+
+
+def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContourSet:
+    """Draw contours of a map that is made already, with the arguments of `sky_contour` by name."""
+    from mpl_skyheat.maps.request import parse_center
+    from mpl_skyheat.maps.resampling import corners_of, frame_of_points, on_surface
+    from mpl_skyheat.maps.surface import Surface
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.contour_sets import find_contours
+
+    taken = {"ax", "points_or_map", "levels", "enclosed", "points", "leave_one_out", "filled"}
+    _check_left_out(sky_contour, given, taken | {"unit", "center", "contour_kwargs"})
+    sky_map = sky_map if given["unit"] is None else sky_map.to(given["unit"])
+    surface = Surface(sky_map)
+    options = {name: given[name] for name in ("levels", "enclosed", "points", "leave_one_out")}
+    contours = find_contours(sky_map, **options, surface=surface)
+    shown = frame_of_points(sky_map)
+    asked = _agreed_center(ax, shown, parse_center(given["center"]))
+    on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
+    drawn, grid = on_surface(sky_map, surface, on_axes.plane, on_axes.view)
+    return _add_contours(ax, drawn, contours, on_axes, on_axes.view, grid, given)
+
+
+def _add_contours(
+    ax: Axes,
+    sky_map: SkyMap,
+    contours: list[SkyContour] | None,
+    on_axes: AxesView,
+    view: View,
+    grid: SkyGrid,
+    given: dict[str, Any],
+) -> SkyContourSet:
+    """The contours of a map on its Axes' plane, added to the Axes."""
+    from mpl_skyheat.plotting.contour_sets import draw_contours
+    from mpl_skyheat.sky.grid import View
+
+    transform = ax.transData if on_axes.transform is None else on_axes.transform
+    options = {name: given[name] for name in ("levels", "filled")} | given["contour_kwargs"]
+
+    def add() -> SkyContourSet:
+        return draw_contours(ax, sky_map, grid.extent, transform, contours=contours, **options)
+
+    known = view if on_axes.view.is_known else View(*grid.extent)
+    drawn: SkyContourSet = _show(ax, on_axes, known, add)
+    return drawn
+
+
+def _check_left_out(function: Any, given: dict[str, Any], taken: set[str]) -> None:
+    """Raise a TypeError for arguments that a map, which is made already, has no use for."""
+    for name, parameter in signature(function).parameters.items():
         value = given[name]
         is_default = value is parameter.default or (
             isinstance(value, str) and value == parameter.default
@@ -245,6 +442,17 @@ def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
             raise TypeError(
                 f"{name} must be left out with a map, which is made already; got {repr(value)[:60]}"
             )
+
+
+def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
+    """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
+    from mpl_skyheat.maps.request import parse_center
+    from mpl_skyheat.maps.resampling import corners_of, frame_of_points, resampled
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+    from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+
+    taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
+    _check_left_out(sky_heatmap, given, taken)
     bar = _colorbar_arguments(given["colorbar"])
     check_image_keywords(given["image_kwargs"])
     shown = frame_of_points(sky_map)
@@ -268,10 +476,8 @@ def _added(
     ax: Any = heat.axes
     if bar is not None:
         rehearse_colorbar(heat, **bar)
-    if on_axes.transform is not None:
-        _show_projected(ax, heat, on_axes)
-    else:
-        _show(ax, heat, on_axes, view if on_axes.view.is_known else View(*heat.get_extent()))
+    known = view if on_axes.view.is_known else View(*heat.get_extent())
+    _show(ax, on_axes, known, lambda: ax.add_image(heat))
     _make_current(ax, heat)
     if bar is not None:
         heat.add_colorbar(**bar)
@@ -280,10 +486,11 @@ def _added(
 
 def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
     """The longitude (deg) in the middle of a geographic Axes: that of a map on it, if any."""
+    from mpl_skyheat.plotting.contour_sets import SkyContourSet
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
-    maps = [image for image in ax.images if isinstance(image, SkyHeatmap)]
-    earlier = next((image.sky_in_middle for image in maps if image.sky_in_middle), None)
+    drawn = [a for a in ax.get_children() if isinstance(a, SkyHeatmap | SkyContourSet)]
+    earlier = next((artist.sky_in_middle for artist in drawn if artist.sky_in_middle), None)
     if earlier is None:
         return center
     shown, its_frame = earlier
@@ -319,8 +526,15 @@ def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
     )
 
 
-def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
-    """Add the image and keep the Axes' limits, but set limits that are fresh to the map's."""
+def _show(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
+    """Have an artist added and return it; keep the Axes' limits, but set fresh ones to the view."""
+    if on_axes.transform is not None:
+        return _show_projected(ax, on_axes, add)
+    return _show_in_data(ax, on_axes, view, add)
+
+
+def _show_in_data(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
+    """Have an artist added that is in the Axes' data coordinates."""
     from mpl_skyheat.plotting.labels import name_wcsaxes, set_up_degrees
 
     limits = ax.get_xlim(), ax.get_ylim()
@@ -334,11 +548,11 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         name_wcsaxes(ax, frame)
     if is_in_degrees and on_axes.is_empty:
         set_up_degrees(ax, frame, view)
-    ax.add_image(heat)
+    artist = add()
     # Without these limits, an artist that is added later would make the Axes shrink to itself.
     ax.update_datalim([(left, bottom), (right, top)])
-    heat.sticky_edges.x[:] = [left, right]
-    heat.sticky_edges.y[:] = [bottom, top]
+    artist.sticky_edges.x[:] = [left, right]
+    artist.sticky_edges.y[:] = [bottom, top]
     for setter, old, new, is_fresh in (
         (ax.set_xlim, limits[0], (left, right), fresh_x),
         (ax.set_ylim, limits[1], (bottom, top), fresh_y),
@@ -348,24 +562,26 @@ def _show(ax: Axes, heat: SkyHeatmap, on_axes: AxesView, view: View) -> None:
         setter(old, auto=None)
     if is_in_degrees and on_axes.is_empty and fresh_x and not ax.xaxis_inverted():
         ax.invert_xaxis()  # East is left.
+    return artist
 
 
-def _show_projected(ax: Axes, heat: SkyHeatmap, on_axes: AxesView) -> None:
-    """Add the image in the units of its plane; the Axes' limits are those of the view."""
+def _show_projected(ax: Axes, on_axes: AxesView, add: Callable[[], Any]) -> Any:
+    """Have an artist added that is in the units of the plane; the limits are those of the view."""
     from mpl_skyheat.plotting.labels import label_longitudes
 
+    artist = add()
     if on_axes.center is not None:
-        heat.sky_in_middle = on_axes.center, on_axes.plane.frame
+        artist.sky_in_middle = on_axes.center, on_axes.plane.frame
         label_longitudes(ax, on_axes.center)
-    heat.set_transform(on_axes.transform)
-    ax.add_image(heat)
+    artist.set_transform(on_axes.transform)
     if on_axes.outline is not None:
-        heat.set_clip_path(Path(on_axes.outline, closed=False), on_axes.transform)
+        artist.set_clip_path(Path(on_axes.outline, closed=False), on_axes.transform)
     left, right, bottom, top = on_axes.view
     if on_axes.transform.contains_branch(ax.transData):
-        # As in _show().
+        # As in _show_in_data().
         to_data = on_axes.transform - ax.transData
         ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
+    return artist
 
 
 def _make_current(ax: Axes, heat: SkyHeatmap) -> None:
@@ -377,23 +593,32 @@ def _make_current(ax: Axes, heat: SkyHeatmap) -> None:
             pyplot.sci(heat)
 
 
+# Functions that are methods of every Axes.
+METHODS: dict[str, Callable[..., Any]] = {"sky_heatmap": sky_heatmap, "sky_contour": sky_contour}
+
+
 def register() -> None:
-    """Make `sky_heatmap` a method of every `~matplotlib.axes.Axes`. Importing the package does.
+    """Make `sky_heatmap` and `sky_contour` methods of every `~matplotlib.axes.Axes`.
+
+    Importing the package does.
 
     Raises
     ------
     RuntimeError
-        If Axes have another attribute of that name already.
+        If Axes have another attribute of one of these names already.
     """
-    present = getattr(Axes, METHOD, sky_heatmap)
-    if present is not sky_heatmap:
-        raise RuntimeError(
-            f"Axes.{METHOD} must not be taken; got {present!r}, set by another package"
-        )
-    setattr(Axes, METHOD, sky_heatmap)
+    for name, method in METHODS.items():
+        present = getattr(Axes, name, method)
+        if present is not method:
+            raise RuntimeError(
+                f"Axes.{name} must not be taken; got {present!r}, set by another package"
+            )
+    for name, method in METHODS.items():
+        setattr(Axes, name, method)
 
 
 def unregister() -> None:
-    """Take the method back from `~matplotlib.axes.Axes`."""
-    if getattr(Axes, METHOD, None) is sky_heatmap:
-        delattr(Axes, METHOD)
+    """Take the methods back from `~matplotlib.axes.Axes`."""
+    for name, method in METHODS.items():
+        if getattr(Axes, name, None) is method:
+            delattr(Axes, name)

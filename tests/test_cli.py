@@ -18,7 +18,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.io.votable.exceptions import VOWarning
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
@@ -29,6 +29,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import mpl_skyheat
 from mpl_skyheat.__main__ import main
+from mpl_skyheat.plotting.peak_marks import PeakMarks
 
 # A clump of 50 stars, and a ring of 1 deg around it that sets what is in view.
 CLUMP = SkyCoord(83, -5, unit="deg")
@@ -368,6 +369,34 @@ def test_the_kernel_is_that_of_the_call(heat_of, text, kernel):
         LON, LAT, wcs=heat.axes.wcs, pixel_size=2 * u.arcmin, kernel=kernel
     )
     np.testing.assert_allclose(heat.sky_map.data, expected.data, rtol=1e-9, atol=1e-12)
+
+
+def test_peaks_of_a_significance_are_a_table_and_marked(command):
+    options = ("--statistic", "significance", "--background", "15arcmin,45arcmin")
+    options += ("--kernel", "4arcmin", "--pixel-size", "2arcmin")
+    result = command("stars.csv", *options, "--peaks", "peaks.ecsv")
+    assert (result.status, result.err) == (0, [])
+    assert result.out[1] == f"wrote {Path('peaks.ecsv').absolute()}"
+    peaks = QTable.read("peaks.ecsv")
+    assert peaks["coord"][0].separation(CLUMP) < 2 * u.arcmin
+    assert peaks["n_on"][0] > 40
+    assert any(isinstance(child, PeakMarks) for child in result.figure.axes[0].get_children())
+    result = command("stars.csv", *options, "--peaks", "peaks.ecsv", "-o", "map.fits")
+    assert (result.status, result.err) == (0, [])
+    with fits.open("map.fits") as hdus:
+        assert hdus["NON"].data.max() == pytest.approx(peaks["n_on"].max(), rel=0.01)
+    Path("same.ecsv").symlink_to("stars.csv")
+    result = command("stars.csv", *options, "--peaks", "same.ecsv")
+    assert result.err == ["skyheat: error: --peaks must not be the catalogue; got same.ecsv"]
+
+
+def test_an_excess_may_be_about_a_kernel_of_any_width(heat_of):
+    heat = heat_of("stars.csv", "--statistic", "excess", "--background", "0.5deg",
+                   "--kernel", "6arcmin", "--pixel-size", "2arcmin")  # fmt: skip
+    expected = mpl_skyheat.sky_map(
+        LON, LAT, wcs=heat.sky_map, kernel="6 arcmin", statistic="excess", background="0.5 deg"
+    )
+    np.testing.assert_allclose(heat.sky_map.data, expected.data, rtol=1e-6, atol=1e-6)
 
 
 def test_the_label_is_that_of_the_colorbar(heat_of):
@@ -802,6 +831,14 @@ def refuses(command):
         ("stars.csv --pixel-size 0deg", "argument --pixel-size: must be a positive angle "),
         ("stars.csv --pixel-size 0.001arcsec", "--pixel-size is too small: "),
         ("stars.csv --pixel-size 1e-9arcsec", "--pixel-size is too small: "),
+        ("stars.csv --statistic lima --kernel 1deg", "--background must be given beside kernel"),
+        ("stars.csv --background 2deg,4deg", "--background must be left out but with "),
+        ("stars.csv --background 4deg,2deg", "argument --background: must be the radii of a ring"),
+        ("stars.csv --background 1deg,2deg,3deg", "argument --background: must be the radii of a "),
+        ("stars.csv --background nonsense", "argument --background: must be the radii of a ring"),
+        ("stars.csv --peaks a.ecsv", "--peaks must go with --statistic significance or lima; got"),
+        ("stars.csv --peaks a.txt", "argument --peaks: must end in .ecsv; got 'a.txt'"),
+        ("stars.csv --peaks b/a.ecsv", "argument --peaks: its folder must exist; got 'b/a.ecsv'"),
         ("stars.csv --norm nonsense", "argument --norm: invalid choice: 'nonsense'"),
         ("stars.csv --projection XYZ", "argument --projection: invalid choice: 'XYZ'"),
         ("stars.csv --nonsense", "unrecognized arguments: --nonsense"),

@@ -537,3 +537,21 @@ def test_a_sky_coord_on_a_flat_map_is_refused():
     wcs = make_wcs("RA---TAN", "DEC--TAN", shape=(10, 10))
     with pytest.raises(TypeError, match="frame='flat' takes plain x, y; got positions on the sky"):
         sky_map(SkyCoord(RA, DEC, unit="deg"), wcs=wcs, frame="flat")
+
+
+def test_a_map_that_is_nearly_all_margin_is_refused(monkeypatch):
+    # (Of a machine with enough memory for it.)
+    monkeypatch.setattr(where, "allowed_bytes", lambda: 2**40)
+    wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 83.0, "CRVAL2": -5.0})
+    wcs.wcs.crpix, wcs.wcs.cdelt, wcs.pixel_shape = (150.5, 150.5), (-0.001, 0.001), (300, 300)
+    text = "…: a map of 300 x 300 pixels, with the margin…GiB, nearly all for the margin; …"
+    with refuses(ValueError, f"kernel is too wide{text}a narrower one would do"):
+        sky_map([83.0], [-5.0], wcs=wcs, kernel=800 * u.pix)
+    with refuses(ValueError, f"kernel is too wide{text}a larger pixel_size would do"):
+        sky_map([83.0], [-5.0], wcs=wcs, kernel="0.8 deg", geometry="plane")
+    with refuses(ValueError, f"pixel_size is too small{text}pixel_size=…would do") as caught:
+        sky_map(
+            [83.0], [-5.0], wcs=wcs, pixel_size="3.6 arcsec", kernel="0.8 deg", geometry="plane"
+        )
+    size = str(caught.value).rpartition("pixel_size=")[2].partition(" ")[0]
+    assert 4 < u.Quantity(size.replace("*u.", " ")).to_value(u.arcsec) < 8

@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from helpers import letter_f, make_wcs
 from matplotlib.figure import Figure
 
-from mpl_skyheat import sky_heatmap
+from mpl_skyheat import sky_contour, sky_heatmap
 
 DPI = 64
 compare = pytest.mark.mpl_image_compare(tolerance=0.5, savefig_kwargs={"dpi": DPI})
@@ -285,3 +285,59 @@ def test_markers_on_axes_of_ligo_skymap():
         ax.scatter(ra, dec, transform=ax.get_transform("world"), **SQUARE)
 
     return draw_marked(ax, (36, 18), mark)
+
+
+@compare
+def test_contours_over_an_image_on_a_rotated_wcs(field):
+    field.wcs.pc = [[0.8, -0.6], [0.6, 0.8]]
+    ax = aligned_axes(240, 160, projection=field)
+    ax.imshow(np.indices((20, 30)).sum(axis=0) % 2, cmap="gray", vmax=3, origin="lower")
+    # A row of stars to the east of the centre, and one to the north of its end.
+    ra, dec = [83, 83.25, 83.5, 83.75, 83.75], [-5, -5, -5, -5, -4.6]
+    lines = sky_contour(ax, ra, dec, kernel="0.12 deg", levels=[3, 9], colors=["C1", "w"])
+    lines.set_linewidth(2)
+    return ax.figure
+
+
+@compare
+def test_what_was_not_observed_is_not_drawn(field):
+    """A footprint to the west of a line and beside a disc, in pixels with rows in a chequer."""
+    ax = aligned_axes(240, 160, projection=field)
+    x, y = (v.ravel() for v in np.meshgrid(np.arange(30), np.arange(20)))
+    ra, dec = field.wcs_pix2world(x[(x + y) % 2 == 0], y[(x + y) % 2 == 0], 0)
+
+    def observed(coord):
+        in_disc = np.hypot(coord.ra.deg - 82.6, coord.dec.deg + 5.2) < 0.3
+        return (coord.ra.deg < 83.82) & ~in_disc
+
+    sky_heatmap(ax, ra, dec, statistic="count", vmin=0, vmax=1, coverage=observed)
+    return ax.figure
+
+
+@compare
+def test_contours_are_cut_at_the_rim_of_the_sky():
+    wcs = make_wcs("MOL", shape=(82, 42), center=(0.0, 0.0), cdelt=(-4.0, 4.0))
+    ax = aligned_axes(328, 168, projection=wcs)
+    points = [178, 178, 20, 90], [20, 8, -40, 85]
+    kernel = {"kernel": "8 deg", "geometry": "sphere"}
+    sky_contour(ax, *points, levels=[2e-4, 1e-3], filled=True, colors=["C0"], **kernel)
+    sky_contour(ax, *points, levels=[2e-4, 1e-3], colors=["k", "r"], linewidths=1.5, **kernel)
+    return ax.figure
+
+
+@compare
+def test_flat_to_the_edge_of_the_survey():
+    """As ``test_smoothed_flat_to_the_edge``, of a ring around the Galactic pole of a whole sky."""
+    wcs = make_wcs("AIT", shape=(65, 33), center=(0, 0), cdelt=(-5.5, 5.5), axes="GLON")
+    ax = aligned_axes(65 * 4, 33 * 4, projection=wcs, frame_class=EllipticalFrame)
+    rng = np.random.default_rng(1)
+    lon, lat = rng.uniform(0, 360, 400_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 400_000)))
+
+    def observed(coord):
+        return (np.abs(coord.galactic.b.deg) > 15) & (coord.icrs.dec.deg > -40)
+
+    sky_heatmap(
+        ax, lon, lat, frame="galactic", kernel=10 * u.deg, coverage=observed, vmin=0, vmax=20,
+        unit="deg-2", interpolation="nearest",
+    )  # fmt: skip
+    return ax.figure

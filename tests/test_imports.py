@@ -261,10 +261,13 @@ def test_a_map_is_made_without_what_draws(loaded, name):
 
 PUBLIC = {
     "sky_heatmap",
+    "sky_contour",
+    "SkyContour",
     "sky_map",
     "SkyHeatmap",
     "SkyHeatmapWarning",
     "SkyMap",
+    "compare",
     "Gaussian",
     "TopHat",
     "Randoms",
@@ -299,7 +302,7 @@ def test_public_names_can_all_be_imported_at_once():
     assert {*names} - {"__builtins__"} == PUBLIC
 
 
-@pytest.mark.parametrize("cls", ["SkyHeatmap", "SkyMap", "Gaussian", "TopHat", "Moffat", "Annulus"])
+@pytest.mark.parametrize("cls", ["SkyHeatmap", "SkyMap", "SkyContour", "Gaussian", "Annulus"])
 def test_public_methods_are_documented(cls):
     cls = getattr(mpl_skyheat, cls)
     methods = [value for name, value in vars(cls).items() if name[0] != "_" and callable(value)]
@@ -322,7 +325,7 @@ def test_words_that_an_argument_may_be_are_listed_once():
     assert get_args(StatisticName) == tuple(STATISTICS)
     assert get_args(Boundary) == ("sky", *PAD_MODES)
     assert {*NORMS} < {*get_args(NormName)}
-    listed = inspect.getdoc(mpl_skyheat.sky_heatmap)
+    listed = " ".join(inspect.getdoc(mpl_skyheat.sky_heatmap).split())
     for words in (StatisticName, Boundary, Geometry):
         assert "{" + ", ".join(f'"{word}"' for word in get_args(words)) + "}" in listed
     for words, function in ((Projection, mpl_skyheat.subplot), (Side, SkyHeatmap.add_colorbar)):

@@ -77,6 +77,24 @@ MUTANTS = {
         "near_edge[row[is_cut], column[is_cut]] = False",
         "test_grid.py::test_the_pixels_of_the_whole_sky_sum_to_4_pi",
     ),
+    "sources that are not left out": Mutant(
+        "maps/own_share.py",
+        "share = term.factor * find(term.kernel)",
+        "share = 0.0 * find(term.kernel)",
+        "test_contours.py::test_the_region_holds_as_large_a_fraction_of_new_sources",
+    ),
+    "no sky across the edge of the sky": Mutant(
+        "maps/surface.py",
+        "for _ in range(ROUNDS):",
+        "for _ in range(0):",
+        "test_contours.py::test_contours_go_on_at_the_other_side_of_the_map",
+    ),
+    "contours half a pixel off": Mutant(
+        "plotting/contour_sets.py",
+        "corner + (places + 0.5) * sides",
+        "corner + places * sides",
+        "test_contour_sets.py::test_the_contours_of_an_image_are_those_of_its_map",
+    ),
     "a margin on one side only": Mutant(
         "sky/grid.py",
         "self.count + 2 * margin, self.first - margin",
@@ -94,6 +112,24 @@ MUTANTS = {
         "first.density(r, width) * second.density(r, width)",
         "first.density(r, width) * second.profile(r)",
         "test_field.py::test_squares_are_smoothed_with_the_square_of_the_kernel",
+    ),
+    "α of the whole map": Mutant(
+        "maps/background.py",
+        "alpha = ratio(under.solid_angle, around.solid_angle)",
+        "alpha = np.full(n_on.shape, np.nanmedian(ratio(under.solid_angle, around.solid_angle)))",
+        "test_significance.py::test_it_is_a_unit_normal_beside_a_mask",
+    ),
+    "no mid-p": Mutant(
+        "maps/significance.py",
+        "tail = beyond + 0.5 * own",
+        "tail = beyond + own",
+        "test_significance.py::test_significances_are_those_that_are_published",
+    ),
+    "peaks on both sides of 0h": Mutant(
+        "maps/peaks.py",
+        "is_true = ~_is_lower_than_beyond(sky_map, plane, rows, columns)",
+        "is_true = np.ones(len(rows), bool)",
+        "test_peaks.py::test_a_slope_across_0h_is_no_peak",
     ),
     "means for values": Mutant(
         "smoothing/pixels.py",

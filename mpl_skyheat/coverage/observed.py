@@ -77,7 +77,8 @@ class Observed:
 
     def __init__(self, coverage: Coverage, fractions: FloatArray, is_cut: BoolArray) -> None:
         self.coverage, self.fractions = coverage, fractions
-        states = np.where(is_cut, ASKED, np.where(fractions > 0, SEEN, UNSEEN)).ravel()
+        # (Where none of its places is observed, a pixel is masked, and so are its rows.)
+        states = np.where(fractions > 0, np.where(is_cut, ASKED, SEEN), UNSEEN).ravel()
         # OFF … LOST, −1 … −3, index these from the end.
         self._states = np.append(states, [SEEN] * -LOST).astype(np.uint8)
 

@@ -18,11 +18,13 @@ from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
+from mpl_skyheat.maps.background import about_background, shared_fraction
 from mpl_skyheat.maps.doubts import warn_of_rows
+from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
-from mpl_skyheat.maps.statistic_table import EXTREMES, channels_of
-from mpl_skyheat.maps.statistics import Found, Spread, statistic_of
+from mpl_skyheat.maps.statistic_table import EXTREMES, STATISTICS, channels_of
+from mpl_skyheat.maps.statistics import Found, statistic_of
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
 from mpl_skyheat.sky.frames import find_sky_frame, frame_text
@@ -31,11 +33,14 @@ from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.coverage.observed import ObservedSky
+    from mpl_skyheat.maps.own_share import OwnShare
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
@@ -60,6 +65,7 @@ def sky_map(
     coverage: Any = None,
     min_coverage: float = 0.5,
     min_count: float | None = None,
+    background: Any = None,
     unit: Any = None,
     label: str | None = None,
     threads: int | None = None,
@@ -70,7 +76,7 @@ def sky_map(
     ----------
     *points, data, frame, weights, values, statistic, pixel_size, bins, kernel
         As in `sky_heatmap`.
-    boundary, geometry, coverage, min_coverage, min_count, unit, label, threads
+    boundary, geometry, coverage, min_coverage, min_count, background, unit, label, threads
         As in `sky_heatmap`.
     wcs : `~astropy.wcs.WCS` or other celestial WCS, `~astropy.io.fits.Header` or SkyMap
         Two celestial axes, those of a FITS header, or those of a map, of which the pixels are
@@ -113,6 +119,7 @@ def sky_map(
         coverage=coverage,
         min_coverage=min_coverage,
         min_count=min_count,
+        background=background,
         unit=unit,
         label=label,
         threads=threads,
@@ -149,6 +156,7 @@ def make_map(
         blocks = list(project_blocks(catalogue, plane))
     region = view if blocks is None else view.filled(bounds_of(blocks, plane))
     where = choose_where(request, plane, region, closed=blocks is not None)
+    shared = shared_fraction(request, where)
     for text in filter(None, (where.choice.warning, where.kernels.warning)):
         warnings.warn(text, SkyHeatmapWarning, stacklevel=3)
     channels = channels_of(
@@ -167,8 +175,11 @@ def make_map(
     randoms = _sums_of_randoms(request, where, observed, team)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
-    found = statistic_of(sums, where, request, team, randoms)
-    made = _map_of(sums, found, where, request, catalogue, view=region, frame=frame)
+    find = statistic_of if request.background is None else about_background
+    found = find(sums, where, request, team, randoms)
+    find_share = partial(own_share, sums, where, request, team, randoms)
+    made = _map_of(sums, found, find_share, where, request, catalogue, view=region, frame=frame)
+    made.meta |= {} if shared is None else {"shared": shared}
     team.rest()
     return made, where.geometry.grid, region
 
@@ -176,6 +187,7 @@ def make_map(
 def _map_of(
     sums: Sums,
     found: Found,
+    find_share: Callable[..., OwnShare | None],
     where: Where,
     request: MapRequest,
     catalogue: Catalogue | Stream,
@@ -194,28 +206,34 @@ def _map_of(
     if coverage is not None:
         least = request.min_coverage if request.kernel is not None else 0.0
         values[(coverage <= 0) | (found.seen < least)] = np.nan
-    find = found.spread
+    find_n_eff = found.n_eff
     if request.min_count is not None:
-        known = find()
-        rows = sums.pixels["n"][geometry.core] if request.kernel is None else known.n_eff
+        n_eff = find_n_eff()
+        rows = sums.pixels["n"][geometry.core] if request.kernel is None else n_eff
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-        find = partial(Spread, *known)
+        find_n_eff = partial(np.array, n_eff)
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
         unit=unit,
         wcs=grid_wcs(geometry.plane, geometry.grid),
         counts=_counts(sums, catalogue)[geometry.core].copy(),
-        spread=lambda: _in_unit(find(), factor),
+        later={
+            "error": partial(_scaled, found.error, factor),
+            "n_eff": find_n_eff,
+            "own_share": partial(find_share, unit=unit, factor=factor),
+            "kernel_sums": partial(found.kernel_sums, catalogue.weights_unit),
+        },
         coverage=coverage,
         **_amounts(sums, catalogue, request.statistic),
+        **{name: _unmasked(getattr(found, name), values) for name in ("n_on", "n_off")},
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
         label=request.label or (catalogue.values.label if catalogue.values else None),
         meta={
             "stat": request.statistic,
             "smoothed": request.kernel is not None,
-            "signed": request.is_signed,
+            "signed": request.is_signed or STATISTICS[request.statistic].needs_background,
             "boundary": request.boundary,
             "mincount": request.min_count,
             "mincover": None if coverage is None else request.min_coverage,
@@ -249,9 +267,13 @@ def _coverage(sums: Sums, found: Found, request: MapRequest) -> FloatArray | Non
     return sums.observed.pixels.fractions[sums.geometry.core].copy()
 
 
-def _in_unit(spread: Spread, factor: float) -> Spread:
-    error = None if spread.error is None else factor * spread.error
-    return Spread(error, spread.n_eff)
+def _scaled(find: Callable[[], FloatArray | None], factor: float) -> FloatArray | None:
+    found = find()
+    return None if found is None else factor * found
+
+
+def _unmasked(counts: FloatArray | None, values: FloatArray) -> FloatArray | None:
+    return None if counts is None else np.where(np.isfinite(values), counts, np.nan)
 
 
 def _has_too_few(rows: Any, min_count: float, geometry: str) -> BoolArray:

@@ -33,7 +33,7 @@ ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
 CARD, VERSION = "SKYHEAT", 1
 
 # Extensions of companions that are not called as these are.
-EXTENSIONS = {"solid_angle": "OMEGA", "n_eff": "NEFF"}
+EXTENSIONS = {"solid_angle": "OMEGA", "n_eff": "NEFF", "n_on": "NON", "n_off": "NOFF"}
 
 # The extension of arrays that the card refers to by number (EXTVER): of a WCS, or of a kernel.
 ARRAYS = "ARRAY"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -13,8 +14,8 @@ from astropy.coordinates import SkyCoord
 from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.statistic_table import STATISTICS, StatisticName
 from mpl_skyheat.smoothing.choice import Geometry
-from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, parse_width
-from mpl_skyheat.smoothing.kernels import as_kernel
+from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, angular_kernels, parse_width
+from mpl_skyheat.smoothing.kernels import Annulus, as_kernel
 from mpl_skyheat.smoothing.plane import Boundary
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class MapRequest:
     coverage: Coverage | None = None
     randoms: Randoms | None = None
     min_coverage: float = 0.5
+    # Around each pixel, of a statistic that is about it.
+    background: KernelAlgebra | None = None
     # Whether the map is for a picture, in which small pixels may be merged.
     is_picture: bool = False
     threads: int | None = None
@@ -57,6 +60,11 @@ class MapRequest:
     @property
     def terms(self) -> Terms:
         return () if self.kernel is None else self.kernel.terms
+
+    @property
+    def all_terms(self) -> Terms:
+        """The terms of the kernel, and of the background."""
+        return self.terms + (() if self.background is None else self.background.terms)
 
     @property
     def is_signed(self) -> bool:
@@ -84,6 +92,7 @@ class MapRequest:
             "pixel_size": lambda size: _parse_pixel_size(size, is_flat=is_flat),
             "bins": _parse_bins,
             "kernel": as_kernel,
+            "background": partial(as_kernel, name="background"),
             "unit": lambda unit: _parse_unit(unit, given["statistic"]),
             "min_count": _parse_min_count,
             "min_coverage": _parse_min_coverage,
@@ -95,6 +104,7 @@ class MapRequest:
             given["coverage"], given["randoms"] = find_coverage(given["coverage"])
         request = cls(**given)
         _check_coverage(request)
+        _check_background(request)
         _check_statistic(request, has_values=has_values)
         return request
 
@@ -125,6 +135,44 @@ def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
         raise ValueError(
             f"min_count={request.min_count:g} needs a number of rows under the kernel, which there "
             "is none of with a difference of kernels, and with boundary='reflect'"
+        )
+
+
+def _check_background(request: MapRequest) -> None:
+    """Raise a ValueError if a background is missing, or has no meaning."""
+    name, background = request.statistic, request.background
+    if not STATISTICS[name].needs_background:
+        if background is not None:
+            raise ValueError(
+                "background must be left out but with statistic='excess', 'significance' or "
+                f"'lima'; got background={background!r}, statistic={name!r}"
+            )
+        return
+    if background is None or request.kernel is None:
+        disc = "" if request.kernel is not None else "; for the points in a disc take TopHat"
+        raise ValueError(
+            f"background must be given beside kernel with statistic={name!r}, such as "
+            "kernel='0.5 deg', background=Annulus('2 deg', '4 deg'); got "
+            f"background={background!r}, kernel={request.kernel!r}{disc}"
+        )
+    if background.is_signed:
+        raise ValueError(f"background must not be negative anywhere; got {background!r}")
+    if request.is_flat and angular_kernels(background.terms):
+        raise ValueError(
+            "background must be in map pixels, such as Annulus(6*u.pix, 12*u.pix), with "
+            f"frame='flat'; got {background!r}"
+        )
+    if name == "excess":
+        return
+    if not all(isinstance(kernel, Annulus) for _, kernel in background.terms):
+        raise ValueError(
+            f"background must be an Annulus around the kernel, or a sum of them, with statistic="
+            f"{name!r}, so that no point is in both; got {background!r}"
+        )
+    if request.boundary == "reflect":
+        raise ValueError(
+            f"boundary must be 'sky', 'fill' or 'wrap' with statistic={name!r}, as a point and its "
+            "mirror image are one; got 'reflect'"
         )
 
 
@@ -213,13 +261,13 @@ def _parse_bins(bins: Any) -> tuple[int, int]:
 
 
 def _parse_unit(unit: Any, statistic: StatisticName) -> u.UnitBase:
-    if statistic == "count":
+    if statistic == "count" or STATISTICS[statistic].unit == "none":
         raise ValueError(f"unit is that of a density; got unit={unit!r}, statistic={statistic!r}")
     try:
         return u.Unit(unit)
     except (TypeError, ValueError) as error:
         wanted = "per solid angle, such as u.deg**-2 or 'arcmin-2'"
-        wanted = wanted if statistic == "density" else "one of the values"
+        wanted = wanted if STATISTICS[statistic].unit == "area" else "one of the values"
         raise ValueError(f"unit must be {wanted}; got {unit!r}") from error
 
 

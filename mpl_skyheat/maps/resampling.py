@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.sky.grid import SkyGrid, View
     from mpl_skyheat.sky.planes import Plane
 
@@ -70,12 +71,7 @@ def resampled(
         sky_map.label = label
     if sky_map.solid_angle is None:
         raise ValueError("solid_angle must be that of the map's pixels to draw it; got None")
-    bins = PIXELS, PIXELS
-    if not view.is_known:
-        view = view.filled(bounds_of([*project_blocks(corners_of(sky_map), plane)], plane))
-        if plane.frame is None:
-            bins = sky_map.data.shape[::-1]
-    grid = native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)
+    grid = _grid_of(sky_map, plane, view)
     wcs = grid_wcs(plane, grid)
     if grid.shape == sky_map.data.shape and are_equal(wcs.low_level_wcs, sky_map.wcs.low_level_wcs):
         return sky_map, grid
@@ -93,17 +89,42 @@ def resampled(
         means, is_coarse = _means(sky_map, plane, grid)
         values[is_coarse] = means[is_coarse]
     values = values.reshape(grid.shape)
+    return _on_grid(sky_map, values, plane, grid), grid
+
+
+def on_surface(
+    sky_map: SkyMap, surface: Surface, plane: Plane, view: View
+) -> tuple[SkyMap, SkyGrid]:
+    """The map's surface at a view's pixels, or at finer ones, for contours without steps."""
+    grid = _grid_of(sky_map, plane, view)
+    grid = grid.split(max(PIXELS // max(grid.shape), 1))
+    x, y = np.meshgrid(grid.x.centres, grid.y.centres)
+    values = surface.at(*surface.places(plane.frame, *plane.to_sky(x, y)))
+    return _on_grid(sky_map, values, plane, grid), grid
+
+
+def _grid_of(sky_map: SkyMap, plane: Plane, view: View) -> SkyGrid:
+    """The pixels of a view, or some where the plane has none; all of the map if it is not known."""
+    bins = PIXELS, PIXELS
+    if not view.is_known:
+        view = view.filled(bounds_of([*project_blocks(corners_of(sky_map), plane)], plane))
+        if plane.frame is None:
+            bins = sky_map.data.shape[::-1]
+    return native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)
+
+
+def _on_grid(sky_map: SkyMap, values: FloatArray, plane: Plane, grid: SkyGrid) -> SkyMap:
+    """A map of values (ny, nx) on a grid, which show what another does."""
     area_unit = u.dimensionless_unscaled if plane.frame is None else u.sr
-    drawn = SkyMap(
+    return SkyMap(
         values,
         unit=sky_map.unit,
-        wcs=wcs,
+        wcs=grid_wcs(plane, grid),
         solid_angle=MapGeometry(plane, grid).solid_angles << area_unit,
         kernel=sky_map.kernel,
         label=sky_map.label,
         meta=dict(sky_map.meta),
     )
-    return drawn, grid
 
 
 def _means(sky_map: Any, plane: Plane, grid: SkyGrid) -> tuple[FloatArray, BoolArray]:

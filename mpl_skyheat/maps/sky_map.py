@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,31 +11,39 @@ from astropy import units as u
 from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
-from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.coverage.forms import ArrayCoverage
 from mpl_skyheat.coverage.parsing import find_coverage
 from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
+from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
 from mpl_skyheat.maps.healpix import to_healpix, write_healpix
 from mpl_skyheat.maps.interpolation import interpolated, nearest, seams_of
 from mpl_skyheat.maps.map_files import read_fits, write_fits
+from mpl_skyheat.maps.peaks import find_peaks
+from mpl_skyheat.maps.places import places_on
 from mpl_skyheat.maps.request import check_label
-from mpl_skyheat.sky.frames import frame_text
-from mpl_skyheat.sky.planes import plane_of_wcs, project
+from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.smoothing.kernels import as_kernel
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from astropy.coordinates import BaseCoordinateFrame
+    from astropy.table import QTable
     from astropy_healpix import HEALPix
     from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.coverage.base import Coverage
+    from mpl_skyheat.maps.own_share import OwnShare
+    from mpl_skyheat.maps.significance import KernelSums
 
 # Attributes with arrays of the map's shape, which are sliced with its values.
-COMPANIONS = ("counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance")
+COMPANIONS = (
+    "counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance", "n_on", "n_off",
+)  # fmt: skip
+
+# What takes long, and is found when somebody asks for it: what finds it cannot be pickled.
+FOUND_LATER = ("uncertainty", "n_eff", "own_share", "kernel_sums")
 
 # Statistics whose unsmoothed values add up.
 ADDING = ("density", "count")
@@ -71,11 +81,14 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         What is counted, or what the values are.
     coverage : array-like, optional
         The observed fraction of each pixel.
+    n_on, n_off : array-like, optional
+        The effective counts under the kernel, and those of the background.
     amount, amount_variance : `~astropy.units.Quantity`, optional
         What the rows in each pixel add up to, not smoothed, and its variance.
-    spread : callable, optional
-        In place of ``uncertainty`` and ``n_eff``: called without arguments when somebody asks for
-        one of them, returns both as arrays, or None for one that there is not.
+    later : dict, optional
+        Functions that find what takes long, or None, when somebody asks for it: "error" an array of
+        standard errors, "n_eff", "own_share", what one row adds to the map where it is, and
+        "kernel_sums", the sums that `compare` needs.
     **kwargs
         Arguments of `~astropy.nddata.NDData`: ``unit``, ``wcs``, ``mask``, ``uncertainty`` and
         ``meta``.
@@ -98,6 +111,9 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
     amount, amount_variance : `~astropy.units.Quantity` or None
         What `total` adds up: of maps of weights Σ w and Σ w², of sums Σ w v and Σ w² v² over the
         rows in each pixel, not smoothed. None on others, where `counts` are that or there is none.
+    n_on, n_off : `~numpy.ndarray` or None
+        Of a significance: the effective counts under the kernel (``n_on``) and in the background,
+        with the mean and the variance of Poisson counts.
     kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
         What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
         on the result of two maps with different kernels. Kernels are equal by value.
@@ -131,36 +147,53 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         coverage: ArrayLike | None = None,
         amount: u.Quantity | None = None,
         amount_variance: u.Quantity | None = None,
+        n_on: ArrayLike | None = None,
+        n_off: ArrayLike | None = None,
         kernel: Any = None,
         label: str | None = None,
-        spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None,
+        later: Mapping[str, Callable[[], Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         check_label(label)
         self.kernel, self.label = as_kernel(kernel), label
+        # What is found when somebody asks for it, as most maps are only drawn; and what was found.
+        self._later: dict[str, Callable[[], Any]] = {}
+        self._found: dict[str, Any] = {}
         super().__init__(data, *args, **kwargs)
         self.counts: Any = None if counts is None else np.asarray(counts)
         self.n_eff = n_eff
         self.coverage = None if coverage is None else np.asarray(coverage, float)
+        self.n_on, self.n_off = (None if n is None else np.asarray(n, float) for n in (n_on, n_off))
         self.amount, self.amount_variance = amount, amount_variance
-        self._spread = spread
+        self._later = dict(later or {})
         self.solid_angle = solid_angle
 
-    _n_eff: FloatArray | None = None
-    # Finds standard errors and the effective number of points when somebody asks for either.
-    _spread: Callable[[], tuple[FloatArray | None, FloatArray | None]] | None = None
+    def _find(self, name: str) -> Any:
+        """Return what was left for later, found now; None if there is nothing of the name."""
+        if name in self._later:
+            self._found[name] = self._later.pop(name)()
+        return self._found.get(name)
 
-    def _find_spread(self) -> None:
-        find, self._spread = self._spread, None
-        if find is not None:
-            error, n_eff = (None if v is None else np.where(self.mask, np.nan, v) for v in find())
-            self.n_eff = n_eff
-            if error is not None:
-                self.uncertainty = StdDevUncertainty(error, unit=self.unit)
+    @property
+    def kernel_sums(self) -> KernelSums | None:
+        """S1, E1 and E2 under the kernel, for `compare`; None where they have no meaning."""
+        found: KernelSums | None = self._find("kernel_sums")
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
-        self._find_spread()
+        for name in FOUND_LATER:
+            getattr(self, name)
         return self.__dict__
+
+    @property
+    def own_share(self) -> OwnShare | None:
+        """What one row adds to the map where it is; None where that is not known.
+
+        It is known of densities and counts as they were made, but not of their slices, nor after
+        arithmetic.
+        """
+        share: OwnShare | None = self._find("own_share")
+        return share
 
     _data: Any
     _mask: BoolArray
@@ -187,31 +220,40 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
 
     @property
     def uncertainty(self) -> Any:
-        self._find_spread()
+        error = self._find("error")
+        if error is not None:
+            error = np.where(self.mask, np.nan, error)
+            self.uncertainty = StdDevUncertainty(error, unit=self.unit)
         return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
-        self._find_spread()
+        for things in (self._later, self._found):
+            things.pop("error", None)
         NDData.uncertainty.fset(self, value)
 
     @property
     def n_eff(self) -> FloatArray | None:
-        self._find_spread()
-        return self._n_eff
+        if "n_eff" in self._later:
+            n_eff = self._find("n_eff")
+            self._found["n_eff"] = None if n_eff is None else np.where(self.mask, np.nan, n_eff)
+        return self._found.get("n_eff")
 
     @n_eff.setter
     def n_eff(self, value: ArrayLike | None) -> None:
-        self._find_spread()
-        self._n_eff = None if value is None else np.asarray(value)
+        self._later.pop("n_eff", None)
+        self._found["n_eff"] = None if value is None else np.asarray(value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:
         if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
             result: SkyMap = getattr(self, REFLECTED[ufunc])(inputs[0])
             return result
+        hint = ""
+        if ufunc in (np.log10, np.log, np.log2):
+            hint = "; mpl_skyheat.compare(a, b, statistic='log_ratio') has log₁₀(a / b) with both"
         raise TypeError(
             f"numpy.{ufunc.__name__} takes no SkyMap: take .quantity, as in "
-            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS"
+            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS{hint}"
         )
 
     def add(self, operand: Any, **kwargs: Any) -> SkyMap:
@@ -316,8 +358,15 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             companion = getattr(self, name)
             kwargs[name] = None if companion is None else companion[item]
         kwargs |= {"kernel": self.kernel, "label": self.label}
+        kwargs["later"] = {"kernel_sums": partial(self._kernel_sums_of, item)}
         kwargs["wcs"] = self._wcs_of_part(item, kwargs["wcs"])
         return kwargs
+
+    def _kernel_sums_of(self, item: Any) -> KernelSums | None:
+        """Those of a part of the map."""
+        if (found := self.kernel_sums) is None:
+            return None
+        return replace(found, s1=found.s1[item], e1=found.e1[item], e2=found.e2[item])
 
     def _wcs_of_part(self, item: Any, part: Any) -> Any:
         """The WCS of a part of the map: a FITS WCS, in place of a wrapped one, if there is one."""
@@ -425,6 +474,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             kernel=self.kernel,
             label=self.label,
             meta=dict(self.meta),
+            later={name: partial(getattr, self, name) for name in ("own_share", "kernel_sums")},
         )
 
     def like(self, array: ArrayLike, unit: Any = None, label: str | None = None) -> SkyMap:
@@ -518,38 +568,143 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         TypeError, ValueError
             If the positions are of no accepted form, or a latitude is beyond ±90 deg.
         """
-        plane = None if self.meta.get("frame") == "flat" else plane_of_wcs(self.wcs)
-        if frame is None:
-            frame = self._frame_of_numbers(position, plane and plane.frame)
-        lon, lat, sky_frame = read_positions(position, frame, plane and plane.frame)
-        if (sky_frame is None) != (plane is None):
-            raise TypeError(
-                "position must be x, y on a map of Cartesian x, y, and on the sky elsewhere; got "
-                f"frame={frame!r}"
-            )
-        if plane is None:
-            x, y = self.wcs.low_level_wcs.world_to_pixel_values(lon, lat)
-        else:
-            x, y = project(plane, sky_frame, lon, lat)
-        x, y = np.asarray(x), np.asarray(y)
+        x, y = places_on(self, position, frame)
         if interpolate:
-            seams = seams_of(plane, self.data.shape)
+            is_flat = self.meta.get("frame") == "flat"
+            seams = seams_of(None if is_flat else plane_of_wcs(self.wcs), self.data.shape)
             found = interpolated(self.data, x, y, seams, is_smooth=self.is_smoothed)
         else:
             found = nearest(self.data, x, y)
         return found << (self.unit or u.dimensionless_unscaled)
 
-    def _frame_of_numbers(self, position: tuple[Any, ...], own: BaseCoordinateFrame | None) -> Any:
-        """The frame of two bare numbers; ``own`` is that of the map's pixels."""
-        frame = self.meta.get("frame", "icrs")
-        if own is None or not isinstance(frame, str) or not frame.startswith("<"):
-            return frame
-        if len(position) == 2 and frame != frame_text(own):
+    def find_peaks(
+        self,
+        threshold: float | u.Quantity | None = None,
+        *,
+        min_separation: Any = None,
+        n_peaks: int | None = None,
+    ) -> QTable:
+        """Return the maxima of the map, the highest first.
+
+        Parameters
+        ----------
+        threshold : float or `~astropy.units.Quantity`, optional
+            The least value of a peak, in the map's unit; by default 5 of a significance.
+        min_separation : `~astropy.units.Quantity` ['angle'] or str, optional
+            The least separation of two peaks, of which the higher stays; by default the kernel's
+            full width at half maximum.
+        n_peaks : int, optional
+            The most peaks to return; by default all.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            One row a peak, maybe none: ``id``, from 1; ``coord``, the top of a parabola through the
+            pixel and its neighbours; ``peak_value``, of the pixel; ``n_on``, ``n_off``, the
+            effective counts; ``density``, that under the kernel; ``p_pre_trial``, the probability
+            that noise is so high there; ``p_post_trial``, that noise makes such a peak anywhere on
+            the map. Columns that the map says nothing of are NaN.
+
+        Raises
+        ------
+        ValueError
+            If there is no threshold with another map than of a significance, no ``min_separation``
+            with a kernel that has no such width, or an argument is not what it must be.
+        TypeError
+            If the map is one of Cartesian x, y.
+
+        Notes
+        -----
+        With u the peak's σ and A the unmasked area, p_post_trial is 1 − exp(−E), where
+        E = A Λ (2π)^−3/2 u exp(−u²/2) peaks of noise are expected (Adler 1981, The Geometry of
+        Random Fields) and Λ = ∫|∇K|² / (2 ∫K²) = 1 / (2σ²) of a Gaussian. It is right to 8 % at 3
+        to 4 σ where ``n_eff`` is 50; where it is 10, there are 1.4 to 1.9 times as many. It is NaN
+        below 2 σ, and of kernels that are not smooth: `TopHat`, `Epanechnikov`, arrays. All this is
+        about points that know nothing of each other: clustered ones make more.
+        """
+        return find_peaks(self, threshold, min_separation, n_peaks)
+
+    def contour(
+        self,
+        level: Any = None,
+        *,
+        enclosed: float | None = None,
+        points: Any = None,
+        leave_one_out: bool = True,
+    ) -> SkyContour:
+        """Return the part of the map above a level, or that encloses a fraction of the sources.
+
+        Parameters
+        ----------
+        level : float or `~astropy.units.Quantity`, optional
+            A number in the map's unit, or with a unit.
+        enclosed : float, optional
+            In place of ``level``, the fraction of the sources (0 … 1) that is to be inside: of the
+            map's values at the sources, the level is the quantile that so many are above. Of maps
+            of a density or count that are nowhere negative.
+        points : `~astropy.coordinates.SkyCoord`, table or tuple, optional
+            The sources, as in `sky_map`: also ``(ra, dec)``, in deg in the frame of the map's
+            points; with weights, if the map has them, ``(coord, weights)`` or ``(ra, dec,
+            weights)``. By default the centres of pixels stand for the points in these.
+        leave_one_out : bool, optional
+            Evaluate each source without what it adds to the map itself. So the region holds as
+            large a fraction of *new* sources: else it would be too small, as every source is on a
+            hill of its own. For other points than those of the map, give False. Slices, maps
+            of files and results of arithmetic do not know what a source adds, nor weighted maps
+            without ``points``: nothing is left out there.
+
+        Returns
+        -------
+        SkyContour
+            With its area, paths, `~SkyContour.contains`, and as a MOC or regions.
+
+        Raises
+        ------
+        TypeError
+            If not exactly one of ``level`` and ``enclosed`` is given, or points of no accepted
+            form.
+        ValueError
+            If the level is not finite, or not in a unit of the map's; if a fraction is asked of a
+            map that is no density or count, or has negative values; if it is not between 0 and 1,
+            no source is on the map, or so many have no other within the kernel's reach that the
+            level would be 0.
+
+        Notes
+        -----
+        The level is a quantile of the density at the sources (Hyndman 1996, The American
+        Statistician 50, 120), not a fraction of the integral of the map. Without a source, the
+        density there is f − w B / (K ∗ Ω), with B the kernel on the pixels around, read between
+        their centres as f is. There are no errors of areas: a bootstrap, of which every sample
+        has sources twice, is wrong at 90 %.
+
+        Examples
+        --------
+        >>> from astropy.wcs import WCS
+        >>> from mpl_skyheat import datasets, sky_map
+        >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 56.75, "CRVAL2": 24.12,
+        ...            "CRPIX1": 40.5, "CRPIX2": 40.5, "CDELT1": -0.05, "CDELT2": 0.05})
+        >>> stars = datasets.bright_stars()
+        >>> pleiades = sky_map(data=stars, wcs=wcs, shape=(80, 80), kernel="12 arcmin")
+        >>> half = pleiades.contour(enclosed=0.5, points=stars)
+        >>> bool(half.area < pleiades.contour(enclosed=0.9, points=stars).area)
+        True
+        """
+        if (level is None) == (enclosed is None):
             raise TypeError(
-                f"frame must be given with two numbers, as the map is of points in {frame}, for "
-                f"which there is no name; got {position!r:.60}"
+                f"contour takes either level or enclosed; got level={level}, enclosed={enclosed}"
             )
-        return own
+        if level is None:
+            options = {"points": points, "leave_one_out": leave_one_out}
+            return contours_of(self, enclosed=[enclosed], **options)[0]
+        if points is not None:
+            raise TypeError(
+                f"points must be left out with level, which does not depend on them; got "
+                f"{points!r:.60}"
+            )
+        plain = plain_levels(level, self.unit)
+        if plain.shape:
+            raise ValueError(f"level must be one number or Quantity; got {level!r:.60}")
+        return contours_of(self, [float(plain)])[0]
 
     def to_healpix(
         self, nside: int, *, order: str = "ring", frame: Any = None

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-StatisticName = Literal["density", "count", "sum", "mean", "std", "median", "min", "max"]
+StatisticName = Literal[
+    "density",
+    "count",
+    "sum",
+    "mean",
+    "std",
+    "median",
+    "min",
+    "max",
+    "excess",
+    "significance",
+    "lima",
+]
 
 
 class Statistic(NamedTuple):
@@ -12,7 +24,7 @@ class Statistic(NamedTuple):
 
     ``sums`` are the channels that it needs, and ``weighted`` those of rows with weights. Its unit
     is that of the weights per ``"area"`` or not (``"weights"``), that of ``"weighted values"``, or
-    that of the ``"values"``.
+    that of the ``"values"``; ``"none"`` is a pure number.
     """
 
     unit: str
@@ -21,6 +33,8 @@ class Statistic(NamedTuple):
     is_smoothable: bool = True
     # Whether it has a meaning with a difference of kernels: a mean, which divides by S1, has none.
     is_linear: bool = True
+    # Whether it is about a background, and so of either sign.
+    needs_background: bool = False
 
     @property
     def needs_values(self) -> bool:
@@ -36,6 +50,9 @@ STATISTICS: dict[StatisticName, Statistic] = {
     "median": Statistic("values", ("n", "median"), is_smoothable=False),
     "min": Statistic("values", ("n", "min"), is_smoothable=False),
     "max": Statistic("values", ("n", "max"), is_smoothable=False),
+    "excess": Statistic("area", ("n",), ("w", "w2"), needs_background=True),
+    "significance": Statistic("none", ("n",), ("w", "w2"), is_linear=False, needs_background=True),
+    "lima": Statistic("none", ("n",), ("w", "w2"), is_linear=False, needs_background=True),
 }
 
 

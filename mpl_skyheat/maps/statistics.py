@@ -8,15 +8,19 @@ are sums over the rows in a pixel. Values are summed about an offset near their 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mpl_skyheat.maps.significance import KernelSums, ratio
 from mpl_skyheat.maps.statistic_table import EXTREMES
 from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from astropy.units import UnitBase
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.compute.threads import Team
@@ -30,37 +34,40 @@ if TYPE_CHECKING:
 FEWEST_UNDER_KERNEL = 0.01
 
 
-class Spread(NamedTuple):
-    """The standard error of a statistic in the map's pixels, and the effective number of rows.
-
-    NaN where they are not known; None where they have no meaning.
-    """
-
-    error: FloatArray | None = None
-    n_eff: FloatArray | None = None
+def _nothing(*_: Any) -> None:
+    return None
 
 
-class Found(NamedTuple):
-    """A statistic in the map's pixels, NaN where it is not known, and what finds its spread.
+@dataclass(frozen=True)
+class Found:
+    """A statistic in the map's pixels, and what finds its error and the effective number of rows.
 
-    Most maps are drawn, and their errors never asked for, which take as long as the values.
+    Most maps are drawn, and these never asked for, which take as long as the values. All are NaN
+    where they are not known, and None where they have no meaning.
     """
 
     values: FloatArray
-    spread: Callable[[], Spread]
     # The observed fraction of the pixel, or of what the kernel sees of full coverage.
     seen: FloatArray
+    error: Callable[[], FloatArray | None] = _nothing
+    n_eff: Callable[[], FloatArray | None] = _nothing
+    # Finds S1, E1 and E2, for the comparison of two maps; None where these have no meaning.
+    kernel_sums: Callable[[UnitBase | None], KernelSums | None] = _nothing
+    # Effective counts under the kernel, and off it: of a significance.
+    n_on: FloatArray | None = None
+    n_off: FloatArray | None = None
 
 
 class Moments(ABC):
     """Sums over the map's pixels from which statistics are found."""
 
     def __init__(self, sums: Sums) -> None:
-        self.offset, self.first_sums = sums.offset, sums.pixels
+        self.sums, self.offset, self.first_sums = sums, sums.offset, sums.pixels
         self.area = sums.geometry.solid_angles
         if sums.observed is not None:
             self.area = self.area * sums.observed.pixels.fractions[sums.geometry.core]
-        self._has_weights = "w2" in sums.channels
+        self._core = sums.geometry.core
+        self.has_weights = "w2" in sums.channels
         self._names = sums.channels
         self._s2: FloatArray | None = None
 
@@ -83,6 +90,18 @@ class Moments(ABC):
     @abstractmethod
     def seen(self) -> FloatArray:
         """The observed fraction of each pixel, or of what the kernel sees of full coverage."""
+
+    @abstractmethod
+    def exposures(self) -> list[FloatArray]:
+        """The observed solid angle (sr) of each pixel, or that which each kernel sees."""
+
+    @abstractmethod
+    def exposure(self) -> FloatArray:
+        """E1: K ∗ the solid angle (sr) that was observed."""
+
+    @abstractmethod
+    def exposure_of_squares(self) -> FloatArray:
+        """E2: K² ∗ the solid angle that was observed."""
 
     def amount(self, channel: str) -> FloatArray:
         """The sum of a channel over each pixel: its density times the pixel's solid angle."""
@@ -109,7 +128,7 @@ class Moments(ABC):
 
     def squared(self, channel: str) -> str:
         """The channel of w² in place of w, which are the same without weights."""
-        if not self._has_weights:
+        if not self.has_weights:
             return {"w2": self.weight, "w2v": "wv", "w2v2": "wv2"}[channel]
         return channel
 
@@ -133,13 +152,29 @@ class Moments(ABC):
     @property
     def heaviest(self) -> float:
         """At least the largest weight of a row."""
-        if not self._has_weights:
+        if not self.has_weights:
             return 1.0
         return float(np.sqrt(self.first_sums["w2"].max(initial=0.0)))
 
+    @property
+    def mean_weight(self) -> float:
+        """Σw² / Σw of all rows on the map, whose sums are then those of as many counts."""
+        if not self.has_weights:
+            return 1.0
+        w2, w = (float(self.first_sums[name][self._core].sum()) for name in ("w2", "w"))
+        return w2 / w if w2 > 0 else 1.0
+
+    def kernel_sums(self, unit: UnitBase | None = None) -> KernelSums:
+        """S1, E1 and E2 in all pixels; ``unit`` is that of the weights."""
+        s1 = self.s1()
+        e1, e2 = (
+            np.broadcast_to(e, s1.shape) for e in (self.exposure(), self.exposure_of_squares())
+        )
+        return KernelSums(s1, e1, e2, self.mean_weight, unit)
+
     def n_eff(self) -> FloatArray:
         """S1² / S2 (Kish 1965, Survey Sampling, 8.2)."""
-        return _ratio(self.s1() ** 2, self.s2())
+        return ratio(self.s1() ** 2, self.s2())
 
 
 class PixelMoments(Moments):
@@ -161,14 +196,22 @@ class PixelMoments(Moments):
 
     second = amount = amount_variance = first
 
+    def exposure(self) -> FloatArray:
+        return self.area
+
+    exposure_of_squares = exposure
+
     def seen(self) -> FloatArray:
         return self._observed
 
+    def exposures(self) -> list[FloatArray]:
+        return [self.area]
+
     def density(self, channel: str) -> FloatArray:
-        return _ratio(self.first(channel), self.area)
+        return ratio(self.first(channel), self.area)
 
     def density_variance(self, channel: str) -> FloatArray:
-        return _ratio(self.first(channel), self.area**2)
+        return ratio(self.first(channel), self.area**2)
 
 
 class SmoothMoments(Moments):
@@ -198,14 +241,35 @@ class SmoothMoments(Moments):
     def density(self, channel: str) -> FloatArray:
         if len(self._terms) > 1:
             return self._field.density(channel, self._terms)
-        return _ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
+        return ratio(self.first(channel), self._field.exposure(self._terms[0][1]))
+
+    def exposure(self) -> FloatArray:
+        return np.asarray(sum(f * self._field.exposure(kernel) for f, kernel in self._terms))
+
+    def exposure_of_squares(self) -> FloatArray:
+        return self._over_pairs(self._field.exposure_of_squares)
+
+    def kernel_sums(self, unit: UnitBase | None = None) -> KernelSums:
+        """S1, E1 and E2; those of the rows in a pixel where the kernel is narrower."""
+        found, alone = super().kernel_sums(unit), self.is_of_pixel
+        if self._field.randoms is not None or not alone.any():
+            return found
+        rows = PixelMoments(self._field.sums).kernel_sums(unit)
+        s1, e1, e2 = (
+            np.where(alone, *both)
+            for both in ((rows.s1, found.s1), (rows.e1, found.e1), (rows.e2, found.e2))
+        )
+        return KernelSums(s1, e1, e2, found.mean_weight, unit)
 
     def seen(self) -> FloatArray:
         field = self._field
         if field.sums.observed is None and field.randoms is None:
             return np.ones(())
-        fractions = [_ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
+        fractions = [ratio(field.exposure(k), field.full_exposure(k)) for _, k in self._terms]
         return np.asarray(np.min(np.broadcast_arrays(*fractions), axis=0))
+
+    def exposures(self) -> list[FloatArray]:
+        return [self._field.exposure(kernel) for _, kernel in self._terms]
 
     @property
     def is_of_pixel(self) -> BoolArray:
@@ -220,7 +284,7 @@ class SmoothMoments(Moments):
     def density_variance(self, channel: str) -> FloatArray:
         is_signed = any(f < 0 or kernel.has_negatives for f, kernel in self._terms)
         if len(self._terms) == 1 and not is_signed and channel == self.squared("w2"):
-            variance = _ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
+            variance = ratio(self.s2(), self._field.exposure(self._terms[0][1]) ** 2)
         else:
             variance = self._products(channel, self._field.exposure)
         return variance if self._field.randoms is None else variance + self._scatter_of_randoms()
@@ -230,7 +294,7 @@ class SmoothMoments(Moments):
         field = self._field
         assert field.randoms is not None
         slopes = [
-            factor * _ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
+            factor * ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
             for factor, kernel in self._terms
         ]
         total = np.zeros(field.geometry.grid.shape)
@@ -241,13 +305,40 @@ class SmoothMoments(Moments):
 
     def _products(self, channel: str, exposure: Callable[[PixelKernel], FloatArray]) -> FloatArray:
         """Σᵢⱼ aᵢaⱼ (KᵢKⱼ ∗ channel) / (EᵢEⱼ) over pairs of kernels."""
+
+        def part(kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+            squares = self._field.smoothed_squares(channel, kernel, other)
+            return ratio(squares, exposure(kernel) * exposure(other))
+
+        return self._over_pairs(part)
+
+    def _over_pairs(self, part: Callable[[PixelKernel, PixelKernel], FloatArray]) -> FloatArray:
+        """Σᵢⱼ aᵢaⱼ part(Kᵢ, Kⱼ), of a part that is symmetric in the kernels."""
         total = np.zeros(self._field.geometry.grid.shape)
         for i, (factor, kernel) in enumerate(self._terms):
             for j, (other_factor, other) in enumerate(self._terms[: i + 1]):
-                both = factor * other_factor * (1 if i == j else 2)
-                squares = self._field.smoothed_squares(channel, kernel, other)
-                total += both * _ratio(squares, exposure(kernel) * exposure(other))
+                total += factor * other_factor * (1 if i == j else 2) * part(kernel, other)
         return total
+
+
+def field_of(
+    sums: Sums,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    randoms: Sums | None = None,
+) -> Field:
+    """The field of sums; ``randoms`` are those of the random points of the request, if any."""
+    kernels = where.kernels
+
+    def of(sums: Sums, randoms: RandomField | None = None) -> Field:
+        if where.choice.geometry == "sphere":
+            return SphereField(sums, team, randoms)
+        return PlaneField(sums, kernels.metric, request.boundary, kernels.margin(), randoms)
+
+    if randoms is None or request.randoms is None:
+        return of(sums)
+    return of(sums, RandomField(of(randoms), request.randoms.per_sr))
 
 
 def moments_of(
@@ -257,23 +348,10 @@ def moments_of(
     team: Team,
     randoms: Sums | None = None,
 ) -> Moments:
-    """The sums in the map's pixels, smoothed if there is a kernel.
-
-    ``randoms`` are the sums of the random points of the request, if there are any.
-    """
-    kernels = where.kernels
-    if not kernels.terms:
+    """The sums in the map's pixels, smoothed if there is a kernel."""
+    if not request.terms:
         return PixelMoments(sums)
-
-    def field_of(sums: Sums, randoms: RandomField | None = None) -> Field:
-        if where.choice.geometry == "sphere":
-            return SphereField(sums, team, randoms)
-        return PlaneField(sums, kernels.metric, request.boundary, kernels.margin(), randoms)
-
-    of_randoms = None
-    if randoms is not None and request.randoms is not None:
-        of_randoms = RandomField(field_of(randoms), request.randoms.per_sr)
-    return SmoothMoments(field_of(sums, of_randoms), kernels.terms)
+    return SmoothMoments(field_of(sums, where, request, team, randoms), request.terms)
 
 
 def statistic_of(
@@ -291,20 +369,23 @@ def statistic_of(
     name = request.statistic
     if name in EXTREMES:
         rows = PixelMoments(sums)
-        values = _extreme(sums, name, rows)
-        return Found(values, lambda: Spread(None, rows.first("n")), rows.seen())
+        return Found(_extreme(sums, name, rows), rows.seen(), n_eff=lambda: rows.first("n"))
     moments = moments_of(sums, where, request, team, randoms)
     with np.errstate(over="ignore", invalid="ignore"):
         values = VALUES[name](moments)
-        if name == "std" and isinstance(moments, SmoothMoments):
-            alone = moments.is_of_pixel
-            values = np.where(alone, _std(PixelMoments(sums)), values) if alone.any() else values
-    if _has_no_spread(sums, where, request):
-        return Found(values, Spread, moments.seen())
-    return Found(values, lambda: _spread(name, moments, sums, request), moments.seen())
+        if name == "std":
+            values = _of_rows(values, _std, moments)
+    found = Found(values, moments.seen())
+    if has_no_spread(sums, where, request):
+        return found
+    if name in ERRORS:
+        found = replace(found, error=lambda: _error(name, moments))
+    if request.is_signed:
+        return found
+    return replace(found, n_eff=lambda: rows_at(moments), kernel_sums=moments.kernel_sums)
 
 
-def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
+def has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
     """Whether there are no errors: squares of weights overflow, or a row and its images are one."""
     if not np.isfinite(sums.pixels.get("w2", 0.0)).all():
         return True
@@ -314,29 +395,35 @@ def _has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
     return any(2 * r > n for r, n in zip(reach, shape, strict=True))
 
 
-def _spread(name: str, moments: Moments, sums: Sums, request: MapRequest) -> Spread:
-    """The standard error of a statistic, and the effective number of rows.
-
-    Where the kernel is narrower than a pixel, they are those of the rows in it: S1² and S2 of means
-    over a pixel do not belong together.
-    """
+def _error(name: str, moments: Moments) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
-        error = ERRORS[name](moments) if name in ERRORS else None
-        n_eff = None if request.is_signed else moments.n_eff()
-        if isinstance(moments, SmoothMoments) and (alone := moments.is_of_pixel).any():
-            rows = PixelMoments(sums)
-            if n_eff is not None:
-                n_eff = np.where(alone, rows.n_eff(), n_eff)
-            if name == "mean" and error is not None:
-                error = np.where(alone, _mean_error(rows), error)
-    return Spread(error, n_eff)
+        error = ERRORS[name](moments)
+        return _of_rows(error, _mean_error, moments) if name == "mean" else error
+
+
+def rows_at(moments: Moments) -> FloatArray:
+    """The effective number of rows at each pixel: in it where the kernel is narrower."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _of_rows(moments.n_eff(), PixelMoments.n_eff, moments)
+
+
+def _of_rows(
+    smoothed: FloatArray, function: Callable[[PixelMoments], FloatArray], moments: Moments
+) -> FloatArray:
+    """What is found under a kernel; of the rows in a pixel where the kernel is narrower.
+
+    S1² and S2 of means over a pixel do not belong together.
+    """
+    if not isinstance(moments, SmoothMoments) or not (alone := moments.is_of_pixel).any():
+        return smoothed
+    return np.where(alone, function(PixelMoments(moments.sums)), smoothed)
 
 
 def _density(moments: Moments) -> FloatArray:
     return moments.density(moments.weight)
 
 
-def _density_error(moments: Moments) -> FloatArray:
+def density_error(moments: Moments) -> FloatArray:
     return _root(moments.density_variance(moments.squared("w2")))
 
 
@@ -375,7 +462,7 @@ def _mean(moments: Moments) -> FloatArray:
 
 
 def _mean_about_offset(moments: Moments) -> FloatArray:
-    return np.where(_has_enough(moments), _ratio(moments.first("wv"), moments.s1()), np.nan)
+    return np.where(_has_enough(moments), ratio(moments.first("wv"), moments.s1()), np.nan)
 
 
 def _mean_error(moments: Moments) -> FloatArray:
@@ -384,7 +471,7 @@ def _mean_error(moments: Moments) -> FloatArray:
     if moments.squared("w2") == "w2":
         q1, q2 = moments.second("w2v"), moments.second("w2v2")
         scatter = np.maximum(q2 - 2 * mean * q1 + mean**2 * moments.s2(), 0.0)
-        return np.sqrt(_ratio(scatter, moments.s1() ** 2) * _bessel(moments))
+        return np.sqrt(ratio(scatter, moments.s1() ** 2) * _bessel(moments))
     return np.sqrt(_variance(moments, mean) / moments.n_eff())
 
 
@@ -394,7 +481,7 @@ def _std(moments: Moments) -> FloatArray:
 
 
 def _variance(moments: Moments, mean: FloatArray) -> FloatArray:
-    scatter = np.maximum(_ratio(moments.first("wv2"), moments.s1()) - mean**2, 0.0)
+    scatter = np.maximum(ratio(moments.first("wv2"), moments.s1()) - mean**2, 0.0)
     return np.asarray(scatter * _bessel(moments))
 
 
@@ -413,14 +500,6 @@ def _extreme(sums: Sums, name: str, moments: PixelMoments) -> FloatArray:
     return np.where(moments.first("n") > 0, values, np.nan)
 
 
-def _ratio(a: FloatArray, b: FloatArray | float) -> FloatArray:
-    """a / b, 0 where b is 0: as of the exposure of a sliver of sky, which an FFT may lose."""
-    if np.ndim(b) == 0 and b > 0:
-        return a / b
-    b = np.broadcast_to(b, a.shape)
-    return np.divide(a, b, out=np.zeros(a.shape), where=b > 0)
-
-
 VALUES: dict[str, Callable[[Moments], FloatArray]] = {
     "density": _density,
     "count": _count,
@@ -431,7 +510,7 @@ VALUES: dict[str, Callable[[Moments], FloatArray]] = {
 
 # Of the standard deviation there is no error: it depends on the fourth moment of the values.
 ERRORS: dict[str, Callable[[Moments], FloatArray]] = {
-    "density": _density_error,
+    "density": density_error,
     "count": _count_error,
     "sum": _sum_error,
     "mean": _mean_error,

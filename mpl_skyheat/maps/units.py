@@ -30,6 +30,8 @@ def map_unit(
     ``across`` is the number of pixels along the longer side of the view.
     """
     kind, unit = STATISTICS[request.statistic].unit, request.unit
+    if kind == "none":
+        return u.dimensionless_unscaled, 1.0
     if kind != "area":
         own = {"weights": of_weights, "values": of_values}.get(kind)
         return _converted(own or _product(of_weights, of_values), unit)
@@ -38,7 +40,7 @@ def map_unit(
             raise ValueError(f"unit must be left out with frame='flat'; got {unit}")
         return of_weights, 1.0
     if unit is None:
-        unit = _per(of_weights, _unit_of_view(solid_angles, across))
+        unit = _per(of_weights, unit_of_view(solid_angles, across))
     try:
         return unit, _factor(of_weights, unit)
     except u.UnitConversionError as error:
@@ -77,7 +79,7 @@ def _factor(of_weights: u.UnitBase, unit: u.UnitBase) -> float:
     return float((of_weights / u.sr).to(unit))
 
 
-def _unit_of_view(area: FloatArray, across: float) -> u.UnitBase:
+def unit_of_view(area: FloatArray, across: float) -> u.UnitBase:
     """The unit that suits the width of a view, by the size of most pixels."""
     some = area.ravel()[:: max(area.size // SOME, 1)]
     some = some[some > 0] if (some > 0).any() else area[area > 0]

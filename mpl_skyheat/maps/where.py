@@ -35,6 +35,9 @@ BINS_PER_KERNEL = 2
 # angles of a map on which no polynomial gives them.
 BYTES_PER_PIXEL = 140
 
+# Most pixels of a margin that is larger than its map: more take some 10 s to be transformed.
+MOST_OF_MARGIN = 2**25
+
 # Smallest side (deg) of pixels: positions up to 360 deg are rounded to some 3e-14 deg.
 FINEST_PIXEL = 1e-11
 
@@ -56,7 +59,7 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     """
     centre = _sky_centre(plane, view)
     grid = _cut_grid(request, plane, view, centre, closed=closed)
-    kernels = GridKernels(request.terms, plane, centre, grid)
+    kernels = GridKernels(request.all_terms, plane, centre, grid)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     _check_digits(kernels)
@@ -124,38 +127,46 @@ def _check_digits(kernels: GridKernels) -> None:
 
 
 def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geometry: str) -> None:
-    """Refuse a map that would not fit in memory, with the pixel size or bins that would."""
+    """Refuse a map that would not fit in memory, or is nearly all margin of a wide kernel.
+
+    The message has the pixel size or bins that would do.
+    """
     ny, nx = (min(n, 10**150) for n in grid.shape)  # so that the square is a finite float
     has_margin = bool(kernels.terms) and geometry == "plane"
 
-    def needed(coarser: float) -> float:
+    def pixels(coarser: float) -> float:
         margin_x, margin_y = kernels.margin(coarser=coarser) if has_margin else (0, 0)
-        return BYTES_PER_PIXEL * (nx / coarser + 2 * margin_x) * (ny / coarser + 2 * margin_y)
+        return (nx / coarser + 2 * margin_x) * (ny / coarser + 2 * margin_y)
 
-    allowed = allowed_bytes()
-    if needed(1.0) <= allowed:
+    def fits(coarser: float) -> bool:
+        own, all_of_it = nx * ny / coarser**2, pixels(coarser)
+        is_margin = all_of_it - own > max(MOST_OF_MARGIN, 3 * own)
+        return BYTES_PER_PIXEL * all_of_it <= allowed_bytes() and not is_margin
+
+    if fits(1.0):
         return
     margin = ", with the margin of its kernel," if has_margin else ""
-    takes = (
-        f"a map of {nx:.6g} x {ny:.6g} pixels{margin} takes about {needed(1.0) / 2**30:.3g} GiB, "
-        "more than half of this machine's memory"
-    )
-    if needed(float(max(nx, ny))) > allowed:
-        raise ValueError(f"kernel is too wide: {takes}; a narrower one would do")
+    takes = BYTES_PER_PIXEL * pixels(1.0)
+    why = "more than half of this machine's memory"
+    if takes <= allowed_bytes():
+        why = "nearly all for the margin"
+    text = f"a map of {nx:.6g} x {ny:.6g} pixels{margin} takes about {takes / 2**30:.3g} GiB, {why}"
+    if not fits(float(max(nx, ny))):
+        raise ValueError(f"kernel is too wide: {text}; a narrower one would do")
     coarser = 1.05
-    while needed(coarser) > allowed:
+    while not fits(coarser):
         coarser *= 1.05
     if request.bins is not None:
         fewer = tuple(max(int(n / coarser), 1) for n in request.bins)
-        raise ValueError(f"bins are too many: {takes}; bins={fewer} would do")
+        raise ValueError(f"bins are too many: {text}; bins={fewer} would do")
     if request.pixel_size is None and request.kernel is None:
-        raise ValueError(f"wcs has too many pixels: {takes}; a pixel_size or bins would do")
+        raise ValueError(f"wcs has too many pixels: {text}; a pixel_size or bins would do")
     if request.pixel_size is None:
-        raise ValueError(f"kernel is too wide: {takes}; a larger pixel_size would do")
+        raise ValueError(f"kernel is too wide: {text}; a larger pixel_size would do")
     size = f"{request.pixel_size * coarser:.3g}"
     if not request.is_flat:
         size = _angle_text(request.pixel_size * coarser * u.rad)
-    raise ValueError(f"pixel_size is too small: {takes}; pixel_size={size} would do")
+    raise ValueError(f"pixel_size is too small: {text}; pixel_size={size} would do")
 
 
 def _angle_text(angle: u.Quantity) -> str:

@@ -31,7 +31,7 @@ class Look(NamedTuple):
 
     limits: Literal["from zero", "symmetric", "free"]
     cmap: str | None = None
-    # What a value is divided by, in the colorbar's label; "" for a value of its own.
+    # What a value is divided by, or in units of, in the colorbar's label; "" for its own unit.
     per: str = ""
     # What precedes the name of what the values are: "mean" radial velocity.
     prefix: str = ""
@@ -47,8 +47,12 @@ LOOKS = {
     "median": Look("free", prefix="median"),
     "min": Look("free", prefix="minimum"),
     "max": Look("free", prefix="maximum"),
+    "excess": Look("symmetric", "coolwarm", "per unit area", "excess of"),
+    "significance": Look("symmetric", "coolwarm", "[σ]", "significance of"),
+    "lima": Look("symmetric", "coolwarm", "[σ]", "significance of"),
     "error": Look("from zero"),
-    # Of arithmetic of maps.
+    # Of two maps.
+    "log_ratio": Look("symmetric", "coolwarm"),
     "total": Look("from zero"),
     "total of values": Look("free"),
     "difference": Look("symmetric", "coolwarm"),

@@ -21,14 +21,14 @@ class Halo(AbstractPathEffect):
 
     def draw_path(self, renderer: Any, gc: Any, tpath: Any, affine: Any, color: Any = None) -> None:
         """Draw a path in place of ``renderer.draw_path``, which calls its last argument rgbFace."""
-        is_light = _is_light(self._ax)
-        if is_light and same_color(color, "white"):
+        light = is_light(self._ax)
+        if light and same_color(color, "white"):
             color = to_rgba("black")
-        halo = withStroke(linewidth=1.5, foreground="white" if is_light else "black", alpha=0.6)
+        halo = withStroke(linewidth=1.5, foreground="white" if light else "black", alpha=0.6)
         halo.draw_path(renderer, gc, tpath, affine, color)
 
 
-def _is_light(ax: Axes) -> bool:
+def is_light(ax: Axes) -> bool:
     """Whether the lower half of the map's colours is light: most of a map has low values."""
     colors: Any = [ax.get_facecolor()]
     if ax.images:

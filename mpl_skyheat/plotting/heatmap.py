@@ -15,8 +15,10 @@ from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.image import AxesImage, interpolations_names
 from matplotlib.ticker import MaxNLocator
 
+from mpl_skyheat.catalogue.reading import read_positions
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.maps.making import sky_map
+from mpl_skyheat.maps.surface import Surface
 from mpl_skyheat.plotting.colorbars import (
     FullLength,
     Side,
@@ -25,8 +27,17 @@ from mpl_skyheat.plotting.colorbars import (
     set_ticks,
 )
 from mpl_skyheat.plotting.colour_scale import LINEAR_PART, find_norm, look_of, set_open_limits
+from mpl_skyheat.plotting.contour_sets import (
+    SkyContourSet,
+    check_contour_keywords,
+    draw_contours,
+    find_contours,
+)
+from mpl_skyheat.plotting.peak_marks import PeakMarks
+from mpl_skyheat.sky.planes import plane_of_wcs, project
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
     from numpy.typing import NDArray
@@ -175,6 +186,75 @@ class SkyHeatmap(AxesImage):
         image[left_out] = crisp.make_image(renderer, magnification)[0][left_out]
         return made
 
+    def contour(
+        self,
+        levels: Any = None,
+        *,
+        enclosed: Any = None,
+        points: Any = None,
+        leave_one_out: bool = True,
+        filled: bool = False,
+        **kwargs: Any,
+    ) -> SkyContourSet:
+        """Draw contours of the map on it.
+
+        Parameters
+        ----------
+        levels : int, float, `~astropy.units.Quantity` or list of these, optional
+            Levels, as numbers in the map's unit or with a unit; an int is the number of them, for
+            matplotlib to choose, as it does by default.
+        enclosed : float or list of float, optional
+            Fractions of the sources that are to be inside, in place of levels; see
+            `SkyMap.contour`.
+        points, leave_one_out
+            The sources, as in `SkyMap.contour`.
+        filled : bool, optional
+            Fill the areas between levels; with ``enclosed``, also that inside the innermost.
+        **kwargs
+            Arguments of `~matplotlib.axes.Axes.contour`: ``colors`` (white by default), ``cmap``,
+            ``linewidths``, ``linestyles``, ``alpha``, ``zorder``, ... Lists have the order of the
+            levels or fractions as given.
+
+        Returns
+        -------
+        `~matplotlib.contour.ContourSet`
+            For `~matplotlib.axes.Axes.clabel`, which writes fractions in percent. Its
+            ``sky_contours`` are the `SkyContour` of each level, with areas.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `SkyMap.contour`; and of arguments that contours do not have.
+        """
+        check_contour_keywords(kwargs, "contour")
+        if not filled and kwargs.get("colors") is None and kwargs.get("cmap") is None:
+            kwargs["colors"] = "w"
+        sky_map: Any = self.sky_map
+        surface = Surface(sky_map)
+        contours = find_contours(
+            sky_map,
+            levels=levels,
+            enclosed=enclosed,
+            points=points,
+            leave_one_out=leave_one_out,
+            surface=surface,
+        )
+        drawn = draw_contours(
+            self.axes,
+            sky_map,
+            self.get_extent(),
+            self.get_transform(),
+            contours=contours,
+            surface=surface,
+            levels=levels,
+            filled=filled,
+            **kwargs,
+        )
+        if self.get_clip_path() is not None:
+            drawn.set_clip_path(self.get_clip_path())
+        drawn.sky_in_middle = self.sky_in_middle
+        return drawn
+
     def format_cursor_data(self, data: Any) -> str:
         """Return the value under the cursor with its unit."""
         if data is None or np.ma.is_masked(data) or not np.isfinite(data):
@@ -231,6 +311,56 @@ class SkyHeatmap(AxesImage):
                 colorbar.set_ticks(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         return colorbar
 
+    def mark_peaks(
+        self, peaks: QTable | None = None, *, n_peaks: int | None = 10, **kwargs: Any
+    ) -> PeakMarks:
+        """Mark peaks of the map with circles, and their numbers beside these.
+
+        Numbers lie over no other number, and keep clear of the circles.
+
+        Parameters
+        ----------
+        peaks : `~astropy.table.QTable`, optional
+            A table with ``coord``, and maybe ``id`` for the numbers, as `SkyMap.find_peaks` makes
+            it; by default the peaks of the map.
+        n_peaks : int, optional
+            The most peaks to mark, the first ones; None marks all.
+        **kwargs
+            Properties of the circles, a `~matplotlib.lines.Line2D` of markers: ``color``,
+            ``markersize`` (points), ... By default they are black or white, as the map is light or
+            dark.
+
+        Returns
+        -------
+        PeakMarks
+            The `~matplotlib.artist.Artist` of all marks, which has been added to the Axes.
+
+        Raises
+        ------
+        TypeError
+            If the table has no ``coord``.
+        """
+        if peaks is None:
+            peaks = self.sky_map.find_peaks(n_peaks=n_peaks)
+        if "coord" not in getattr(peaks, "colnames", ()):
+            raise TypeError(
+                "peaks must be a table with a column 'coord', as SkyMap.find_peaks makes it; got "
+                f"{peaks!r:.60}"
+            )
+        some = peaks if n_peaks is None else peaks[:n_peaks]
+        numbers = some["id"] if "id" in some.colnames else range(1, len(some) + 1)
+        plane = plane_of_wcs(self.sky_map.wcs)
+        lon, lat, frame = read_positions((some["coord"],), "icrs", plane.frame)
+        x, y = project(plane, frame, lon, lat)
+        left, right, bottom, top = self.get_extent()
+        ny, nx = self.sky_map.data.shape
+        positions = np.stack(
+            [left + (x + 0.5) * (right - left) / nx, bottom + (y + 0.5) * (top - bottom) / ny],
+            axis=-1,
+        )
+        names = [str(number) for number in numbers]
+        return PeakMarks(self.axes, positions, names, self.get_transform(), **kwargs)
+
     @property
     def colorbar_label(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
@@ -239,6 +369,7 @@ class SkyHeatmap(AxesImage):
         per = look.per
         if per:
             counted = label or ("weight" if self._is_weighted else "sources")
+            counted = f"{look.prefix} {counted}".strip()
         elif look.prefix:
             counted = f"{look.prefix} {label or 'values'}"
         else:
@@ -247,7 +378,9 @@ class SkyHeatmap(AxesImage):
             return f"{counted} / {(unit**-1).to_string('latex_inline')}"
         if unit not in (None, u.dimensionless_unscaled):
             counted += f" [{unit.to_string('latex_inline')}]"
-        is_per_area = meta.get("stat") == "density" and meta.get("frame") != "flat"  # by its unit
+        is_per_area = (
+            meta.get("stat") in ("density", "excess") and meta.get("frame") != "flat"
+        )  # by its unit
         return counted if is_per_area else f"{counted} {per}".strip()
 
     @property

@@ -81,6 +81,12 @@ class Field(ABC):
         """
         return self.randoms.exposure(kernel) if self.randoms else self.exposure_of_coverage(kernel)
 
+    def exposure_of_squares(self, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+        """K₁K₂ ∗ the solid angle that was observed: as `exposure` with the product."""
+        if self.randoms is not None:
+            return self.randoms.exposure_of_squares(kernel, other)
+        return self.exposure_of_coverage(kernel.product(other))
+
     @abstractmethod
     def exposure_of_coverage(self, kernel: PixelKernel) -> FloatArray:
         """The exposure by the coverage; of all of the sky that is shown without one."""
@@ -179,7 +185,7 @@ class PlaneField(Field):
     def full_exposure(self, kernel: PixelKernel) -> FloatArray:
         if self._boundary != "sky":
             # An explicit boundary says what lies beyond the grid: nothing is divided out there.
-            return self.geometry.solid_angles
+            return self.geometry.solid_angles * self._transfer(kernel).total
         return self._found_exposure(ALL_SKY, kernel, ALL_SKY)
 
     def _found_exposure(self, image: str, kernel: PixelKernel, coverage: Any) -> FloatArray:
@@ -218,12 +224,10 @@ class SphereField(Field):
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)
         both = kernel.product(other)
-        assert isinstance(kernel, RadialKernel)
-        assert isinstance(other, RadialKernel)
         assert isinstance(both, RadialKernel)
         # Per sr: ∫K₁K₂ dΩ is 1 over the solid angle that both kernels fill. A pixel that is wider
         # has the mean over it, whose variance is that of its own rows.
-        overlap = both.integral / (kernel.integral * other.integral)
+        overlap = both.density_integral(self._sphere.lattice.lat_step)
         area, core = self.geometry.solid_angles, self.geometry.core
         is_wide = overlap * area > 1
         squares[is_wide] = self.sums.pixels[channel][core][is_wide] / area[is_wide] ** 2
@@ -257,11 +261,12 @@ class SphereField(Field):
         return _kept_exposure(self.geometry, own, lambda: self._observed_exposure(kernel))
 
     def full_exposure(self, kernel: PixelKernel) -> FloatArray:
-        del kernel  # all of the sky is there, whatever the map shows of it
-        return np.ones(())
+        # All of the sky is there, whatever the map shows of it.
+        assert isinstance(kernel, RadialKernel)
+        return np.full((), kernel.density_integral(self._sphere.lattice.lat_step))
 
     def _observed_exposure(self, kernel: PixelKernel) -> FloatArray:
-        """K ∗ what was observed, as 1 less K ∗ what was not: exactly 1 far from the edge."""
+        """K ∗ what was observed, as ∫K less K ∗ what was not: exact far from the edge."""
         assert isinstance(kernel, RadialKernel)
         assert self.sums.observed is not None
         assert self.sums.observed.left_out is not None
@@ -273,7 +278,8 @@ class SphereField(Field):
         else:
             spread.add(lon, lat, areas)
         waves = RingWaves(self._sphere.lattice, spread.bins, kernel.spline_order, self._team)
-        return np.clip(1 - self._read(waves.smoothed(kernel), kernel), 0.0, 1.0)
+        full = self.full_exposure(kernel)
+        return np.clip(full - self._read(waves.smoothed(kernel), kernel), 0.0, full)
 
     def _smooth(self, channel: str, kernel: RadialKernel) -> SmoothSphere:
         key = channel, kernel.spline_order
@@ -292,8 +298,15 @@ class RandomField:
 
     def exposure(self, kernel: PixelKernel) -> FloatArray:
         """K ∗ the solid angle (sr) that was observed, Σ K / ρ over the randoms."""
-        channel = "w" if self._has_weights else "n"
-        return self._field.smoothed(channel, kernel) / self._per_sr
+        return self._field.smoothed(self._channel, kernel) / self._per_sr
+
+    def exposure_of_squares(self, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
+        """K₁K₂ ∗ the solid angle (sr) that was observed."""
+        return self._field.smoothed_squares(self._channel, kernel, other) / self._per_sr
+
+    @property
+    def _channel(self) -> str:
+        return "w" if self._has_weights else "n"
 
     def covariance(self, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         """The covariance of the exposures of two kernels, Σ K₁K₂ / ρ²."""

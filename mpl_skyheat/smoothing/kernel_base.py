@@ -26,6 +26,9 @@ GAUSSIAN_FWHM = 2 * math.sqrt(2 * math.log(2))
 # the centres of pixels would miss most of the profile.
 NARROW = 0.5
 
+# Separations at which a profile is summed for its integral.
+SAMPLES = 20_000
+
 # Most samples along a side of a raster, to bound the memory that it takes.
 FINEST = 4000
 
@@ -174,9 +177,9 @@ class RadialKernel(PixelKernel):
         """The integral (sr) of the profile over the sphere, 2π ∫ k(θ) sin θ dθ."""
         if self._integral is None:
             # Midpoint rule.
-            limit, count = min(self.reach, math.pi), 20_000
-            weight = limit / count
-            theta = np.asarray(weight * (np.arange(count) + 0.5), float)
+            limit = min(self.reach, math.pi)
+            weight = limit / SAMPLES
+            theta = np.asarray(weight * (np.arange(SAMPLES) + 0.5), float)
             profile = self.profile(theta) * np.sin(theta)
             self._integral = float(2 * math.pi * weight * profile.sum())
         return self._integral
@@ -184,6 +187,11 @@ class RadialKernel(PixelKernel):
     def density(self, r: FloatArray, width: float) -> FloatArray:
         """K(r) (per sr), whose integral over the sphere is 1; steps have a width (rad)."""
         return self.smeared_profile(r, width) / self.integral
+
+    def density_integral(self, width: float) -> float:
+        """The integral of `density` over the sphere; that of a product is not 1."""
+        del width
+        return 1.0
 
     def __repr__(self) -> str:
         widths = [f"{k}={text_of(v)}" for k, v in vars(self).items() if isinstance(v, u.Quantity)]
@@ -291,6 +299,12 @@ class RadialProduct(ProductKernel, RadialKernel):
     def density(self, r: FloatArray, width: float) -> FloatArray:
         first, second = self._radial
         return first.density(r, width) * second.density(r, width)
+
+    def density_integral(self, width: float) -> float:
+        limit = min(self.reach + width, math.pi)
+        theta = np.asarray(limit / SAMPLES * (np.arange(SAMPLES) + 0.5), float)
+        density = self.density(theta, width) * np.sin(theta)
+        return float(2 * math.pi * limit / SAMPLES * density.sum())
 
 
 def _keys(terms: Terms) -> tuple[Any, ...]:

@@ -291,16 +291,16 @@ class ArrayKernel(PixelKernel):
         return f"<kernel of {rows} x {columns} pixels>"
 
 
-def as_kernel(kernel: Any) -> KernelAlgebra | None:
-    """The kernel that any accepted form of the ``kernel`` argument stands for."""
+def as_kernel(kernel: Any, name: str = "kernel") -> KernelAlgebra | None:
+    """The kernel that any accepted form of the argument of a name stands for."""
     if kernel is None or isinstance(kernel, KernelAlgebra):
         return kernel
     if isinstance(kernel, str | u.Quantity) and np.ndim(kernel) == 0:
-        return Gaussian(parse_width(kernel, "kernel"))
+        return Gaussian(parse_width(kernel, name))
     is_scalar = not isinstance(kernel, list | tuple) and np.ndim(kernel) == 0
     if not is_scalar and not isinstance(kernel, u.Quantity):
         return ArrayKernel(kernel)
     raise TypeError(
-        f"kernel must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
+        f"{name} must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
         f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"
     )

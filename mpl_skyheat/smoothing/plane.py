@@ -40,13 +40,14 @@ def fast_length(length: int) -> int:
 
 
 class Transfer(NamedTuple):
-    """The transform of a kernel's pixels; half their width and height, their norm and largest."""
+    """The transform of a kernel's pixels; half their width and height, norm, largest and sum."""
 
     values: Any
     half_x: int
     half_y: int
     norm: float
     peak: float
+    total: float
 
 
 class ImageTransforms:
@@ -69,7 +70,8 @@ class ImageTransforms:
         """The transform of the pixels of a kernel, for any number of images."""
         values = self._fft.rfft2(pixels, self._padded)
         half_x, half_y = pixels.shape[1] // 2, pixels.shape[0] // 2
-        return Transfer(values, half_x, half_y, _norm(pixels), float(pixels.max()))
+        peak, total = float(pixels.max()), float(pixels.sum())
+        return Transfer(values, half_x, half_y, _norm(pixels), peak, total)
 
     def convolved(self, name: str, kernel: Transfer) -> FloatArray:
         """An image, convolved with a kernel, without the margin.

@@ -9,7 +9,12 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import FK5, BarycentricMeanEcliptic, SkyCoord
+from astropy.coordinates import (
+    FK5,
+    BarycentricMeanEcliptic,
+    SkyCoord,
+    UnitSphericalRepresentation,
+)
 from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import wcs_to_celestial_frame
@@ -286,6 +291,9 @@ def draw_options(draw: Draw, call: Call, width: float) -> None:
         options.pop("unit", None)
     if draw.chance(0.6):
         options["kernel"] = draw_kernel(draw, is_flat=is_flat, width=width)
+    if draw.chance(0.15):
+        options |= {"coverage": draw_coverage(draw, call, width), "boundary": "sky"}
+        options |= draw.some({"min_coverage": [0.0, 0.2, 1.0]}, 0.5)
     if draw.chance(0.25):
         options["bins"] = draw.choice([1, 7, (int(draw.log(1, 300)), int(draw.log(1, 300)))])
     elif draw.chance(0.25):
@@ -308,6 +316,33 @@ def draw_kernel(draw: Draw, *, is_flat: bool, width: float) -> Any:
     kinds += [sh.Annulus(draw.log(0.01, 0.99) * size, size), sh.Gaussian(size) - sh.TopHat(size)]
     kinds += [draw.rng.random((draw.choice([1, 3, 9]), draw.choice([1, 5])))]
     return draw.choice(kinds)
+
+
+def draw_coverage(draw: Draw, call: Call, width: float) -> Any:
+    """A function, an array or both: caps around some place, fractions, all or nothing."""
+    known = np.isfinite(call.lon + call.lat)
+    at = 0.0, 0.0
+    if known.any():
+        at = call.lon[known][0] % 360, float(np.clip(call.lat[known][0], -90, 90))
+    radius = draw.log(0.05, 2) * min(width, 90)
+    if call.axes == "flat":
+        # (An array has the map's shape, which is not known here: most are refused.)
+        return draw.rng.random(call.shape)
+
+    def cap(coord: Any) -> Any:
+        centre = coord.frame.realize_frame(UnitSphericalRepresentation(*at * u.deg))
+        return coord.separation(SkyCoord(centre)) < radius * u.deg
+
+    def outside(coord: Any) -> Any:
+        return ~cap(coord)
+
+    def fractions(coord: Any) -> Any:
+        return 0.5 + 0.5 * np.sin(coord.spherical.lat.rad * 40)
+
+    def nothing(coord: Any) -> Any:
+        return np.zeros(len(coord))
+
+    return draw.choice([cap, outside, fractions, [outside, fractions], nothing])
 
 
 def dress_points(draw: Draw, call: Call) -> None:

@@ -104,13 +104,15 @@ def check_rows(call: Call, sky_map: Any) -> None:
     number, dropped = call.lon.size, np.count_nonzero(~known(call))
     expect(meta["read"] == number, f"read {meta['read']} rows of {number}")
     expect(meta["dropped"] == dropped, f"dropped {meta['dropped']} rows, not {dropped}")
-    total = meta["dropped"] + meta["inside"] + meta["outside"]
-    expect(total == number, f"dropped + inside + outside is {total} of {number}")
+    total = meta["dropped"] + meta["unseen"] + meta["inside"] + meta["outside"]
+    expect(total == number, f"dropped + unseen + inside + outside is {total} of {number}")
     expect((area >= 0).all() and np.isfinite(area).all(), "a solid angle is negative or NaN")
     is_full = call.values is None and call.options.get("min_count") is None
     has_value = np.isfinite(sky_map.data)
     expect((area > 0)[has_value].all(), "there are values where there is no sky")
-    if is_full or call.options.get("statistic") == "sum":
+    if sky_map.coverage is not None:
+        check_coverage(call, sky_map)
+    elif is_full or call.options.get("statistic") == "sum":
         is_right = has_value.all(where=area > 0) or call.options.get("min_count") is not None
         expect(is_right, "NaN is where there is sky")
     check_values(call, sky_map)
@@ -128,6 +130,19 @@ def check_rows(call: Call, sky_map: Any) -> None:
     if call.is_within and not call.planted and (area > 0).all() and not beside.any():
         lost = sky_map.counts.sum() - sky_map.data.sum()
         expect(abs(lost) <= 1e-6 * sky_map.counts.sum(), f"a smoothed sum is {lost} too small")
+
+
+def check_coverage(call: Call, sky_map: Any) -> None:
+    """Check that nothing is where nothing was observed, and something wherever all was."""
+    seen = sky_map.coverage
+    expect(((seen >= 0) & (seen <= 1)).all(), "a coverage is beyond 0 and 1")
+    expect(sky_map.mask[seen == 0].all(), "there are values where nothing was observed")
+    expect(not sky_map.counts[seen == 0].any(), "rows are where nothing was observed")
+    if call.values is None and not call.options.get("min_count"):
+        is_bare = call.options.get("kernel") is None or call.options.get("min_coverage") == 0
+        if is_bare:
+            lost = sky_map.mask & (seen == 1) & (np.asarray(sky_map.solid_angle) > 0)
+            expect(not lost.any(), "NaN is where all was observed")
 
 
 def check_values(call: Call, sky_map: Any) -> None:
@@ -172,6 +187,8 @@ def check_counts(call: Call, sky_map: Any, ax: Any) -> None:
     least, most = bounds(wcs, x, y, weights, area.shape, margin)
     # Points in a sliver of sky without a solid angle are moved to the nearest pixel that has one.
     most += most[area == 0].sum()
+    if sky_map.coverage is not None:
+        least = np.zeros(least.shape)
     counts, slack = sky_map.counts, 1e-9 * sky_map.counts.max(initial=0)
     wrong = np.argwhere(((counts < least - slack) & (area > 0)) | (counts > most + slack))
     for row, column in wrong[:1]:

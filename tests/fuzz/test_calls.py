@@ -15,8 +15,8 @@ CALLS = range(int(os.environ.get("FUZZ_CALLS", "80")))
 if "FUZZ_CALL" in os.environ:  # one call, to make it again
     CALLS = [int(os.environ["FUZZ_CALL"])]
 
-# A call that takes longer (seconds of CPU) hangs. Kernels with a margin of 4000 pixels take 15 s.
-LIMIT = 40
+# A call that takes longer (seconds of CPU) hangs.
+LIMIT = 20
 
 
 @pytest.fixture(scope="module", autouse=True)
