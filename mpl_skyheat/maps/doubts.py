@@ -64,7 +64,14 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
             f"none of the {rows['read']} rows has {needed} that is finite and not masked: "
             "the map is empty"
         )
-    if rows["inside"] or not rows["outside"] or sums.head is None:
+    if rows["inside"]:
+        return ""
+    if rows["unseen"]:
+        return (
+            f"none of the {rows['unseen']} points on the map is where coverage says that something "
+            "was observed: is its frame right?"
+        )
+    if not rows["outside"] or sums.head is None:
         return ""
     names, plane = (catalogue.lon.name, catalogue.lat.name), sums.geometry.plane
     middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.coverage.base import Coverage
     from mpl_skyheat.maps.own_share import OwnShare
     from mpl_skyheat.maps.significance import KernelSums
 
@@ -424,13 +425,19 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         found = find_coverage(region).coverage
         if found is None:
             raise TypeError(f"region must be one of the sky, not of random points; got {region!r}")
-        if isinstance(found, ArrayCoverage):
-            if found.pixels.shape != self.data.shape:
+        inside = np.ones(self.data.shape, bool)
+        for part in found.parts:
+            inside &= self._inside_part(part)
+        return inside
+
+    def _inside_part(self, region: Coverage) -> BoolArray:
+        if isinstance(region, ArrayCoverage):
+            if region.pixels.shape != self.data.shape:
                 raise ValueError(
                     f"region must have the map's shape, {self.data.shape}; got an array of shape "
-                    f"{found.pixels.shape}"
+                    f"{region.pixels.shape}"
                 )
-            return found.pixels > 0
+            return region.pixels > 0
         if self.meta.get("frame") == "flat":
             raise TypeError("region must be an array on a map of Cartesian x, y")
         plane = plane_of_wcs(self.wcs)
@@ -438,7 +445,7 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         lon, lat = plane.to_sky(x, y)
         known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
         inside = np.zeros(x.shape, bool)
-        fractions = found.of_points(plane.frame).fractions_in(lon[known], lat[known], plane.frame)
+        fractions = region.of_points(plane.frame).fractions_in(lon[known], lat[known], plane.frame)
         inside[known] = fractions > 0
         return inside.reshape(self.data.shape)
 
