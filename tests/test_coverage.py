@@ -694,9 +694,9 @@ def test_healsparse_maps_may_be_of_integers():
 
 def test_points_where_nothing_was_observed_are_no_mistake_of_units():
     points, _ = uniform(1000, np.random.default_rng(3))
+    far = np.zeros((100, 100))
+    far[:3] = 1
     with pytest.warns(SkyHeatmapWarning, match=r"^none of the \d+ points on the map is where cov"):
-        far = np.zeros((100, 100))
-        far[:3] = 1
         sky_map(*(p[points[1] > 29] for p in points), wcs=field(), coverage=far)
 
 

@@ -12,7 +12,6 @@ from astropy.coordinates import SkyCoord
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.maps.sky_map import SkyMap
-from mpl_skyheat.sky.frames import find_frame
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import grid_of_bins, native_grid
 from mpl_skyheat.sky.grid_wcs import grid_wcs
@@ -39,11 +38,9 @@ SEVERAL = 4
 INSET = 1e-6
 
 
-def frame_of_points(sky_map: SkyMap) -> BaseCoordinateFrame | None:
-    """The frame of the points of a map, or of its WCS where theirs has no name; None if flat."""
-    text = sky_map.meta.get("frame", "icrs")
-    is_named = not isinstance(text, str) or not text.startswith("<")
-    return find_frame(text) if is_named else plane_of_wcs(sky_map.wcs).frame
+def frame_of_pixels(sky_map: SkyMap) -> BaseCoordinateFrame | None:
+    """The frame of a map's WCS, in which Axes without one show it; None of Cartesian x, y."""
+    return None if sky_map.meta.get("frame") == "flat" else plane_of_wcs(sky_map.wcs).frame
 
 
 def corners_of(sky_map: SkyMap) -> Catalogue:
