@@ -390,9 +390,8 @@ def sky_contour(
 
 def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContourSet:
     """Draw contours of a map that is made already, with the arguments of `sky_contour` by name."""
-    from mpl_skyheat.maps.places import frame_of_points
     from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import corners_of, on_surface
+    from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, on_surface
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.contour_sets import find_contours
@@ -403,7 +402,7 @@ def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContour
     surface = Surface(sky_map)
     options = {name: given[name] for name in ("levels", "enclosed", "points", "leave_one_out")}
     contours = find_contours(sky_map, **options, surface=surface)
-    shown = frame_of_points(sky_map)
+    shown = frame_of_pixels(sky_map)
     asked = _agreed_center(ax, shown, parse_center(given["center"]))
     on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
     drawn, grid = on_surface(sky_map, surface, on_axes.plane, on_axes.view)
@@ -449,9 +448,8 @@ def _check_left_out(function: Any, given: dict[str, Any], taken: set[str]) -> No
 
 def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
-    from mpl_skyheat.maps.places import frame_of_points
     from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.maps.resampling import corners_of, resampled
+    from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, resampled
     from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
 
@@ -459,7 +457,7 @@ def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     _check_left_out(sky_heatmap, given, taken)
     bar = _colorbar_arguments(given["colorbar"])
     check_image_keywords(given["image_kwargs"])
-    shown = frame_of_points(sky_map)
+    shown = frame_of_pixels(sky_map)
     asked = _agreed_center(ax, shown, parse_center(given["center"]))
     on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])

@@ -1061,8 +1061,9 @@ def test_the_heatmap_is_an_image_that_holds_its_map(field, stars):
 
 @pytest.fixture
 def registration(monkeypatch):
-    """Put the method back as it was."""
-    monkeypatch.setattr(Axes, "sky_heatmap", sky_heatmap, raising=False)
+    """Put the methods back as they were."""
+    for method in (sky_heatmap, mpl_skyheat.sky_contour):
+        monkeypatch.setattr(Axes, method.__name__, method, raising=False)
     return monkeypatch
 
 

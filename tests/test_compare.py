@@ -9,7 +9,7 @@ from helpers import make_wcs
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from mpl_skyheat import Gaussian, TopHat, compare, sky_map
+from mpl_skyheat import Gaussian, SkyMap, TopHat, compare, sky_map
 from mpl_skyheat.maps.significance import z_bi
 
 WCS = make_wcs(shape=(100, 100), cdelt=(-0.02, 0.02))
@@ -178,3 +178,23 @@ def test_log_ratios_of_weights_go_by_their_units():
     np.testing.assert_allclose(ratio.data[~ratio.mask], 3)
     with pytest.raises(ValueError, match=r"a and b must have weights in units of one kind; got kg"):
         compare(a, c, statistic="log_ratio")
+
+
+@pytest.mark.parametrize("geometry", ["plane", "sphere"])
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_maps_of_files_are_compared_like_those_that_were_written(geometry, weights, tmp_path):
+    rng = np.random.default_rng(4)
+    wcs = make_wcs(shape=(40, 30))
+    maps, read = [], []
+    for name in "ab":
+        table = {"ra": rng.normal(83, 1, 2000), "dec": rng.normal(-5, 1, 2000)}
+        table["w"] = rng.uniform(1, 2, 2000)
+        options = {"kernel": "0.5 deg", "geometry": geometry, "weights": weights}
+        maps.append(sky_map(data=table, wcs=wcs, coverage=lambda c: c.dec.deg > -6, **options))
+        maps[-1].write(tmp_path / f"{name}.fits")
+        read.append(SkyMap.read(tmp_path / f"{name}.fits"))
+    for statistic in ("significance", "log_ratio"):
+        expected = compare(*maps, statistic=statistic)
+        for pair in (read, (read[0], maps[1]), [m[:] for m in read]):
+            found = compare(*pair, statistic=statistic)
+            np.testing.assert_array_equal(found.data, expected.data)

@@ -337,3 +337,13 @@ def test_points_without_a_fraction_are_refused(points):
     for draw in (lambda **more: sky_contour(ax, m, **more), heat.contour):
         with pytest.raises(TypeError, match="points must be left out without enclosed"):
             draw(levels=[1], points=points)
+
+
+def test_a_map_is_shown_in_the_frame_of_its_pixels_on_axes_without_one():
+    wcs = make_wcs(shape=(40, 40), center=(120, 20), cdelt=(-0.5, 0.5), axes="GLON")
+    star = SkyCoord(l=[121.0], b=[21.0], unit="deg", frame="galactic").icrs
+    made = sky_map(star, wcs=wcs, kernel="1 deg")
+    ax = Figure().add_subplot(projection="mollweide")
+    heat = ax.sky_heatmap(made, center=120)
+    assert heat.sky_in_middle[1].name == "galactic"
+    assert heat.value_at(star).value[0] > 0.5 * np.nanmax(made.data)

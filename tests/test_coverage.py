@@ -1,7 +1,9 @@
 """What was observed: every form of ``coverage``, and the values of maps beside its edge."""
 
+import gzip
 import json
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from mpl_skyheat import (
     subplot,
 )
 from mpl_skyheat.coverage import observed as observed_module
+from mpl_skyheat.coverage import sky_regions
 from mpl_skyheat.coverage.files import read_coverage
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.coverage.parsing import find_coverage
@@ -90,11 +93,17 @@ def regions_of_circle():
     return regions.CircleSkyRegion(CENTRE, 1 * u.deg)
 
 
+def cells_in_circle(healpix):
+    """The pixels of a HEALPix with their centre in the circle."""
+    near = healpix.cone_search_lonlat(CENTRE.ra, CENTRE.dec, 1.2 * u.deg)
+    return near[in_circle(SkyCoord(*healpix.healpix_to_lonlat(near)))]
+
+
+@cache
 def moc_of_circle():
     mocpy = pytest.importorskip("mocpy")
     # (`from_cone` takes all cells that the cone touches.)
-    healpix = healpix_of(order=11)
-    cells = np.flatnonzero(in_circle(healpix.healpix_to_skycoord(np.arange(healpix.npix))))
+    cells = cells_in_circle(healpix_of(order=11))
     return mocpy.MOC.from_healpix_cells(cells, np.full(len(cells), 11, np.uint8), 11)
 
 
@@ -103,16 +112,17 @@ def healpix_of(order, kind="nested", frame="icrs"):
     return package.HEALPix(2**order, kind, frame=frame)
 
 
+@cache
 def healpix_of_circle(kind="nested", frame="icrs"):
     healpix = healpix_of(9, kind, frame)
     return in_circle(healpix.healpix_to_skycoord(np.arange(healpix.npix)).icrs), healpix
 
 
+@cache
 def healsparse_of_circle():
     package = pytest.importorskip("healsparse")
     sparse = package.HealSparseMap.make_empty(32, 1024, np.float32)
-    healpix = healpix_of(10)
-    cells = np.flatnonzero(in_circle(healpix.healpix_to_skycoord(np.arange(healpix.npix))))
+    cells = cells_in_circle(healpix_of(10))
     sparse.update_values_pix(cells, np.ones(len(cells), np.float32))
     return sparse
 
@@ -205,6 +215,48 @@ def test_what_is_smaller_than_a_pixel_is_found():
     assert ((1 - found) * area).sum() == pytest.approx(expected, abs=4 * 0.04 / 64 * np.sqrt(cut))
 
 
+def test_a_function_is_asked_as_finely_on_the_lattice_as_on_the_pixels():
+    """Holes of four pixels under a kernel of 30, whose lattice has bins of 12."""
+    regions = pytest.importorskip("regions")
+    rng = np.random.default_rng(5)
+    holes = SkyCoord(rng.uniform(46, 54, 60), rng.uniform(26, 34, 60), unit="deg")
+    centres, radius = holes.cartesian.xyz.value, 0.1 * u.deg
+
+    def observed(coord):
+        return (coord.cartesian.xyz.value.T @ centres).max(axis=1) < np.cos(radius)
+
+    points, _ = uniform(20_000, rng)
+    circles = [regions.CircleSkyRegion(h, radius, meta={"include": False}) for h in holes]
+    asked, exact = (
+        sky_map(
+            *points, wcs=field(80, 0.05), kernel="1.5 deg", coverage=coverage, geometry="sphere"
+        )
+        for coverage in (observed, regions.Regions(circles))
+    )
+    np.testing.assert_allclose(asked.data, exact.data, rtol=1e-4)
+
+
+def test_pixels_whose_centre_is_off_the_sky_are_looked_at_finely():
+    """At the rim of an SFL, under cells of a HEALPix map that are wider than ten pixels."""
+    wcs = make_wcs("SFL", shape=(120, 60), center=(0, 0), cdelt=(-3, 3))
+    healpix = healpix_of(2, "ring")
+    values = np.random.default_rng(7).uniform(size=healpix.npix) > 0.5
+    found, _ = fractions_of((values, healpix), wcs)
+    x, y = np.meshgrid(np.arange(120), np.arange(60))
+    beside = np.argwhere(np.isnan(wcs.pixel_to_world_values(x, y)[0]) & (found >= 0))
+    along = (np.arange(16) + 0.5) / 16 - 0.5
+    number = 0
+    for row, column in beside:
+        lon, lat = wcs.pixel_to_world_values(*np.meshgrid(column + along, row + along))
+        sky = np.isfinite(lon)
+        if sky.mean() < 0.15:
+            continue
+        cells = healpix.lonlat_to_healpix(lon[sky] * u.deg, lat[sky] * u.deg)
+        assert found[row, column] == pytest.approx(values[cells].mean(), abs=0.3)
+        number += 1
+    assert number > 20
+
+
 def test_regions_are_on_the_sphere():
     """Areas of all shapes, also wide ones, at a pole and across 0h."""
     regions = pytest.importorskip("regions")
@@ -246,6 +298,55 @@ def test_regions_are_on_the_sphere():
     expected = pixel.contains(regions.PixCoord(*field_at_origin().world_to_pixel(at)))
     x, y = np.round(wcs.world_to_pixel(at)).astype(int)
     np.testing.assert_array_equal(inside[y, x] > 0.5, expected)
+
+
+def test_edges_of_regions_are_where_they_are_looked_for():
+    """What is certain within a radius is so at places within it, for every shape."""
+    regions = pytest.importorskip("regions")
+    rng = np.random.default_rng(2)
+    turn = np.linspace(0, 2 * np.pi, 40, endpoint=False) * u.rad
+    pole, origin = SkyCoord(200, 89, unit="deg"), SkyCoord(359.9, 60, unit="deg")
+    star = pole.directional_offset_by(turn, (2 + 1.5 * np.cos(5 * turn)) * u.deg)
+    small, wide = 1 * u.deg, 4 * u.deg
+    for shape, centre in (
+        (regions.PolygonSkyRegion(star), pole),
+        (regions.PolygonSkyRegion(star[[0, 0, *range(40), 39]]), pole),
+        (regions.EllipseSkyRegion(origin, wide, 0.5 * u.deg, 33 * u.deg), origin),
+        (regions.RectangleSkyRegion(origin, wide, small, 70 * u.deg), origin),
+        (regions.EllipseAnnulusSkyRegion(origin, small, wide, small, wide), origin),
+        (regions.CircleAnnulusSkyRegion(pole, small, wide), pole),
+    ):
+        coverage = find_coverage(shape).coverage
+        around = rng.uniform(0, 360, 800) * u.deg
+        places = centre.directional_offset_by(around, 5 * np.sqrt(rng.uniform(size=800)) * u.deg)
+        for radius in (0.05, 0.5):
+            told = coverage.certain(places.ra.deg, places.dec.deg, np.full(800, np.radians(radius)))
+            sure = np.isfinite(told)
+            assert 0.4 < sure.mean() < 1
+            for _ in range(30):
+                near = places.directional_offset_by(
+                    rng.uniform(0, 360, 800) * u.deg, radius * rng.uniform(size=800) * u.deg
+                )
+                found = coverage.fractions(near.ra.deg, near.dec.deg)
+                np.testing.assert_array_equal(found[sure], told[sure])
+
+
+def test_sides_of_polygons_are_compared_with_pixels_near_them(monkeypatch):
+    regions = pytest.importorskip("regions")
+    turn = np.linspace(0, 2 * np.pi, 1000, endpoint=False) * u.rad
+    polygon = regions.PolygonSkyRegion(CENTRE.directional_offset_by(turn, 1 * u.deg))
+    numbers = []
+    separation = sky_regions.separation
+
+    def counted(a, b):
+        numbers.append(np.broadcast(a, b).size // 3)
+        return separation(a, b)
+
+    monkeypatch.setattr(sky_regions, "separation", counted)
+    found, area = fractions_of(polygon, field(200, 0.02))
+    assert (found * area).sum() == pytest.approx(np.pi, rel=2e-3)
+    # Each side of all pixels: 4e7.
+    assert sum(numbers) < 4e6
 
 
 def field_at_origin():
@@ -494,6 +595,30 @@ def test_random_points_stand_for_the_coverage(geometry):
     assert np.nanmean(masked.data) == pytest.approx(density, rel=0.03)
 
 
+def test_a_density_of_random_points_that_is_far_off_is_warned_of():
+    points, density = uniform(20_000, np.random.default_rng(4))
+    options = {"wcs": field(), "kernel": "12 arcmin", "min_coverage": 0.0}
+    for factor in (0.1, 10.0):
+        coverage = Randoms(*points, density=factor * density / u.deg**2)
+        with pytest.warns(SkyHeatmapWarning, match="times as dense as their density says"):
+            sky_map(*points, coverage=coverage, **options)
+
+
+def test_a_coverage_of_nothing_is_warned_of():
+    with pytest.warns(SkyHeatmapWarning, match="nothing was observed"):
+        sky_map([50.0], [30.0], wcs=field(), coverage=np.zeros((100, 100)))
+
+
+def test_all_of_a_map_is_kept_where_all_that_the_kernel_sees_was_observed():
+    points, _ = uniform(20_000, np.random.default_rng(4))
+    for geometry in GEOMETRIES:
+        made = sky_map(
+            *points, wcs=field(), kernel="6 arcmin", coverage=lambda coord: coord.dec.deg > 29,
+            min_coverage=1.0, geometry=geometry,
+        )  # fmt: skip
+        assert not made.mask[45:].any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kernel", [Gaussian("12 arcmin"), Annulus("6 arcmin", "18 arcmin")], ids=repr
@@ -534,6 +659,49 @@ def test_compiled_code_and_chunks_see_the_same_rows(geometry, monkeypatch):
             assert other.meta[name] == plain.meta[name]
 
 
+def test_fractions_may_be_percents():
+    points, _ = uniform(20_000, np.random.default_rng(3))
+    half, wcs = np.full((100, 100), 50.0), field()
+    for coverage in (
+        half * u.percent,
+        NDData(half, unit=u.percent, wcs=wcs),
+        lambda coord: np.full(len(coord), 50.0) * u.percent,
+    ):
+        made = sky_map(*points, wcs=wcs, coverage=coverage)
+        np.testing.assert_allclose(made.coverage, 0.5)
+    for coverage in (half * u.s, NDData(half, unit=u.s, wcs=wcs)):
+        with pytest.raises(ValueError, match=r"^coverage must be fractions of 0 to 1, without a u"):
+            sky_map(*points, wcs=wcs, coverage=coverage)
+
+
+@pytest.mark.parametrize("middle", [0.0, 1e4])
+def test_arrays_in_a_list_are_multiplied(middle):
+    x = np.arange(10.0) + middle
+    parts = [np.eye(5), np.full((5, 5), 0.5)]
+    made = sky_map(x, x, frame="flat", bins=5, coverage=parts)
+    np.testing.assert_array_equal(made.coverage, 0.5 * np.eye(5))
+    assert made.meta["inside"] == 10
+    with pytest.raises(ValueError, match=r"^coverage must have arrays of one shape, the map's"):
+        sky_map(x, x, frame="flat", bins=5, coverage=[np.eye(5), np.eye(4)])
+
+
+def test_healsparse_maps_may_be_of_integers():
+    package = pytest.importorskip("healsparse")
+    sparse = package.HealSparseMap.make_empty(32, 512, np.int32)
+    seen, _ = healpix_of_circle()
+    sparse.update_values_pix(np.flatnonzero(seen), np.ones(seen.sum(), np.int32))
+    found, area = fractions_of(sparse, field())
+    assert (found * area).sum() == pytest.approx(np.pi, rel=1e-2)
+
+
+def test_points_where_nothing_was_observed_are_no_mistake_of_units():
+    points, _ = uniform(1000, np.random.default_rng(3))
+    far = np.zeros((100, 100))
+    far[:3] = 1
+    with pytest.warns(SkyHeatmapWarning, match=r"^none of the \d+ points on the map is where cov"):
+        sky_map(*(p[points[1] > 29] for p in points), wcs=field(), coverage=far)
+
+
 def test_a_function_is_asked_in_the_frame_of_the_points():
     frames = []
 
@@ -568,6 +736,7 @@ def test_totals_are_those_of_the_rows():
     centres = in_circle(wide.wcs.pixel_to_world(x, y))
     assert wide.total(in_circle)[0].value == wide.counts[centres].sum()
     assert wide.total(centres)[0].value == wide.counts[centres].sum()
+    assert wide.total([in_circle, np.ones((100, 100))])[0].value == wide.counts[centres].sum()
     assert wide.total(regions_of_circle())[0].value == wide.counts[centres].sum()
     assert made.total(lambda coord: coord.dec.deg > 30)[0].value < made.total()[0].value
     assert made[10:60, 10:60].total()[0].value == made.counts[10:60, 10:60].sum()
@@ -630,10 +799,13 @@ def test_the_coverage_is_sampled_once_for_maps_of_the_same_pixels(monkeypatch):
     other = sky_map(*points, wcs=field(), kernel="12 arcmin", coverage=(array, wcs))
     assert len(asked) == 2
     assert not np.allclose(other.coverage, first.coverage)
+    for _ in range(2):
+        sky_map(*points, wcs=field(), kernel="12 arcmin", coverage=regions_of_circle())
+    assert len(asked) == 3
     # Of a function, nobody knows what it will say.
     for _ in range(2):
         sky_map(*points, wcs=field(), kernel="12 arcmin", coverage=in_circle)
-    assert len(asked) == 4
+    assert len(asked) == 5
 
 
 # Pictures
@@ -648,7 +820,10 @@ def test_what_was_not_observed_is_not_drawn(projection):
     if projection == "plain":
         ax.set_xlim(52, 48)
         ax.set_ylim(28, 32)
-    heat = sky_heatmap(ax, *points, coverage=in_circle, pixel_size="6 arcmin", kernel="15 arcmin")
+    size, kernel = "6 arcmin", "15 arcmin"
+    if projection == "mollweide":
+        size, kernel = "20 arcmin", "30 arcmin"
+    heat = sky_heatmap(ax, *points, coverage=in_circle, pixel_size=size, kernel=kernel)
     drawn = np.ma.getmaskarray(heat.get_array())
     assert drawn[heat.sky_map.coverage == 0].all()
     assert not drawn[heat.sky_map.coverage == 1].all()
@@ -693,6 +868,20 @@ def test_files_say_what_was_observed(tmp_path):
         np.testing.assert_array_equal(name, found)
 
 
+def test_files_that_others_cannot_read_as_they_are(tmp_path):
+    """A compressed MOC; and an image with one channel, whose WCS has a third axis."""
+    moc_of_circle().save(str(tmp_path / "moc.fits"), format="fits")
+    compressed = tmp_path / "compressed.fits.gz"
+    compressed.write_bytes(gzip.compress((tmp_path / "moc.fits").read_bytes()))
+    array, wcs = image_of_circle()
+    header = wcs.to_header()
+    header.update({"WCSAXES": 3, "CTYPE3": "FREQ", "CUNIT3": "Hz", "CRVAL3": 1e9, "CRPIX3": 1})
+    fits.PrimaryHDU(array[np.newaxis], header).writeto(tmp_path / "channel.fits")
+    for path in (compressed, tmp_path / "channel.fits"):
+        found, area = fractions_of(path, field())
+        assert (found * area).sum() == pytest.approx(np.pi, rel=2e-2)
+
+
 def test_a_file_of_healpy_says_what_was_observed(tmp_path):
     healpy = pytest.importorskip("healpy")
     values, _healpix = healpix_of_circle("ring", "galactic")
@@ -706,8 +895,9 @@ def test_files_that_say_nothing_are_refused(tmp_path):
     (tmp_path / "no.fits").write_bytes(b"SIMPLE  = nothing")
     Table({"a": [1]}).write(tmp_path / "table.fits")
     (tmp_path / "no.json").write_text("{}x")
+    (tmp_path / "other.json").write_text('{"a": 1}')
     (tmp_path / "no.reg").write_text("# nothing")
-    for name in ("no.fits", "table.fits", "no.json", "no.reg"):
+    for name in ("no.fits", "table.fits", "no.json", "other.json", "no.reg"):
         with pytest.raises(
             (ValueError, ImportError), match=r"^coverage (cannot be read from|is a)"
         ):

@@ -103,6 +103,7 @@ def test_the_readme_runs(in_folder):
 
 
 def test_the_guide_runs(in_folder):
+    pytest.importorskip("mocpy")
     names = {}
     assert run_page(DOCS / "guide.md", names) == 15
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")

@@ -42,7 +42,7 @@ def test_the_scale_starts_at_zero(field, statistic, norm):
         ({"norm": "centered", "vmax": 7}, (-7, 7)),
         ({"norm": Normalize(0, 5)}, (0, 5)),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else str(value),
 )
 def test_a_difference_of_kernels_is_symmetric_about_zero(field, kwargs, clim):
     heat = add_axes(field).sky_heatmap(*POINTS, kernel=DIFFERENCE, **kwargs)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy import units as u
 
 from mpl_skyheat.sky.frames import change_frame
 
@@ -107,17 +108,31 @@ class Product(Coverage):
 
 def as_fractions(values: Any, what: str) -> FloatArray:
     """Values as fractions of 0 … 1, 0 where they are masked or NaN; else an error."""
-    array: Any = np.ma.asarray(getattr(values, "value", values))
+    array: Any = np.ma.asarray(without_unit(values, what))
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{what} must be numbers of 0 to 1, or bool; got {array.dtype}")
-    found = np.nan_to_num(array.astype(float).filled(0.0), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    # In place, as maps of 10⁹ pixels are given.
+    found: FloatArray = array.astype(float).filled(0.0)
+    np.nan_to_num(found, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
     is_bad = (found < -SLACK) | (found > 1 + SLACK)
     if is_bad.any():
         raise ValueError(
             f"{what} must be fractions of 0 to 1; got {found[is_bad][0]:g} (of exposure times, "
             "give weights=1/exposure, and coverage=exposure > 0)"
         )
-    return np.asarray(np.clip(found, 0.0, 1.0))
+    return np.clip(found, 0.0, 1.0, out=found)
+
+
+def without_unit(values: Any, what: str) -> Any:
+    """Values as plain numbers, of percents their hundredth; an error if they have a unit."""
+    if not isinstance(values, u.Quantity):
+        return values
+    try:
+        return values.to_value(u.dimensionless_unscaled)
+    except u.UnitConversionError as error:
+        raise ValueError(
+            f"{what} must be fractions of 0 to 1, without a unit; got some in {values.unit}"
+        ) from error
 
 
 def key_of(kind: str, *arrays: Any) -> tuple[Any, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,16 @@ def _moc(path: Path, kind: str) -> Any:
         from mocpy import MOC
     except ImportError as error:
         raise _missing("mocpy", error) from error
-    return MOC.load(str(path), format=kind)
+    with TemporaryDirectory() as folder:
+        if path.name.lower().endswith(".gz"):  # mocpy reads none
+            plain = Path(folder) / "moc"
+            plain.write_bytes(gzip.decompress(path.read_bytes()))
+            path = plain
+        found = MOC.load(str(path), format=kind)
+    # Of JSON of any other content, mocpy makes an empty one.
+    if found.empty():
+        raise ValueError("there is no cell in its MOC")
+    return found
 
 
 def _regions(path: Path) -> Any:
@@ -77,7 +88,7 @@ def _of_fits(path: Path) -> Any:
             if header.get("EXTNAME") == "REGION":
                 return _regions(path)
             if hdu.is_image and hdu.data is not None and np.ndim(hdu.data) >= 2:
-                return fits.ImageHDU(np.squeeze(hdu.data), header)
+                return np.squeeze(hdu.data), header
     raise ValueError("it has no MOC, HEALPix map, regions or image")
 
 

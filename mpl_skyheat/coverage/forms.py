@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS, SkyCoord
 
-from mpl_skyheat.coverage.base import Coverage, as_fractions, key_of
+from mpl_skyheat.coverage.base import Coverage, as_fractions, key_of, without_unit
 from mpl_skyheat.sky.frames import find_sky_frame
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.sky.shipping import ShippingError, packed
@@ -162,14 +162,14 @@ class HealpixCoverage(Coverage):
     """Values of all pixels of a `astropy_healpix.HEALPix`."""
 
     def __init__(self, values: Any, healpix: Any) -> None:
-        array = np.ma.asarray(getattr(values, "value", values))
+        array = np.ma.asarray(without_unit(values, "coverage"))
         if array.shape != (healpix.npix,):
             raise ValueError(
                 f"coverage must have one value for each of the {healpix.npix} pixels of its "
                 f"HEALPix; got an array of shape {array.shape}"
             )
         if array.dtype.kind == "f":  # healpy.UNSEEN
-            array = np.ma.masked_less(array, -1e30)
+            array = np.ma.masked_less(array, -1e30, copy=False)
         self._values, self._healpix = as_fractions(array, "coverage"), healpix
         self.frame = ICRS() if healpix.frame is None else find_sky_frame("coverage", healpix.frame)
         self.finest, self.nbytes = _side_of_healpix(healpix.nside), self._values.nbytes
@@ -193,7 +193,7 @@ class HealSparseCoverage(Coverage):
 
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         values = self._map.get_values_pos(lon, lat, lonlat=True)
-        if values.dtype.kind != "b":
+        if values.dtype.kind in "iuf":
             values = np.ma.masked_equal(values, self._map.sentinel)
         return as_fractions(values, "coverage")
 

@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 # Places along each side of a cell that the edge of the coverage may run through.
 FINE = 8
 
-# The same of all cells, where the size of the coverage's finest parts is not known.
-COARSE = 2
-
-# Places in the smallest part of a coverage, along each side, that none of it is missed.
+# Places in the smallest part of a coverage, along each side, that none of it is missed. Where its
+# size is not known, parts are taken to be as wide as the map's pixels.
 PLACES_IN_PART = 2
 
 # Places along each side of a map at which the sides of pixels are measured, and the percentage of
@@ -132,18 +130,20 @@ def observed_sky(
     coverage = coverage.of_points(frame).on(geometry)
 
     def find() -> ObservedSky:
-        pixels = observed_pixels(geometry, coverage)
+        side = _side(geometry.wide, geometry.plane.to_sky)
+        pixels = observed_pixels(geometry, coverage, side)
         if geometry.sphere is None:
             return ObservedSky(pixels)
-        return ObservedSky(pixels, *observed_bins(geometry.sphere, coverage, geometry.plane.frame))
+        frame = geometry.plane.frame
+        return ObservedSky(pixels, *observed_bins(geometry.sphere, coverage, frame, side))
 
     if coverage.key is None:
         return find()
     return _kept.get(geometry, coverage.key, find, bytes_of=lambda found: found.nbytes)
 
 
-def observed_pixels(geometry: MapGeometry, coverage: Coverage) -> Observed:
-    """The observed fractions of the pixels of a map, with those of its margin."""
+def observed_pixels(geometry: MapGeometry, coverage: Coverage, side: float) -> Observed:
+    """The observed fractions of the pixels (rad wide) of a map, with those of its margin."""
     grid, plane = geometry.wide, geometry.plane
     if isinstance(coverage, ArrayCoverage):
         fractions = np.zeros(grid.shape)
@@ -151,15 +151,18 @@ def observed_pixels(geometry: MapGeometry, coverage: Coverage) -> Observed:
         return Observed(coverage, fractions, np.zeros(grid.shape, bool))
     sky = SkyTest(grid, plane.to_sky, plane.to_plane, plane.shows)
     areas = geometry.wide_solid_angles
-    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, _side(grid, plane.to_sky), sky)
+    cells = _Cells(grid, plane.to_sky, plane.frame, coverage, side, side, sky)
     fractions, is_cut, _ = cells.sampled(areas > 0)
     return Observed(coverage, _with_slivers(fractions, areas > 0), is_cut)
 
 
 def observed_bins(
-    sphere: SphereLattice, coverage: Coverage, frame: BaseCoordinateFrame | None
+    sphere: SphereLattice, coverage: Coverage, frame: BaseCoordinateFrame | None, part: float
 ) -> tuple[Observed, tuple[FloatArray, FloatArray, FloatArray]]:
-    """The observed fractions of the bins of a lattice, turned against a frame, and what is left."""
+    """The observed fractions of the bins of a lattice, turned against a frame, and what is left.
+
+    ``part`` is the width (rad) of the coverage's parts, if it does not say it.
+    """
     lattice = sphere.lattice
     lat_step, lon_step = np.degrees(lattice.lat_step), np.degrees(lattice.lon_step)
     grid = SkyGrid(
@@ -174,7 +177,7 @@ def observed_bins(
         return np.ones(np.broadcast_shapes(x.shape, y.shape), bool)
 
     side = max(lattice.lat_step, lattice.lon_step)
-    cells = _Cells(grid, to_sky, frame, coverage, side, everywhere)
+    cells = _Cells(grid, to_sky, frame, coverage, side, part, everywhere)
     fractions, is_cut, offsets = cells.sampled(np.ones(grid.shape, bool))
     edges = np.sin(np.radians(grid.y.edges))
     area = (1 - fractions) * (lattice.lon_step * np.diff(edges))[:, np.newaxis]
@@ -188,13 +191,17 @@ def observed_bins(
 
 @dataclass(frozen=True)
 class _Cells:
-    """Cells of about one ``side`` (rad) on a plane whose positions are in a frame."""
+    """Cells of about one ``side`` (rad) on a plane whose positions are in a frame.
+
+    ``part`` is the width (rad) of parts of a coverage that does not say how fine it is.
+    """
 
     grid: SkyGrid
     to_sky: Projection
     frame: BaseCoordinateFrame | None
     coverage: Coverage
     side: float
+    part: float
     is_sky: Callable[[FloatArray, FloatArray], BoolArray]
 
     def sampled(self, has_sky: BoolArray) -> tuple[FloatArray, BoolArray, FloatArray]:
@@ -203,13 +210,14 @@ class _Cells:
         Of the cut ones, offsets (2, m) along y and x (cells) from the middle to that of what was
         not observed.
         """
-        fractions, is_cut = np.ones(self.grid.shape), ~has_sky
+        fractions, is_cut = np.ones(self.grid.shape), np.zeros(self.grid.shape, bool)
         is_empty = np.zeros(self.grid.shape, bool)
         for coverage in self.coverage.parts:
             found, may_differ = replace(self, coverage=coverage).looked_at()
             is_empty |= (found == 0) & ~may_differ
             fractions *= found
-            is_cut |= may_differ
+            # Cells in which no place was on the sky, beside its edge, are looked at finely, too.
+            is_cut |= may_differ | np.isnan(found)
         fractions[is_empty] = 0.0
         is_cut &= has_sky & ~is_empty
         cut = np.nonzero(is_cut)
@@ -272,9 +280,7 @@ class _Cells:
         return fractions, _differ_around(least, most)
 
     def _places_along_side(self) -> int:
-        finest = self.coverage.finest
-        if not finest:
-            return COARSE
+        finest = self.coverage.finest or self.part
         return int(np.clip(np.ceil(PLACES_IN_PART * self.side / finest), 1, FINE))
 
     def _vectors(self, rows: slice, number: int) -> FloatArray:

@@ -12,7 +12,7 @@ from astropy.units import Quantity
 from astropy.wcs import WCS
 from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
-from mpl_skyheat.coverage.base import Coverage, Product
+from mpl_skyheat.coverage.base import Coverage, Product, without_unit
 from mpl_skyheat.coverage.files import read_coverage
 from mpl_skyheat.coverage.forms import (
     ArrayCoverage,
@@ -51,16 +51,28 @@ def find_coverage(value: Any) -> Observation:
             f"of its parts have observed; got a {type(value).__name__} of {len(value)} regions"
         )
     found = [find_coverage(item) for item in value]
-    coverages = [one.coverage for one in found if one.coverage is not None]
+    coverages = [part for one in found if one.coverage is not None for part in one.coverage.parts]
     randoms = [one.randoms for one in found if one.randoms is not None]
     if len(randoms) > 1 or not found:
         raise ValueError(
             f"coverage must have one Randoms at most, and no empty list; got {value!r:.60}"
         )
     return Observation(
-        Product(coverages) if coverages else None,
+        _product_of(coverages) if coverages else None,
         randoms[0] if randoms else None,
     )
+
+
+def _product_of(coverages: list[Coverage]) -> Coverage:
+    """The product of coverages, in which arrays on the map's pixels are one array."""
+    arrays = [one for one in coverages if isinstance(one, ArrayCoverage)]
+    shapes = list(dict.fromkeys(one.pixels.shape for one in arrays))
+    if len(shapes) > 1:
+        raise ValueError(f"coverage must have arrays of one shape, the map's; got {shapes}")
+    parts = [one for one in coverages if one not in arrays]
+    if arrays:
+        parts.append(ArrayCoverage(np.prod([one.pixels for one in arrays], axis=0)))
+    return parts[0] if len(parts) == 1 else Product(parts)
 
 
 def _is_list_of_forms(value: Any) -> bool:
@@ -100,13 +112,15 @@ def _coverage_of(value: Any) -> Coverage:
     if isinstance(value, NDData):
         if value.wcs is None:
             raise ValueError("coverage must be an image with a WCS; got NDData whose wcs is None")
-        return ImageCoverage(np.ma.array(value.data, mask=value.mask), value.wcs)
+        array = value.data if value.unit is None else Quantity(value.data, value.unit)
+        array = np.ma.array(without_unit(array, "coverage"), mask=value.mask)
+        return ImageCoverage(array, value.wcs)
     if isinstance(value, HDUList):
         value = next((hdu for hdu in value if hdu.is_image and hdu.data is not None), value)
     if hasattr(value, "header") and hasattr(value, "data") and value.data is not None:
         return ImageCoverage(value.data, _as_wcs(value.header))
     if isinstance(value, np.ndarray | Quantity | list | tuple):
-        return ArrayCoverage(np.ma.asarray(value))
+        return ArrayCoverage(value)
     if callable(value) and not isinstance(value, type):
         return FunctionCoverage(value)
     raise TypeError(f"coverage must be {ACCEPTED}; got {value!r:.60}")

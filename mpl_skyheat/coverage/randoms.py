@@ -17,6 +17,10 @@ class Randoms:
     many as sources, or more: the density is biased by 1/n, n the number of randoms under the
     kernel. Standard errors take their scatter in.
 
+    Random points do not say of a position whether it was observed: sources where there are no
+    randoms count, and make a bright rim. Cut the catalogue as the randoms were, or give a list of
+    both, ``coverage=[randoms, footprint]``.
+
     Parameters
     ----------
     *points, data, frame

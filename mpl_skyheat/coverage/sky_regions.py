@@ -14,8 +14,8 @@ from astropy import units as u
 from astropy.coordinates import ICRS, SkyCoord
 from astropy.wcs import WCS
 
-from mpl_skyheat.coverage.base import Coverage
-from mpl_skyheat.sky.vectors import separation, to_vectors
+from mpl_skyheat.coverage.base import Coverage, key_of
+from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     # Unit vectors (n, 3) -> which are inside.
     Inside = Callable[[FloatArray], BoolArray]
-    # Unit vectors (n, 3) -> the least distance (rad) of each from the edge.
-    FromEdge = Callable[[FloatArray], FloatArray]
+    # Unit vectors (n, 3) -> the distance (rad) of each from an edge.
+    Distance = Callable[[FloatArray], FloatArray]
 
 # Largest radius (rad) of shapes on a tangential plane: 10 deg, where a radius is 1 % too long.
 LARGEST_SHAPE = np.radians(10)
@@ -35,21 +35,39 @@ LARGEST_POLYGON = np.radians(80)
 
 # Sides of polygons that stand for ellipses where their edges are looked for, and by how much these
 # are inside them, in radii.
-SIDES = 128
+SIDES = 32
 SAGITTA = 1 - np.cos(np.pi / SIDES)
 
 # Pixels of the tangential planes.
 PIXEL = 1 * u.arcsec
 
 
+# Circles that are wider than this many times the median, as of cells across a tear of a map, are
+# not compared with edges, which all would be near to them.
+WIDE = 4
+
+
+class Edge(NamedTuple):
+    """A part of the edge of a region, within a radius (rad) of a centre (deg, ICRS)."""
+
+    lon: float
+    lat: float
+    radius: float
+    distance: Distance
+
+
 class Shape(NamedTuple):
-    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``."""
+    """A region within a radius (rad) of its centre (deg, ICRS); a hole if not ``is_included``.
+
+    Shapes of a kind are equal if their ``numbers`` are.
+    """
 
     lon: float
     lat: float
     radius: float
     inside: Inside
-    from_edge: FromEdge
+    edges: list[Edge]
+    numbers: FloatArray
     is_included: bool
 
 
@@ -63,7 +81,12 @@ class RegionsCoverage(Coverage):
 
     def __init__(self, regions: Iterable[Any]) -> None:
         self.frame = ICRS()
+        regions = list(regions)
         shapes = [shape_of(region) for region in regions]
+        kinds = [
+            f"{type(r).__name__} {s.is_included}" for r, s in zip(regions, shapes, strict=True)
+        ]
+        self.key = key_of(" ".join(kinds), *(shape.numbers for shape in shapes))
         self._included = [shape for shape in shapes if shape.is_included]
         self._holes = [shape for shape in shapes if not shape.is_included]
 
@@ -80,12 +103,16 @@ class RegionsCoverage(Coverage):
 
     def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
         found = self.fractions(lon, lat)
-        order, vectors, lat = _ascending(lon, lat)
+        is_wide = radius > WIDE * np.median(radius) if len(radius) else np.zeros(0, bool)
+        found[is_wide] = np.nan
+        others = np.flatnonzero(~is_wide)
+        order, vectors, lat = _ascending(lon[others], lat[others])
+        order = others[order]
         radius = radius[order]
         reach = float(radius.max(initial=0.0))
-        for shape in (*self._included, *self._holes):
-            near = _near(vectors, lat, shape, reach)
-            found[order[near[shape.from_edge(vectors[near]) <= radius[near]]]] = np.nan
+        for edge in (edge for shape in (*self._included, *self._holes) for edge in shape.edges):
+            near = _near(vectors, lat, edge, reach)
+            found[order[near[edge.distance(vectors[near]) <= radius[near]]]] = np.nan
         return found
 
 
@@ -95,7 +122,7 @@ def _ascending(lon: FloatArray, lat: FloatArray) -> tuple[IntArray, FloatArray, 
     return order, to_vectors(lon[order], lat[order]), lat[order]
 
 
-def _near(vectors: FloatArray, lat: FloatArray, shape: Shape, reach: float) -> IntArray:
+def _near(vectors: FloatArray, lat: FloatArray, shape: Shape | Edge, reach: float) -> IntArray:
     """Which positions, that ascend in latitude (deg), may be within a reach (rad) of a shape."""
     radius = (shape.radius + reach) * (1 + 1e-9) + 1e-11
     start = np.searchsorted(lat, shape.lat - np.degrees(radius), "left")
@@ -157,7 +184,8 @@ def _ring(center: SkyCoord, inner: float, outer: float, is_included: bool) -> Sh
         to_outer = np.abs(distance - outer)
         return np.minimum(to_outer, np.abs(distance - inner)) if inner else to_outer
 
-    return Shape(lon, lat, outer, inside, from_edge, is_included)
+    edges = [Edge(lon, lat, outer, from_edge)]
+    return Shape(lon, lat, outer, inside, edges, np.array([lon, lat, inner, outer]), is_included)
 
 
 def _polygon(region: Any, is_included: bool) -> Shape:
@@ -184,40 +212,49 @@ def _polygon(region: Any, is_included: bool) -> Shape:
     def inside(vectors: FloatArray) -> BoolArray:
         return _in_polygon(plane(vectors), outline)
 
-    lat = float(np.degrees(np.arcsin(np.clip(middle[2], -1, 1))))
-    lon = float(np.degrees(np.arctan2(middle[1], middle[0])))
-
-    def from_edge(vectors: FloatArray) -> FloatArray:
-        return _from_sides(vectors, corners)
-
-    return Shape(lon, lat, radius, inside, from_edge, is_included)
+    lon, lat = _degrees(middle)
+    return Shape(lon, lat, radius, inside, _sides(corners, 0.0), corners, is_included)
 
 
-def _from_sides(vectors: FloatArray, corners: FloatArray) -> FloatArray:
-    """The distance (rad) from the nearest of the great circles between corners."""
-    least: FloatArray = np.full(len(vectors), np.pi)
-    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        least = np.minimum(least, separation(vectors, a))
-        pole = np.cross(a, b)
-        if (length := np.linalg.norm(pole)) == 0:
-            continue
-        pole /= length
-        is_beside = (vectors @ np.cross(pole, a) > 0) & (vectors @ np.cross(b, pole) > 0)
-        across = np.abs(np.arcsin(np.clip(vectors @ pole, -1, 1)))
-        least = np.where(is_beside, np.minimum(least, across), least)
-    return least
+def _degrees(vector: FloatArray) -> tuple[float, float]:
+    lon, lat = to_positions(vector)
+    return float(lon), float(lat)
+
+
+def _sides(corners: FloatArray, room: float) -> list[Edge]:
+    """The great circles between corners, of which distances are less by some room (rad)."""
+    return [_side(a, b, room) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
+
+
+def _side(a: FloatArray, b: FloatArray, room: float) -> Edge:
+    pole = np.cross(a, b)
+    length = np.linalg.norm(pole)
+
+    def distance(vectors: FloatArray) -> FloatArray:
+        least = np.minimum(separation(vectors, a), separation(vectors, b))
+        if length > 0:
+            is_beside = (vectors @ np.cross(pole, a) > 0) & (vectors @ np.cross(b, pole) > 0)
+            across = np.abs(np.arcsin(np.clip(vectors @ (pole / length), -1, 1)))
+            least = np.where(is_beside, across, least)
+        return np.asarray(least - room)
+
+    return Edge(*_degrees(a + b), 0.5 * float(separation(a, b)) + room, distance)
 
 
 def _in_polygon(places: FloatArray, corners: FloatArray) -> BoolArray:
     """Which places (n, 2) are in a polygon: those with an odd number of sides to the right."""
-    inside = np.zeros(len(places), bool)
-    x, y = places.T
-    for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if ay == by:
-            continue
-        crosses = (ay > y) != (by > y)
-        at = ax + (y[crosses] - ay) * ((bx - ax) / (by - ay))
-        inside[crosses] ^= x[crosses] < at
+    order = np.argsort(places[:, 1])
+    x, y = places[order].T
+    odd = np.zeros(len(places), bool)
+    # Places in ascending order between the heights of two corners are a slice.
+    numbers = np.searchsorted(y, corners[:, 1])
+    after = np.roll(corners, -1, axis=0), np.roll(numbers, -1)
+    for (ax, ay), i, (bx, by), j in zip(corners, numbers, *after, strict=True):
+        between = slice(min(i, j), max(i, j))
+        if i != j:
+            odd[between] ^= x[between] < ax + (y[between] - ay) * ((bx - ax) / (by - ay))
+    inside = np.empty(len(places), bool)
+    inside[order] = odd
     return inside
 
 
@@ -244,14 +281,16 @@ def _on_tangential_plane(region: Any, sizes: list[float], is_included: bool) -> 
         dec = np.degrees(np.arctan2(vectors[:, 2], np.hypot(vectors[:, 0], vectors[:, 1])))
         return np.asarray(on_plane.contains(PixCoord(*wcs.wcs_world2pix(ra, dec, 0))))
 
-    outlines = [to_vectors(*wcs.wcs_pix2world(x, y, 0)) for x, y in _outlines(on_plane)]
-
-    def from_edge(vectors: FloatArray) -> FloatArray:
-        distances = [_from_sides(vectors, outline) for outline in outlines]
-        # Of a polygon for an ellipse, which is inside it by up to this.
-        return np.asarray(np.min(distances, axis=0) - SAGITTA * radius)
-
-    return Shape(lon, lat, 1.02 * radius, inside, from_edge, is_included)
+    outlines = _outlines(on_plane)
+    # Of a polygon for an ellipse, which is inside it by up to this.
+    room = float(SAGITTA * radius)
+    edges = [
+        edge
+        for outline in outlines
+        for edge in _sides(to_vectors(*wcs.wcs_pix2world(*outline, 0)), room)
+    ]
+    numbers = np.concatenate([[lon, lat], *outlines], axis=None)
+    return Shape(lon, lat, 1.02 * radius, inside, edges, numbers, is_included)
 
 
 def _outlines(on_plane: Any) -> list[tuple[FloatArray, FloatArray]]:

@@ -13,7 +13,11 @@ from mpl_skyheat.sky.frames import change_frame
 if TYPE_CHECKING:
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.streams import Stream
+    from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.counting.sums import Sums
+
+# By what factor random points, where they are many, may be off their density.
+MOST_OFF = 2.0
 
 # On maps of less sky (sr) than this, nobody is warned of positions in other units.
 LARGE = 0.1
@@ -28,21 +32,48 @@ def warn_of_rows(
 
     ``centre`` is the middle of the map on the plane; ``stacklevel`` leads to the user's call.
     """
-    for text in (_empty(sums, catalogue, centre), _unseen(sums), _other_units(sums)):
+    for text in (_empty(sums, catalogue, centre), _other_units(sums)):
         if text:
             warnings.warn(text, SkyHeatmapWarning, stacklevel=stacklevel)
+
+
+def warn_of_density(seen: FloatArray, *, stacklevel: int) -> None:
+    """Warn of random points that are far denser, or less dense, than they were said to be.
+
+    ``seen`` is what kernels see of full coverage, by the random points.
+    """
+    most = float(np.nanpercentile(seen, 95))
+    if 0 < most < 1 / MOST_OFF or most > MOST_OFF:
+        warnings.warn(
+            f"coverage has Randoms that are {most:.2g} times as dense as their density says: is it "
+            "that of where all was observed, and its unit right?",
+            SkyHeatmapWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float]) -> str:
     """The text of a warning of a map without a single point; "" if it has one."""
     rows = sums.rows
+    if sums.observed is not None and not sums.observed.pixels.fractions[sums.geometry.core].any():
+        return (
+            "coverage says that nothing was observed on the map, which is masked: is its frame "
+            "right, and is it of this part of the sky?"
+        )
     if 0 < rows["read"] == rows["dropped"]:
         needed = "a position" if catalogue.weights is None else "a position and a weight"
         return (
             f"none of the {rows['read']} rows has {needed} that is finite and not masked: "
             "the map is empty"
         )
-    if rows["inside"] or rows["unseen"] or not rows["outside"] or sums.head is None:
+    if rows["inside"]:
+        return ""
+    if rows["unseen"]:
+        return (
+            f"none of the {rows['unseen']} points on the map is where coverage says that something "
+            "was observed: is its frame right?"
+        )
+    if not rows["outside"] or sums.head is None:
         return ""
     names, plane = (catalogue.lon.name, catalogue.lat.name), sums.geometry.plane
     middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
@@ -54,17 +85,6 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
         f"none of the {rows['outside']} points is on the map: the first of them is at "
         f"{names[0]}={sums.head.lon:.5g}, {names[1]}={sums.head.lat:.5g}, the map's centre at "
         f"{middle}; are units, order and frame right?"
-    )
-
-
-def _unseen(sums: Sums) -> str:
-    """The text of a warning of a map all of whose points are where nothing was observed."""
-    rows = sums.rows
-    if rows["inside"] or not rows["unseen"]:
-        return ""
-    return (
-        f"none of the {rows['unseen']} points on the map is where something was observed, by its "
-        "coverage; are the frame and the WCS of that right?"
     )
 
 

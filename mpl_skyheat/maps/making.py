@@ -19,7 +19,7 @@ from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.background import about_background, shared_fraction
-from mpl_skyheat.maps.doubts import warn_of_rows
+from mpl_skyheat.maps.doubts import warn_of_density, warn_of_rows
 from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from mpl_skyheat.sky.planes import Plane
     from mpl_skyheat.smoothing.choice import Geometry
     from mpl_skyheat.smoothing.plane import Boundary
+
+
+# By how much rounding may lower the observed fraction of what a kernel sees.
+ROUNDING = 1e-6
 
 
 def sky_map(
@@ -177,6 +181,8 @@ def make_map(
     frame = _frame_in_meta(request.frame, own_frame)
     find = statistic_of if request.background is None else about_background
     found = find(sums, where, request, team, randoms)
+    if randoms is not None:
+        warn_of_density(found.seen, stacklevel=4)
     made = _map_of(sums, found, where, request, catalogue, team, view=region, frame=frame)
     made.meta |= {} if shared is None else {"shared": shared}
     team.rest()
@@ -204,7 +210,7 @@ def _map_of(
     coverage = _coverage(sums, found, request)
     if coverage is not None:
         least = request.min_coverage if request.kernel is not None else 0.0
-        values[(coverage <= 0) | (found.seen < least)] = np.nan
+        values[(coverage <= 0) | (found.seen < least * (1 - ROUNDING))] = np.nan
     find_n_eff = found.n_eff
     if request.min_count is not None:
         rows: Any = sums.pixels.get("n")

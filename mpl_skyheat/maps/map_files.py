@@ -17,12 +17,13 @@ from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
 from mpl_skyheat.compute.writing import replacing
+from mpl_skyheat.maps.significance import KernelSums
 from mpl_skyheat.sky.fits_wcs import as_fits_wcs
 from mpl_skyheat.sky.wcs_json import wcs_of_json, wcs_to_json
 from mpl_skyheat.smoothing.kernel_json import kernel_of_json, kernel_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +35,9 @@ CARD, VERSION = "SKYHEAT", 1
 
 # Extensions of companions that are not called as these are.
 EXTENSIONS = {"solid_angle": "OMEGA", "n_eff": "NEFF", "n_on": "NON", "n_off": "NOFF"}
+
+# The sums that `compare` needs, by name and extension.
+SUMS = ("s1", "e1", "e2")
 
 # The extension of arrays that the card refers to by number (EXTVER): of a WCS, or of a kernel.
 ARRAYS = "ARRAY"
@@ -91,6 +95,9 @@ def _hdus(sky_map: Any, companions: Sequence[str]) -> Any:
     arrays = {name: values for name, values in arrays.items() if values is not None}
     for name, values in arrays.items():
         append(_extension(name), values, getattr(values, "unit", None))
+    if (sums := sky_map.kernel_sums) is not None:
+        for name in SUMS:
+            append(name.upper(), getattr(sums, name))
     referred: list[NDArray[Any]] = []
     hdus[0].header[CARD] = _card_text(sky_map, arrays, referred)
     for number, array in enumerate(referred, 1):
@@ -100,7 +107,7 @@ def _hdus(sky_map: Any, companions: Sequence[str]) -> Any:
 
 def _card_text(sky_map: Any, arrays: dict[str, Any], referred: list[NDArray[Any]]) -> str:
     """The JSON of all that is no array of the map's shape; what it refers to is appended."""
-    error = sky_map.uncertainty
+    error, sums = sky_map.uncertainty, sky_map.kernel_sums
     card = {
         "version": VERSION,
         "unit": _unit_text(sky_map.unit),
@@ -110,6 +117,7 @@ def _card_text(sky_map: Any, arrays: dict[str, Any], referred: list[NDArray[Any]
         "uncertainty": None if error is None else [type(error).__name__, _unit_text(error.unit)],
         "arrays": {name: _unit_text(getattr(v, "unit", None)) for name, v in arrays.items()},
         "wcs": wcs_to_json(sky_map.wcs, sky_map.data.shape, referred),
+        "sums": None if sums is None else [float(sums.mean_weight), _unit_text(sums.unit)],
     }
     # astropy loses what follows quotes that a CONTINUE divides.
     return json.dumps(card, default=_default).replace("'", r"\u0027")
@@ -174,7 +182,7 @@ def has_map(file: str | os.PathLike[str]) -> bool:
         return False
     try:
         return CARD in fits.getheader(file)
-    except DAMAGES:
+    except Exception:  # A broken file makes a reader raise errors of any class.
         return False
 
 
@@ -190,7 +198,7 @@ def read_fits(file: str | os.PathLike[str]) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", AstropyUserWarning)  # of a file that is cut off
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
-                card = _card_of(hdus[0].header, file)
+                card = _card_of(hdus, file)
                 return _arguments(card, hdus)
     except NotAMapError:
         raise
@@ -206,7 +214,13 @@ class NotAMapError(ValueError):
     """A FITS file that has no map, or one of another version."""
 
 
-def _card_of(header: Any, file: Any) -> dict[str, Any]:
+def _card_of(hdus: Any, file: Any) -> dict[str, Any]:
+    header = hdus[0].header
+    if any(hdu.header.get("PIXTYPE") == "HEALPIX" for hdu in hdus):
+        raise NotAMapError(
+            f"file must be one that SkyMap.write has written as FITS; {file} is a HEALPix map, "
+            "which is read with healpy.read_map, and may be the coverage of another map"
+        )
     if CARD not in header:
         raise NotAMapError(
             f"file must be one that SkyMap.write has written; {file} has no card {CARD}: an image "
@@ -237,6 +251,7 @@ def _arguments(card: dict[str, Any], hdus: Any) -> dict[str, Any]:
         name, unit = card["uncertainty"]
         kind = getattr(nddata, UNCERTAINTIES[UNCERTAINTIES.index(name)])
         uncertainty = kind(array("UNCERT"), unit=None if unit is None else u.Unit(unit))
+    sums = None if card["sums"] is None else _sums(card["sums"], array)
     companions = {name: array(_extension(name), unit) for name, unit in card["arrays"].items()}
     return {
         "data": data,
@@ -247,8 +262,16 @@ def _arguments(card: dict[str, Any], hdus: Any) -> dict[str, Any]:
         "meta": card["meta"],
         "kernel": kernel_of_json(card["kernel"], referred),
         "label": card["label"],
+        "later": {"kernel_sums": lambda: sums},
         **companions,
     }
+
+
+def _sums(told: tuple[float, str | None], array: Callable[[str], NDArray[Any]]) -> KernelSums:
+    """The sums that two maps are compared by."""
+    weight, unit = told
+    s1, e1, e2 = (array(name.upper()) for name in SUMS)
+    return KernelSums(s1, e1, e2, weight, None if unit is None else u.Unit(unit))
 
 
 def _native(array: Any) -> NDArray[Any]:

@@ -35,6 +35,11 @@ PARTS = 16
 DIRECTIONS, BESIDE = 8, 1.5
 
 
+# How columns of a table of peaks are printed.
+FORMATS = dict.fromkeys(("peak_value", "n_on", "n_off", "density"), ".4g")
+FORMATS |= dict.fromkeys(("p_pre_trial", "p_post_trial"), ".2e")
+
+
 def find_peaks(sky_map: Any, threshold: Any, min_separation: Any, n_peaks: int | None) -> QTable:
     """The peaks of a map: see `SkyMap.find_peaks`."""
     if sky_map.meta.get("frame") == "flat":
@@ -252,6 +257,8 @@ def _table(
     table["density"] = _densities(sky_map)[rows, columns]
     table["p_pre_trial"] = ndtr(-values) if is_significance else nothing
     table["p_post_trial"] = -np.expm1(-_expected(sky_map, values)) if is_significance else nothing
+    for name, form in FORMATS.items():  # of what is printed; files have all digits
+        table[name].info.format = form
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -92,7 +91,7 @@ class MapRequest:
             "pixel_size": lambda size: _parse_pixel_size(size, is_flat=is_flat),
             "bins": _parse_bins,
             "kernel": as_kernel,
-            "background": partial(as_kernel, name="background"),
+            "background": _parse_background,
             "unit": lambda unit: _parse_unit(unit, given["statistic"]),
             "min_count": _parse_min_count,
             "min_coverage": _parse_min_coverage,
@@ -219,6 +218,16 @@ def _parse_min_count(min_count: Any) -> float:
     if not is_number or not 0 <= float(min_count) < math.inf:
         raise ValueError(f"min_count must be a number of rows, 0 or more; got {min_count!r}")
     return float(min_count)
+
+
+def _parse_background(background: Any) -> KernelAlgebra | None:
+    is_ring = isinstance(background, list | tuple) and len(background) == 2
+    if is_ring or (isinstance(background, str) and "," in background):
+        raise TypeError(
+            "background must be a ring such as Annulus('1 deg', '2 deg'), or a kernel; got "
+            f"{background!r:.60}"
+        )
+    return as_kernel(background, name="background")
 
 
 def _parse_min_coverage(fraction: Any) -> float:

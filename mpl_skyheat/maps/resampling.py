@@ -19,6 +19,8 @@ from mpl_skyheat.sky.planes import plane_of_wcs, project
 from mpl_skyheat.sky.shipping import are_equal
 
 if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.maps.surface import Surface
@@ -34,6 +36,11 @@ SEVERAL = 4
 
 # Corners are this far (pixels) inside the map, so that rounding moves none into another pixel.
 INSET = 1e-6
+
+
+def frame_of_pixels(sky_map: SkyMap) -> BaseCoordinateFrame | None:
+    """The frame of a map's WCS, in which Axes without one show it; None of Cartesian x, y."""
+    return None if sky_map.meta.get("frame") == "flat" else plane_of_wcs(sky_map.wcs).frame
 
 
 def corners_of(sky_map: SkyMap) -> Catalogue:

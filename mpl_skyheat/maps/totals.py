@@ -16,6 +16,7 @@ from mpl_skyheat.sky.planes import plane_of_wcs
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray
+    from mpl_skyheat.coverage.base import Coverage
 
 # Statistics of which the rows, or their weights, are added up.
 ADDING = (*OF_ROWS, *SIGNIFICANCES)
@@ -38,19 +39,26 @@ def total_of(sky_map: Any, region: Any) -> tuple[u.Quantity, u.Quantity]:
 
 def _inside(sky_map: Any, region: Any) -> BoolArray:
     """Which pixels have their centre in a region."""
-    shape = sky_map.data.shape
+    inside = np.ones(sky_map.data.shape, bool)
     if region is None:
-        return np.ones(shape, bool)
+        return inside
     found = find_coverage(region).coverage
     if found is None:
         raise TypeError(f"region must be one of the sky, not of random points; got {region!r}")
-    if isinstance(found, ArrayCoverage):
-        if found.pixels.shape != shape:
+    for part in found.parts:
+        inside &= _inside_part(sky_map, part)
+    return inside
+
+
+def _inside_part(sky_map: Any, region: Coverage) -> BoolArray:
+    shape = sky_map.data.shape
+    if isinstance(region, ArrayCoverage):
+        if region.pixels.shape != shape:
             raise ValueError(
                 f"region must have the map's shape, {shape}; got an array of shape "
-                f"{found.pixels.shape}"
+                f"{region.pixels.shape}"
             )
-        return found.pixels > 0
+        return region.pixels > 0
     if sky_map.meta.get("frame") == "flat":
         raise TypeError("region must be an array on a map of Cartesian x, y")
     plane = plane_of_wcs(sky_map.wcs)
@@ -58,6 +66,6 @@ def _inside(sky_map: Any, region: Any) -> BoolArray:
     lon, lat = plane.to_sky(x, y)
     known = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
     inside = np.zeros(x.shape, bool)
-    coverage = found.of_points(frame_of_points(sky_map))
-    inside[known] = coverage.fractions_in(lon[known], lat[known], plane.frame) > 0
+    in_frame = region.of_points(frame_of_points(sky_map))
+    inside[known] = in_frame.fractions_in(lon[known], lat[known], plane.frame) > 0
     return inside.reshape(shape)
