@@ -1068,3 +1068,9 @@ def test_what_a_kernel_sees_is_found_once(monkeypatch, geometry, by_randoms):
     assert made.own_share is not None
     # Of random points, and of the points: values, and values of squares for errors.
     assert found.count("n") == 5 if by_randoms else found.count("exposure") == 1
+
+
+def test_a_coverage_with_no_point_on_the_map_is_warned_of():
+    with pytest.warns(SkyHeatmapWarning, match=r"^none of the 2 points on the map is where cover"):
+        made = sky_map([50, 51], [29, 29], wcs=field(), coverage=lambda coord: coord.dec.deg > 31)
+    assert made.meta["unseen"] == 2
