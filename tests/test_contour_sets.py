@@ -78,6 +78,9 @@ CASES = [
     for place in ("pole", "0h" if kind in {*PARTS, "lambert"} else "rim")
 ]
 CASES += [(kind, "rim", True) for kind in ("mollweide", "cartopy Mollweide", "plain", "WCS AIT")]
+# Axes that take a second or two to draw.
+SLOW = ("cartopy Orthographic", "skyproj Mollweide, 150", "skyproj McBryde", "skyproj Laea")
+CASES = [pytest.param(*case, marks=pytest.mark.slow) if case[0] in SLOW else case for case in CASES]
 
 
 @pytest.mark.parametrize(("kind", "place", "is_of_map"), CASES)
