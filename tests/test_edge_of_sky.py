@@ -8,12 +8,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from helpers import plane_and_grid
 from matplotlib.figure import Figure
+from scipy.ndimage import maximum_filter
 
 from mpl_skyheat import sky_map, subplot
 from mpl_skyheat.compute import tile_layout
 from mpl_skyheat.counting import sums
 from mpl_skyheat.sky.grid import SLACK
-from mpl_skyheat.sky.sky_edge import snap_to_sky_edge
+from mpl_skyheat.sky.sky_edge import grown, snap_to_sky_edge
 
 # Where the middle of maps is, so that edges are no round numbers of the catalogue.
 MIDDLE = 83.1
@@ -214,3 +215,10 @@ def test_all_of_half_the_sky_is_shown():
 
 def test_what_is_snapped_is_asked_of_the_exact_route():
     assert SLACK < 0.4 * tile_layout.EDGE
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 7, 30])
+def test_marked_pixels_grow_by_squares(steps):
+    pixels = np.random.default_rng(steps).random((23, 17)) < 0.02
+    expected = maximum_filter(pixels, 2 * steps + 1, mode="constant") if steps else pixels
+    np.testing.assert_array_equal(grown(pixels, steps), expected)

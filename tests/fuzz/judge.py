@@ -14,9 +14,14 @@ from matplotlib.figure import Figure
 
 import mpl_skyheat as sh
 from mpl_skyheat.compute import loader
+from mpl_skyheat.maps import where
+from mpl_skyheat.sky import geometry
 
 # Points this far (pixels) from an edge may be on either side of it, by rounding.
 ROUNDING = 1e-6
+
+# Bytes that a map may take: those of some 2000² pixels.
+MEMORY = 2**29
 
 # What errors call arguments that have no name in a call, and an argument that is handed on.
 POSITIONS = {"points", "lon", "lat", "ra", "dec", "l", "b", "elon", "elat", "x", "y"}
@@ -47,6 +52,9 @@ def judge(seed: int, number: int) -> str:
             warnings.simplefilter("error")
             # The package's own lead to the line that called it.
             warnings.filterwarnings("ignore", category=AstropyUserWarning, module=__name__)
+            # (Larger maps, of fine pixels between far points, would take their time.)
+            for module in (where, geometry):
+                patch.setattr(module, "allowed_bytes", lambda: MEMORY)
             if call.is_compiled:
                 force_compiled(patch)
             try:
