@@ -80,7 +80,7 @@ def coverage_of(where, options, place):
     numbers = itertools.count()
 
     def made(radius=None, width=kernel):
-        moc = radius and MOC.from_cone(*centre, radius=radius, max_depth=10)
+        moc = None if radius is None else MOC.from_cone(*centre, radius=radius, max_depth=10)
         return sky_map(lon, lat, kernel=width, coverage=moc, **options)
 
     # (Another MOC, or kernel, for each map: nothing of it is kept.)
