@@ -553,5 +553,7 @@ def test_a_map_that_is_nearly_all_margin_is_refused(monkeypatch):
         sky_map(
             [83.0], [-5.0], wcs=wcs, pixel_size="3.6 arcsec", kernel="0.8 deg", geometry="plane"
         )
+    with refuses(ValueError, "bins are too many…nearly all for the margin; bins=(…would do"):
+        sky_map([83.0], [-5.0], wcs=wcs, bins=(100_000, 3), kernel="0.05 deg", geometry="plane")
     size = str(caught.value).rpartition("pixel_size=")[2].partition(" ")[0]
     assert 4 < u.Quantity(size.replace("*u.", " ")).to_value(u.arcsec) < 8

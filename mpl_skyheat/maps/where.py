@@ -38,6 +38,9 @@ BYTES_PER_PIXEL = 140
 # Most pixels of a margin that is larger than its map: more take some 10 s to be transformed.
 MOST_OF_MARGIN = 2**25
 
+# Most pixels that a kernel reaches along x or y.
+MOST_ALONG = 2**13
+
 # Smallest side (deg) of pixels: positions up to 360 deg are rounded to some 3e-14 deg.
 FINEST_PIXEL = 1e-11
 
@@ -141,6 +144,8 @@ def _check_memory(request: MapRequest, grid: SkyGrid, kernels: GridKernels, geom
     def fits(coarser: float) -> bool:
         own, all_of_it = nx * ny / coarser**2, pixels(coarser)
         is_margin = all_of_it - own > max(MOST_OF_MARGIN, 3 * own)
+        # Of pixels that are far longer than wide, as many are at the edges of the sky.
+        is_margin |= has_margin and max(kernels.margin(coarser=coarser)) > MOST_ALONG
         return BYTES_PER_PIXEL * all_of_it <= allowed_bytes() and not is_margin
 
     if fits(1.0):
