@@ -113,7 +113,10 @@ class SkyHeatmap(AxesImage):
         set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
         if norm == "asinh":
             low, high = self.get_clim()
-            self.set_norm(AsinhNorm(LINEAR_PART * max(abs(low), abs(high)) or 1.0, low, high))
+            width = LINEAR_PART * max(abs(low), abs(high)) or 1.0
+            # Of absurd limits, values over the width would be too large for numbers.
+            width = max(width, 1e-100 * float(np.abs(values).max()))
+            self.set_norm(AsinhNorm(width, low, high))
         self.set_transform(ax.transData)
         if kwargs.get("clip_path") is None:
             self.set_clip_path(ax.patch)
