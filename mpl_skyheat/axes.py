@@ -14,6 +14,10 @@ from matplotlib.path import Path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from astropy.coordinates import BaseCoordinateFrame
+
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.maps.contours import SkyContour
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.maps.statistic_table import StatisticName
@@ -210,38 +214,18 @@ def sky_heatmap(
     # Imported at first use, so that importing the package is fast.
     from mpl_skyheat.catalogue.reading import read_points
     from mpl_skyheat.maps.making import make_map
-    from mpl_skyheat.maps.request import MapRequest, parse_center
+    from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
-    from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
     from mpl_skyheat.sky.frames import find_frame
 
     if len(points) == 1 and isinstance(points[0], SkyMap):
         return _draw_map(ax, points[0], given)
-    request = MapRequest.checked(
-        has_values=values is not None,
-        is_picture=True,
-        frame=frame,
-        statistic=statistic,
-        pixel_size=pixel_size,
-        bins=bins,
-        kernel=kernel,
-        boundary=boundary,
-        geometry=geometry,
-        coverage=coverage,
-        min_coverage=min_coverage,
-        min_count=min_count,
-        background=background,
-        unit=unit,
-        label=label,
-        threads=threads,
-    )
+    request = MapRequest.of_call(given, is_picture=True)
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
     catalogue = read_points(points, data, frame, weights, values)
-    shown = find_frame(frame)
-    asked = _agreed_center(ax, shown, parse_center(center))
-    on_axes = view_of_axes(ax, catalogue, shown, asked)
+    on_axes = _view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
     return _added(heat, on_axes, view, bar)
@@ -345,42 +329,22 @@ def sky_contour(
         raise TypeError(
             f"ax must be an Axes, as in ax.sky_contour(ra, dec); got {type(ax).__name__}"
         )
-    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.reading import read_points
+    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.maps.making import make_map
-    from mpl_skyheat.maps.request import MapRequest, parse_center
+    from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
-    from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.contour_sets import check_contour_keywords, find_contours
     from mpl_skyheat.sky.frames import find_frame
 
     check_contour_keywords(contour_kwargs, "sky_contour")
     if len(points_or_map) == 1 and isinstance(points_or_map[0], SkyMap):
         return _contour_map(ax, points_or_map[0], given)
-    request = MapRequest.checked(
-        has_values=values is not None,
-        is_picture=True,
-        frame=frame,
-        statistic=statistic,
-        pixel_size=pixel_size,
-        bins=bins,
-        kernel=kernel,
-        boundary=boundary,
-        geometry=geometry,
-        coverage=coverage,
-        min_coverage=min_coverage,
-        min_count=min_count,
-        background=background,
-        unit=unit,
-        label=label,
-        threads=threads,
-    )
+    request = MapRequest.of_call(given, is_picture=True)
     catalogue = read_points(points_or_map, data, frame, weights, values)
-    shown = find_frame(frame)
-    asked = _agreed_center(ax, shown, parse_center(center))
-    on_axes = view_of_axes(ax, catalogue, shown, asked)
+    on_axes = _view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
-    if points is None and enclosed is not None and isinstance(catalogue, Catalogue):
+    if points is None and enclosed is not None and not isinstance(catalogue, Stream):
         points = catalogue
     contours = find_contours(
         sky_map, levels=levels, enclosed=enclosed, points=points, leave_one_out=leave_one_out
@@ -390,10 +354,8 @@ def sky_contour(
 
 def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContourSet:
     """Draw contours of a map that is made already, with the arguments of `sky_contour` by name."""
-    from mpl_skyheat.maps.request import parse_center
     from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, on_surface
     from mpl_skyheat.maps.surface import Surface
-    from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.contour_sets import find_contours
 
     taken = {"ax", "points_or_map", "levels", "enclosed", "points", "leave_one_out", "filled"}
@@ -402,9 +364,7 @@ def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContour
     surface = Surface(sky_map)
     options = {name: given[name] for name in ("levels", "enclosed", "points", "leave_one_out")}
     contours = find_contours(sky_map, **options, surface=surface)
-    shown = frame_of_pixels(sky_map)
-    asked = _agreed_center(ax, shown, parse_center(given["center"]))
-    on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
+    on_axes = _view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
     drawn, grid = on_surface(sky_map, surface, on_axes.plane, on_axes.view)
     return _add_contours(ax, drawn, contours, on_axes, on_axes.view, grid, given)
 
@@ -448,18 +408,14 @@ def _check_left_out(function: Any, given: dict[str, Any], taken: set[str]) -> No
 
 def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
-    from mpl_skyheat.maps.request import parse_center
     from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, resampled
-    from mpl_skyheat.plotting.axes_planes import view_of_axes
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
 
     taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
     _check_left_out(sky_heatmap, given, taken)
     bar = _colorbar_arguments(given["colorbar"])
     check_image_keywords(given["image_kwargs"])
-    shown = frame_of_pixels(sky_map)
-    asked = _agreed_center(ax, shown, parse_center(given["center"]))
-    on_axes = view_of_axes(ax, corners_of(sky_map), shown, asked)
+    on_axes = _view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
     heat = SkyHeatmap(ax, drawn, grid.extent, **given["image_kwargs"])
     return _added(heat, on_axes, on_axes.view, bar)
@@ -484,6 +440,16 @@ def _added(
     if bar is not None:
         heat.add_colorbar(**bar)
     return heat
+
+
+def _view_on(
+    ax: Axes, catalogue: Catalogue | Stream, frame: BaseCoordinateFrame | None, center: Any
+) -> AxesView:
+    """What an Axes shows of a catalogue: ``frame`` is that of an Axes that knows none."""
+    from mpl_skyheat.maps.request import parse_center
+    from mpl_skyheat.plotting.axes_planes import view_of_axes
+
+    return view_of_axes(ax, catalogue, frame, _agreed_center(ax, frame, parse_center(center)))
 
 
 def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
@@ -529,14 +495,14 @@ def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
 
 
 def _show(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
-    """Have an artist added and return it; keep the Axes' limits, but set fresh ones to the view."""
+    """Add an artist, by a function that returns it, to an Axes that shows a view."""
     if on_axes.transform is not None:
         return _show_projected(ax, on_axes, add)
     return _show_in_data(ax, on_axes, view, add)
 
 
 def _show_in_data(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
-    """Have an artist added that is in the Axes' data coordinates."""
+    """Add an artist in data coordinates, and return it; fresh limits become those of the view."""
     from mpl_skyheat.plotting.labels import name_wcsaxes, set_up_degrees
 
     limits = ax.get_xlim(), ax.get_ylim()
@@ -568,7 +534,7 @@ def _show_in_data(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any
 
 
 def _show_projected(ax: Axes, on_axes: AxesView, add: Callable[[], Any]) -> Any:
-    """Have an artist added that is in the units of the plane; the limits are those of the view."""
+    """Add an artist in the units of the plane, and return it; the Axes keeps its limits."""
     from mpl_skyheat.plotting.labels import label_longitudes
 
     artist = add()

@@ -31,6 +31,7 @@ from mpl_skyheat.coverage import sky_regions
 from mpl_skyheat.coverage.files import read_coverage
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.coverage.parsing import find_coverage
+from mpl_skyheat.coverage.sampling import Cells
 from mpl_skyheat.sky import kept as kept_module
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import native_grid
@@ -782,13 +783,13 @@ def test_the_coverage_goes_along_with_a_map():
 def test_the_coverage_is_sampled_once_for_maps_of_the_same_pixels(monkeypatch):
     observed_module._kept.clear()
     asked = []
-    sampled = observed_module._Cells.sampled
+    sampled = Cells.sampled
 
     def counting(self, *args):
         asked.append(self)
         return sampled(self, *args)
 
-    monkeypatch.setattr(observed_module._Cells, "sampled", counting)
+    monkeypatch.setattr(Cells, "sampled", counting)
     points, _ = uniform(2000, np.random.default_rng(2))
     array, wcs = image_of_circle()
     first = sky_map(*points, wcs=field(), kernel="12 arcmin", coverage=(array, wcs))

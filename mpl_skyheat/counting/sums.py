@@ -394,7 +394,7 @@ class Sums:
 
 
 def _key_of(observed: ObservedSky | None) -> Any:
-    """Equal for sums of rows in equal coverages; those of functions pass for equal."""
+    """What tells coverages apart whose sums must not be added; all functions pass for one."""
     return None if observed is None else (observed.pixels.coverage.key,)
 
 

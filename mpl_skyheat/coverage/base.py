@@ -26,17 +26,15 @@ SLACK = 1e-6
 class Coverage(ABC):
     """The observed fraction, 0 … 1, anywhere on the sky; not of the sky, on a map of x and y.
 
-    ``finest`` is the width (rad) of the cells that it is made of, 0 if it is made of none, and
-    ``nbytes`` the size of its arrays.
-    Coverages of equal ``key`` are equal; one without a key is equal to none.
+    ``finest`` is the width (rad) of the cells that it is made of, 0 if it is made of none;
+    ``nbytes`` are the bytes of its arrays. Coverages of equal ``key`` are equal; one without a key
+    is equal to none.
     """
 
     frame: BaseCoordinateFrame | None = None
     finest = 0.0
     nbytes = 0
     key: Any = None
-    # Whether `certain` is there, which finds holes of every size.
-    has_certain = False
 
     @property
     def parts(self) -> tuple[Coverage, ...]:
@@ -61,13 +59,6 @@ class Coverage(ABC):
     def fractions(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         """The observed fraction at positions (deg, finite, in one dimension) in `frame`."""
 
-    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
-        """The fraction that is the same within a radius (rad) of positions; NaN if it may not be.
-
-        Only of those that have it.
-        """
-        raise NotImplementedError
-
     def fractions_in(
         self, lon: FloatArray, lat: FloatArray, frame: BaseCoordinateFrame | None
     ) -> FloatArray:
@@ -75,6 +66,14 @@ class Coverage(ABC):
         if self.frame is not None and frame is not None:
             lon, lat = change_frame(lon, lat, frame, self.frame)
         return self.fractions(np.asarray(lon), np.asarray(lat))
+
+
+class EdgedCoverage(Coverage):
+    """A coverage that knows where its edges are, so that holes of every size are found."""
+
+    @abstractmethod
+    def certain(self, lon: FloatArray, lat: FloatArray, radius: FloatArray) -> FloatArray:
+        """The fraction all over a radius (rad) around positions (deg); NaN if it may differ."""
 
 
 class Product(Coverage):

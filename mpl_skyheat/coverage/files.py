@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from mpl_skyheat.compute.writing import FITS_ENDINGS
+
 # Endings of the names of files, by what they hold.
 REGIONS = (".reg", ".ds9", ".crtf")
-FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
 JSON = (".json",)
 
 
@@ -23,7 +24,7 @@ def read_coverage(name: str | os.PathLike[str]) -> Any:
         raise ValueError(f"coverage must be a file on this machine; got {str(name)!r}: download it")
     path = Path(name).expanduser()
     ending = path.name.lower()
-    if not ending.endswith((*REGIONS, *FITS, *JSON)):
+    if not ending.endswith((*REGIONS, *FITS_ENDINGS, *JSON)):
         raise ValueError(
             f"coverage must be a file whose name ends in .fits, .json (a MOC) or {REGIONS[0]} "
             f"(regions); got {os.fspath(name)!r}"

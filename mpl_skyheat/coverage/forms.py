@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import ICRS, SkyCoord
 
-from mpl_skyheat.coverage.base import Coverage, as_fractions, key_of, without_unit
+from mpl_skyheat.coverage.base import Coverage, EdgedCoverage, as_fractions, key_of, without_unit
 from mpl_skyheat.sky.frames import find_sky_frame
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.sky.shipping import ShippingError, packed
@@ -117,10 +117,8 @@ class ImageCoverage(Coverage):
         return found
 
 
-class MocCoverage(Coverage):
+class MocCoverage(EdgedCoverage):
     """A `mocpy.MOC`: what is in its cells is observed."""
-
-    has_certain = True
 
     def __init__(self, moc: Any) -> None:
         self._moc, self.frame = moc, ICRS()

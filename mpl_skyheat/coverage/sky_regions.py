@@ -14,7 +14,7 @@ from astropy import units as u
 from astropy.coordinates import ICRS, SkyCoord
 from astropy.wcs import WCS
 
-from mpl_skyheat.coverage.base import Coverage, key_of
+from mpl_skyheat.coverage.base import EdgedCoverage, key_of
 from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 
 if TYPE_CHECKING:
@@ -71,13 +71,11 @@ class Shape(NamedTuple):
     is_included: bool
 
 
-class RegionsCoverage(Coverage):
+class RegionsCoverage(EdgedCoverage):
     """The union of regions, without those of which ``meta["include"]`` is False.
 
     With holes only, all of the sky but these.
     """
-
-    has_certain = True
 
     def __init__(self, regions: Iterable[Any]) -> None:
         self.frame = ICRS()

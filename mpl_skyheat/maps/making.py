@@ -111,23 +111,7 @@ def sky_map(
     >>> pleiades.unit
     Unit("1 / deg2")
     """
-    request = MapRequest.checked(
-        has_values=values is not None,
-        frame=frame,
-        statistic=statistic,
-        pixel_size=pixel_size,
-        bins=bins,
-        kernel=kernel,
-        boundary=boundary,
-        geometry=geometry,
-        coverage=coverage,
-        min_coverage=min_coverage,
-        min_count=min_count,
-        background=background,
-        unit=unit,
-        label=label,
-        threads=threads,
-    )
+    request = MapRequest.of_call(locals())
     catalogue = read_points(points, data, frame, weights, values)
     plane, view = _plane_and_view(wcs, shape, catalogue)
     return make_map(catalogue, plane, view, request)[0]
@@ -220,16 +204,8 @@ def _map_of(
             rows = found.n_eff()
             find_n_eff = partial(np.asarray, rows)
         values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
-    later: dict[str, Callable[[], Any]] = {
-        "error": partial(_scaled, found.error, factor),
-        "n_eff": find_n_eff,
-        "kernel_sums": partial(found.kernel_sums, catalogue.weights_unit),
-    }
-    if found.moments is not None and request.statistic in OF_ROWS and not request.is_signed:
-        is_count = request.statistic == "count"
-        later["own_share"] = partial(
-            own_share, found.moments, where, is_count=is_count, unit=unit, factor=factor
-        )
+    later = _left_for_later(found, where, request, catalogue, unit=unit, factor=factor)
+    later["n_eff"] = find_n_eff
     is_flat = geometry.plane.frame is None
     return SkyMap(
         values,
@@ -243,21 +219,53 @@ def _map_of(
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
         label=request.label or (catalogue.values.label if catalogue.values else None),
-        meta={
-            "stat": request.statistic,
-            "smoothed": request.kernel is not None,
-            "signed": request.is_signed or STATISTICS[request.statistic].needs_background,
-            "boundary": request.boundary,
-            "mincount": request.min_count,
-            "mincover": None if coverage is None else request.min_coverage,
-            "values": catalogue.values.label if catalogue.values else None,
-            "frame": frame,
-            **sums.rows,
-            "geometry": where.choice.geometry,
-            "reason": where.choice.reason,
-            "planeerr": where.kernels.error,
-        },
+        meta=_meta(sums, where, request, catalogue, frame),
     )
+
+
+def _left_for_later(
+    found: Found,
+    where: Where,
+    request: MapRequest,
+    catalogue: Catalogue | Stream,
+    *,
+    unit: u.UnitBase,
+    factor: float,
+) -> dict[str, Callable[[], Any]]:
+    """What finds what a map is rarely asked for, by the names of `SkyMap`'s argument ``later``.
+
+    ``factor`` takes the statistic to the unit of the map.
+    """
+    later: dict[str, Callable[[], Any]] = {
+        "error": partial(_scaled, found.error, factor),
+        "kernel_sums": partial(found.kernel_sums, catalogue.weights_unit),
+    }
+    if found.moments is not None and request.statistic in OF_ROWS and not request.is_signed:
+        is_count = request.statistic == "count"
+        later["own_share"] = partial(
+            own_share, found.moments, where, is_count=is_count, unit=unit, factor=factor
+        )
+    return later
+
+
+def _meta(
+    sums: Sums, where: Where, request: MapRequest, catalogue: Catalogue | Stream, frame: Any
+) -> dict[str, Any]:
+    """What a map says of its making: see `SkyMap`."""
+    return {
+        "stat": request.statistic,
+        "smoothed": request.kernel is not None,
+        "signed": request.is_signed or STATISTICS[request.statistic].needs_background,
+        "boundary": request.boundary,
+        "mincount": request.min_count,
+        "mincover": request.min_coverage if request.has_coverage else None,
+        "values": catalogue.values.label if catalogue.values else None,
+        "frame": frame,
+        **sums.rows,
+        "geometry": where.choice.geometry,
+        "reason": where.choice.reason,
+        "planeerr": where.kernels.error,
+    }
 
 
 def _sums_of_randoms(

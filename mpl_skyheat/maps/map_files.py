@@ -16,7 +16,7 @@ from astropy import nddata
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
-from mpl_skyheat.compute.writing import replacing
+from mpl_skyheat.compute.writing import FITS_ENDINGS, replacing
 from mpl_skyheat.maps.significance import KernelSums
 from mpl_skyheat.sky.fits_wcs import as_fits_wcs
 from mpl_skyheat.sky.wcs_json import wcs_of_json, wcs_to_json
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-
-# Endings of the names of FITS files; others would be opened by what cannot read them.
-ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
 
 # The card with all that is no array, and the version of what it says.
 CARD, VERSION = "SKYHEAT", 1
@@ -53,7 +50,7 @@ DAMAGES = (OSError, ValueError, TypeError, LookupError, EOFError, zlib.error, As
 
 def check_target(file: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise an error if a FITS file of that name must not be written."""
-    if not os.fspath(file).lower().endswith(ENDINGS):
+    if not os.fspath(file).lower().endswith(FITS_ENDINGS):
         raise ValueError(f"file must have a name that ends in .fits or .fits.gz; got {file!s}")
     if os.path.lexists(file) and not overwrite:
         raise FileExistsError(f"{file} is there already: overwrite=True replaces it")
@@ -178,7 +175,7 @@ def has_map(file: str | os.PathLike[str]) -> bool:
     """Whether a file is a FITS file that `SkyMap.write` has written, as far as its name says."""
     from astropy.io import fits
 
-    if not os.fspath(file).lower().endswith(ENDINGS):
+    if not os.fspath(file).lower().endswith(FITS_ENDINGS):
         return False
     try:
         return CARD in fits.getheader(file)

@@ -82,13 +82,15 @@ class OwnShare:
         self, surface: Surface, rows: IntArray, columns: IntArray, x: FloatArray, y: FloatArray
     ) -> Callable[[PixelKernel | None], FloatArray]:
         """A kernel's pixels about those that rows of the catalogue are counted in."""
+        assert self.metric is not None
+        metric = self.metric
         own_row, own_column = surface.own_pixels(x, y)
         down, across = rows - own_row, columns - own_column
 
         def find(kernel: PixelKernel | None) -> FloatArray:
             if kernel is None:
                 return np.asarray((down == 0) & (across == 0), float)
-            raster = np.pad(kernel.raster(self.metric), 1)  # type: ignore[arg-type]
+            raster = np.pad(kernel.raster(metric), 1)
             middle_y, middle_x = (n // 2 for n in raster.shape)
             return np.asarray(raster[middle_y + down, middle_x + across])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -66,13 +66,28 @@ class MapRequest:
         return self.terms + (() if self.background is None else self.background.terms)
 
     @property
+    def has_coverage(self) -> bool:
+        """Whether it is told what was observed, by a coverage or random points."""
+        return self.coverage is not None or self.randoms is not None
+
+    @property
     def is_signed(self) -> bool:
         """Whether the kernel is negative anywhere, as a difference of two is."""
         return self.kernel is not None and self.kernel.is_signed
 
     @classmethod
-    def checked(cls, *, has_values: bool = False, **given: Any) -> MapRequest:
-        """The request of all arguments by name; an error names the argument that is wrong.
+    def of_call(cls, arguments: dict[str, Any], *, is_picture: bool = False) -> MapRequest:
+        """The request of a call of `sky_map`, or of what draws its maps, by its arguments' names.
+
+        Those that say nothing of the map are left out; an error names the argument that is wrong.
+        """
+        names = {field.name for field in fields(cls)} & arguments.keys()
+        given = {name: arguments[name] for name in names} | {"is_picture": is_picture}
+        return cls._checked(given, has_values=arguments["values"] is not None)
+
+    @classmethod
+    def _checked(cls, given: dict[str, Any], *, has_values: bool) -> MapRequest:
+        """The request of arguments by name.
 
         ``has_values`` if there are values for each row, whose mean is then the default statistic.
         """
@@ -177,7 +192,7 @@ def _check_background(request: MapRequest) -> None:
 
 def _check_coverage(request: MapRequest) -> None:
     """Raise an error if what was observed has no meaning with the other arguments."""
-    if request.coverage is None and request.randoms is None:
+    if not request.has_coverage:
         return
     if request.boundary != "sky":
         raise ValueError(

@@ -706,7 +706,11 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         return to_healpix(self, nside, order, frame)
 
     @classmethod
-    def read(cls, file: str | os.PathLike[str], format: str | None = None) -> SkyMap:  # noqa: A002
+    def read(
+        cls,
+        file: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002  (astropy's name for it)
+    ) -> SkyMap:
         """Read a map that `write` has written; it is equal to the bit.
 
         Parameters
