@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.path import Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from astropy.coordinates import BaseCoordinateFrame
-
-    from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.maps.contours import SkyContour
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.maps.statistic_table import StatisticName
@@ -217,6 +209,7 @@ def sky_heatmap(
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.plotting.showing import view_on
     from mpl_skyheat.sky.frames import find_frame
 
     if len(points) == 1 and isinstance(points[0], SkyMap):
@@ -225,7 +218,7 @@ def sky_heatmap(
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
     catalogue = read_points(points, data, frame, weights, values)
-    on_axes = _view_on(ax, catalogue, find_frame(frame), center)
+    on_axes = view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
     return _added(heat, on_axes, view, bar)
@@ -335,6 +328,7 @@ def sky_contour(
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.contour_sets import check_contour_keywords, find_contours
+    from mpl_skyheat.plotting.showing import view_on
     from mpl_skyheat.sky.frames import find_frame
 
     check_contour_keywords(contour_kwargs, "sky_contour")
@@ -342,7 +336,7 @@ def sky_contour(
         return _contour_map(ax, points_or_map[0], given)
     request = MapRequest.of_call(given, is_picture=True)
     catalogue = read_points(points_or_map, data, frame, weights, values)
-    on_axes = _view_on(ax, catalogue, find_frame(frame), center)
+    on_axes = view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
     if points is None and enclosed is not None and not isinstance(catalogue, Stream):
         points = catalogue
@@ -357,14 +351,15 @@ def _contour_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyContour
     from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, on_surface
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.plotting.contour_sets import find_contours
+    from mpl_skyheat.plotting.showing import check_left_out, view_on
 
     taken = {"ax", "points_or_map", "levels", "enclosed", "points", "leave_one_out", "filled"}
-    _check_left_out(sky_contour, given, taken | {"unit", "center", "contour_kwargs"})
+    check_left_out(sky_contour, given, taken | {"unit", "center", "contour_kwargs"})
     sky_map = sky_map if given["unit"] is None else sky_map.to(given["unit"])
     surface = Surface(sky_map)
     options = {name: given[name] for name in ("levels", "enclosed", "points", "leave_one_out")}
     contours = find_contours(sky_map, **options, surface=surface)
-    on_axes = _view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
+    on_axes = view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
     drawn, grid = on_surface(sky_map, surface, on_axes.plane, on_axes.view)
     return _add_contours(ax, drawn, contours, on_axes, on_axes.view, grid, given)
 
@@ -380,6 +375,7 @@ def _add_contours(
 ) -> SkyContourSet:
     """The contours of a map on its Axes' plane, added to the Axes."""
     from mpl_skyheat.plotting.contour_sets import draw_contours
+    from mpl_skyheat.plotting.showing import show
     from mpl_skyheat.sky.grid import View
 
     transform = ax.transData if on_axes.transform is None else on_axes.transform
@@ -389,33 +385,21 @@ def _add_contours(
         return draw_contours(ax, sky_map, grid.extent, transform, contours=contours, **options)
 
     known = view if on_axes.view.is_known else View(*grid.extent)
-    drawn: SkyContourSet = _show(ax, on_axes, known, add)
+    drawn: SkyContourSet = show(ax, on_axes, known, add)
     return drawn
-
-
-def _check_left_out(function: Any, given: dict[str, Any], taken: set[str]) -> None:
-    """Raise a TypeError for arguments that a map, which is made already, has no use for."""
-    for name, parameter in signature(function).parameters.items():
-        value = given[name]
-        is_default = value is parameter.default or (
-            isinstance(value, str) and value == parameter.default
-        )
-        if name not in taken and not is_default:
-            raise TypeError(
-                f"{name} must be left out with a map, which is made already; got {repr(value)[:60]}"
-            )
 
 
 def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
     from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, resampled
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.plotting.showing import check_left_out, view_on
 
     taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
-    _check_left_out(sky_heatmap, given, taken)
+    check_left_out(sky_heatmap, given, taken)
     bar = _colorbar_arguments(given["colorbar"])
     check_image_keywords(given["image_kwargs"])
-    on_axes = _view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
+    on_axes = view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
     heat = SkyHeatmap(ax, drawn, grid.extent, **given["image_kwargs"])
     return _added(heat, on_axes, on_axes.view, bar)
@@ -429,52 +413,18 @@ def _added(
     Arguments that a colorbar does not take are an error before the Axes is changed.
     """
     from mpl_skyheat.plotting.colorbars import rehearse_colorbar
+    from mpl_skyheat.plotting.showing import make_current, show
     from mpl_skyheat.sky.grid import View
 
     ax: Any = heat.axes
     if bar is not None:
         rehearse_colorbar(heat, **bar)
     known = view if on_axes.view.is_known else View(*heat.get_extent())
-    _show(ax, on_axes, known, lambda: ax.add_image(heat))
-    _make_current(ax, heat)
+    show(ax, on_axes, known, lambda: ax.add_image(heat))
+    make_current(ax, heat)
     if bar is not None:
         heat.add_colorbar(**bar)
     return heat
-
-
-def _view_on(
-    ax: Axes, catalogue: Catalogue | Stream, frame: BaseCoordinateFrame | None, center: Any
-) -> AxesView:
-    """What an Axes shows of a catalogue: ``frame`` is that of an Axes that knows none."""
-    from mpl_skyheat.maps.request import parse_center
-    from mpl_skyheat.plotting.axes_planes import view_of_axes
-
-    return view_of_axes(ax, catalogue, frame, _agreed_center(ax, frame, parse_center(center)))
-
-
-def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
-    """The longitude (deg) in the middle of a geographic Axes: that of a map on it, if any."""
-    from mpl_skyheat.plotting.contour_sets import SkyContourSet
-    from mpl_skyheat.plotting.heatmap import SkyHeatmap
-
-    drawn = [a for a in ax.get_children() if isinstance(a, SkyHeatmap | SkyContourSet)]
-    earlier = next((artist.sky_in_middle for artist in drawn if artist.sky_in_middle), None)
-    if earlier is None:
-        return center
-    shown, its_frame = earlier
-    if frame is not None and not frame.is_equivalent_frame(its_frame):
-        ours, its = frame.name, its_frame.name
-        ours, its = (repr(ours), repr(its)) if ours != its else (repr(frame), repr(its_frame))
-        raise ValueError(
-            f"frame must be that of the map on the Axes, {its}, unless that is removed; got "
-            f"{ours} (a SkyCoord in any frame is turned to it)"
-        )
-    if center is not None and abs((center - shown + 180) % 360 - 180) > 1e-9:
-        raise ValueError(
-            f"center must be that of the map on the Axes, {shown:g} deg, unless that is removed; "
-            f"got {center:g} deg"
-        )
-    return shown
 
 
 def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
@@ -492,73 +442,6 @@ def _colorbar_arguments(colorbar: Any) -> dict[str, Any] | None:
         "colorbar must be True, a side such as 'left', or a dict of arguments of "
         f"SkyHeatmap.add_colorbar; got {colorbar!r:.60}"
     )
-
-
-def _show(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
-    """Add an artist, by a function that returns it, to an Axes that shows a view."""
-    if on_axes.transform is not None:
-        return _show_projected(ax, on_axes, add)
-    return _show_in_data(ax, on_axes, view, add)
-
-
-def _show_in_data(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
-    """Add an artist in data coordinates, and return it; fresh limits become those of the view."""
-    from mpl_skyheat.plotting.labels import name_wcsaxes, set_up_degrees
-
-    limits = ax.get_xlim(), ax.get_ylim()
-    left, right, bottom, top = view
-    frame, has_pixels = on_axes.plane.frame, on_axes.plane.has_pixels
-    if has_pixels and not ax.images and ax.get_aspect() == "auto":
-        ax.set_aspect("equal")  # as imshow does
-    fresh_x, fresh_y = map(math.isnan, on_axes.limits[::2])
-    is_in_degrees = frame is not None and not has_pixels
-    if has_pixels and frame is not None:
-        name_wcsaxes(ax, frame)
-    if is_in_degrees and on_axes.is_empty:
-        set_up_degrees(ax, frame, view)
-    artist = add()
-    # Without these limits, an artist that is added later would make the Axes shrink to itself.
-    ax.update_datalim([(left, bottom), (right, top)])
-    artist.sticky_edges.x[:] = [left, right]
-    artist.sticky_edges.y[:] = [bottom, top]
-    for setter, old, new, is_fresh in (
-        (ax.set_xlim, limits[0], (left, right), fresh_x),
-        (ax.set_ylim, limits[1], (bottom, top), fresh_y),
-    ):
-        if is_fresh:
-            old = new[::-1] if old[0] > old[1] else new
-        setter(old, auto=None)
-    if is_in_degrees and on_axes.is_empty and fresh_x and not ax.xaxis_inverted():
-        ax.invert_xaxis()  # East is left.
-    return artist
-
-
-def _show_projected(ax: Axes, on_axes: AxesView, add: Callable[[], Any]) -> Any:
-    """Add an artist in the units of the plane, and return it; the Axes keeps its limits."""
-    from mpl_skyheat.plotting.labels import label_longitudes
-
-    artist = add()
-    if on_axes.center is not None:
-        artist.sky_in_middle = on_axes.center, on_axes.plane.frame
-        label_longitudes(ax, on_axes.center)
-    artist.set_transform(on_axes.transform)
-    if on_axes.outline is not None:
-        artist.set_clip_path(Path(on_axes.outline, closed=False), on_axes.transform)
-    left, right, bottom, top = on_axes.view
-    if on_axes.transform.contains_branch(ax.transData):
-        # As in _show_in_data().
-        to_data = on_axes.transform - ax.transData
-        ax.update_datalim(to_data.transform([(left, bottom), (right, top)]))
-    return artist
-
-
-def _make_current(ax: Axes, heat: SkyHeatmap) -> None:
-    """Let plt.colorbar() act on the image, if the Axes is pyplot's current one."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None and pyplot.get_fignums():
-        figure = pyplot.gcf()
-        if ax in figure.axes and figure.gca() is ax:
-            pyplot.sci(heat)
 
 
 # Functions that are methods of every Axes.

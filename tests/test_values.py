@@ -18,7 +18,7 @@ from scipy.stats import binned_statistic_2d
 from mpl_skyheat import Gaussian, Moffat, TopHat, sky_map
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.counting.sums import Sums
-from mpl_skyheat.maps.statistics import SmoothMoments
+from mpl_skyheat.maps.moments import SmoothMoments
 from mpl_skyheat.sky.geometry import MapGeometry
 from mpl_skyheat.sky.grid import native_grid
 from mpl_skyheat.sky.planes import plane_of_wcs, view_of_shape

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from astropy import units as u
-from astropy.nddata import NDData
+from astropy.nddata import NDArithmeticMixin, NDData
 
 from mpl_skyheat.maps.statistic_table import is_per_pixel
 from mpl_skyheat.sky.planes import plane_of_wcs
@@ -19,6 +19,10 @@ RESULTS = {
     "multiply": ("product", "×"),
     "divide": ("quotient", "/"),
 }
+
+# Operators that numbers, arrays and Quantities on the left of a map leave to it.
+REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
+REFLECTED |= {np.multiply: "__rmul__", np.true_divide: "__rtruediv__"}
 
 # Signs in a label that need brackets around it.
 SIGNS = tuple(f" {sign} " for _, sign in RESULTS.values())
@@ -132,3 +136,76 @@ def _combined(ours: str, sign: str, its: str) -> str:
     if sign != "+":
         ours, its = (f"({s})" if any(own in s for own in SIGNS) else s for s in (ours, its))
     return f"{ours} {sign} {its}"
+
+
+class Arithmetic(NDArithmeticMixin):
+    """The operators of a `SkyMap`, and its refusal of numpy's functions."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Self:
+        if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
+            result: Self = getattr(self, REFLECTED[ufunc])(inputs[0])
+            return result
+        hint = ""
+        if ufunc in (np.log10, np.log, np.log2):
+            hint = "; mpl_skyheat.compare(a, b, statistic='log_ratio') has log₁₀(a / b) with both"
+        raise TypeError(
+            f"numpy.{ufunc.__name__} takes no SkyMap: take .quantity, as in "
+            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS{hint}"
+        )
+
+    def add(self, operand: Any, **kwargs: Any) -> Self:
+        return self._with("add", operand, **kwargs)
+
+    def subtract(self, operand: Any, **kwargs: Any) -> Self:
+        return self._with("subtract", operand, **kwargs)
+
+    def multiply(self, operand: Any, **kwargs: Any) -> Self:
+        return self._with("multiply", operand, **kwargs)
+
+    def divide(self, operand: Any, **kwargs: Any) -> Self:
+        return self._with("divide", operand, **kwargs)
+
+    __add__ = __radd__ = add
+    __sub__ = subtract
+    __mul__ = __rmul__ = multiply
+    __truediv__ = divide
+
+    def __rsub__(self, other: Any) -> Self:
+        return self._filled(other).subtract(self)
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return self._filled(other).divide(self)
+
+    def _filled(self, value: Any) -> Self:
+        """A map with a number or Quantity in all pixels, or an array of the map's shape."""
+        value = u.Quantity(as_operand(value, self.data.shape))
+        data = np.full(self.data.shape, value.value)
+        meta = {"frame": self.meta.get("frame", "icrs"), "perpixel": is_per_pixel(self.meta)}
+        return type(self)(
+            data,
+            unit=value.unit,
+            wcs=self.wcs,
+            solid_angle=self.solid_angle,
+            kernel=self.kernel,
+            meta=meta,
+        )
+
+    def _with(self, name: str, operand: Any, **kwargs: Any) -> Self:
+        """The result of NDData's arithmetic, with solid angles and a meta that says what it is."""
+        operand = as_operand(operand, self.data.shape)
+        if isinstance(operand, NDData):
+            check_geometries(self, operand)
+        kwargs = {"compare_wcs": None, "handle_meta": None} | kwargs
+        with np.errstate(divide="ignore", invalid="ignore"):
+            try:
+                result: Self = getattr(super(), name)(operand, **kwargs)
+            except u.UnitConversionError as error:
+                its = getattr(operand, "unit", None) or "no unit"
+                raise u.UnitConversionError(
+                    f"operand must be in a unit such as the map's, {self.unit}; got {its}"
+                ) from error
+        unit, one = result.unit, u.dimensionless_unscaled
+        if unit is not None and unit != one and unit.is_equivalent(one):  # deg⁻² / arcmin⁻²
+            result = super(Arithmetic, result).multiply(unit.to(one) / unit, **kwargs)
+        finish(result, name, operand, [m for m in (self, operand) if isinstance(m, Arithmetic)])
+        return result

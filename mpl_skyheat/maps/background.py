@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.maps.moments import SmoothMoments, field_of
 from mpl_skyheat.maps.significance import SIGNIFICANCES, KernelSums, ratio
 from mpl_skyheat.maps.statistics import (
     Found,
-    SmoothMoments,
     density_error,
-    field_of,
     has_no_spread,
     rows_at,
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astropy import units as u
 
     from mpl_skyheat.compute.arrays import FloatArray, IntArray
-    from mpl_skyheat.maps.statistics import Moments
+    from mpl_skyheat.maps.moments import Moments
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.maps.where import Where
     from mpl_skyheat.smoothing.kernel_base import PixelKernel

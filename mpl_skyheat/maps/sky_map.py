@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.nddata import NDArithmeticMixin, NDData, NDSlicingMixin, StdDevUncertainty
+from astropy.nddata import NDData, NDSlicingMixin, StdDevUncertainty
 from astropy.wcs import WCS
 
-from mpl_skyheat.maps.arithmetic import as_operand, check_geometries, finish
+from mpl_skyheat.maps.arithmetic import Arithmetic
 from mpl_skyheat.maps.contours import SkyContour, contours_of, plain_levels
 from mpl_skyheat.maps.healpix import to_healpix, write_healpix
 from mpl_skyheat.maps.interpolation import interpolated, nearest, seams_of
@@ -20,8 +20,8 @@ from mpl_skyheat.maps.later import Later
 from mpl_skyheat.maps.map_files import read_fits, write_fits
 from mpl_skyheat.maps.peaks import find_peaks
 from mpl_skyheat.maps.places import places_on
+from mpl_skyheat.maps.reductions import Reductions
 from mpl_skyheat.maps.request import check_label
-from mpl_skyheat.maps.statistic_table import is_per_pixel
 from mpl_skyheat.maps.totals import total_of
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.smoothing.kernels import as_kernel
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from astropy.table import QTable
     from astropy_healpix import HEALPix
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.maps.own_share import OwnShare
@@ -43,12 +43,8 @@ COMPANIONS = (
     "counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance", "n_on", "n_off",
 )  # fmt: skip
 
-# Operators that numbers, arrays and Quantities on the left of a map leave to it.
-REFLECTED: dict[Any, str] = {np.add: "__radd__", np.subtract: "__rsub__"}
-REFLECTED |= {np.multiply: "__rmul__", np.true_divide: "__rtruediv__"}
 
-
-class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
+class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
     """A map of a catalogue: `~astropy.nddata.NDData` with counts and solid angles.
 
     Made by `sky_map`; `SkyHeatmap.sky_map` holds the one that is drawn. Arrays have the shape
@@ -242,113 +238,6 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
         self._n_eff = None if value is None else np.asarray(value)
         self._later.pop("n_eff", None)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> SkyMap:
-        if ufunc in REFLECTED and method == "__call__" and not kwargs and inputs[0] is not self:
-            result: SkyMap = getattr(self, REFLECTED[ufunc])(inputs[0])
-            return result
-        hint = ""
-        if ufunc in (np.log10, np.log, np.log2):
-            hint = "; mpl_skyheat.compare(a, b, statistic='log_ratio') has log₁₀(a / b) with both"
-        raise TypeError(
-            f"numpy.{ufunc.__name__} takes no SkyMap: take .quantity, as in "
-            f"np.{ufunc.__name__}(m.quantity), which has no errors and no WCS{hint}"
-        )
-
-    def add(self, operand: Any, **kwargs: Any) -> SkyMap:
-        return self._with("add", operand, **kwargs)
-
-    def subtract(self, operand: Any, **kwargs: Any) -> SkyMap:
-        return self._with("subtract", operand, **kwargs)
-
-    def multiply(self, operand: Any, **kwargs: Any) -> SkyMap:
-        return self._with("multiply", operand, **kwargs)
-
-    def divide(self, operand: Any, **kwargs: Any) -> SkyMap:
-        return self._with("divide", operand, **kwargs)
-
-    __add__ = __radd__ = add
-    __sub__ = subtract
-    __mul__ = __rmul__ = multiply
-    __truediv__ = divide
-
-    def __rsub__(self, other: Any) -> SkyMap:
-        return self._filled(other).subtract(self)
-
-    def __rtruediv__(self, other: Any) -> SkyMap:
-        return self._filled(other).divide(self)
-
-    def _filled(self, value: Any) -> SkyMap:
-        """A map with a number or Quantity in all pixels, or an array of the map's shape."""
-        value = u.Quantity(as_operand(value, self.data.shape))
-        data = np.full(self.data.shape, value.value)
-        meta = {"frame": self.meta.get("frame", "icrs"), "perpixel": is_per_pixel(self.meta)}
-        return SkyMap(
-            data,
-            unit=value.unit,
-            wcs=self.wcs,
-            solid_angle=self.solid_angle,
-            kernel=self.kernel,
-            meta=meta,
-        )
-
-    def _with(self, name: str, operand: Any, **kwargs: Any) -> SkyMap:
-        """The result of NDData's arithmetic, with solid angles and a meta that says what it is."""
-        operand = as_operand(operand, self.data.shape)
-        if isinstance(operand, NDData):
-            check_geometries(self, operand)
-        kwargs = {"compare_wcs": None, "handle_meta": None} | kwargs
-        with np.errstate(divide="ignore", invalid="ignore"):
-            try:
-                result: SkyMap = getattr(super(), name)(operand, **kwargs)
-            except u.UnitConversionError as error:
-                its = getattr(operand, "unit", None) or "no unit"
-                raise u.UnitConversionError(
-                    f"operand must be in a unit such as the map's, {self.unit}; got {its}"
-                ) from error
-        unit, one = result.unit, u.dimensionless_unscaled
-        if unit is not None and unit != one and unit.is_equivalent(one):  # deg⁻² / arcmin⁻²
-            result = super(SkyMap, result).multiply(unit.to(one) / unit, **kwargs)
-        finish(result, name, operand, [m for m in (self, operand) if isinstance(m, SkyMap)])
-        return result
-
-    def max(self, **numpy: None) -> u.Quantity:
-        """The largest value, a scalar Quantity; NaN if all are masked."""
-        return self._unmasked(numpy).max()
-
-    def min(self, **numpy: None) -> u.Quantity:
-        """The smallest value, a scalar Quantity; NaN if all are masked."""
-        return self._unmasked(numpy).min()
-
-    def sum(self, **numpy: None) -> u.Quantity:
-        """The sum of the values, a scalar Quantity; NaN if all are masked."""
-        return self._unmasked(numpy).sum()
-
-    def mean(self, **numpy: None) -> u.Quantity:
-        """The mean over the observed sky, a scalar Quantity; NaN if all of it is masked.
-
-        Values are weighed by the solid angle of their pixels and its fraction that was observed,
-        ``solid_angle`` and ``coverage`` where the map has them, so that ``m / m.mean() - 1`` is the
-        contrast.
-        """
-        values = self._unmasked(numpy)
-        weights = np.ones(values.shape)
-        for name in ("solid_angle", "coverage"):
-            share = getattr(self, name)
-            if share is not None and not self.mask.all():
-                weights *= np.asarray(share)[~self.mask]
-        return (weights * values).sum() / weights.sum()
-
-    def _unmasked(self, numpy: dict[str, Any]) -> u.Quantity:
-        """The values that are not masked, or one NaN; no argument of numpy's functions is taken."""
-        for name, value in numpy.items():
-            if value is not None:
-                raise TypeError(
-                    f"{name} must be left out, as a SkyMap is reduced over its pixels; got "
-                    f"{value!r:.60}: take .quantity, as in np.nanmax(m.quantity, axis=0)"
-                )
-        values = self.data[~self.mask]
-        return u.Quantity(values if len(values) else [np.nan], self.unit)
-
     def _slice(self, item: Any) -> dict[str, Any]:
         # NDSlicingMixin's documented hook for further attributes.
         kwargs: dict[str, Any] = super()._slice(item)
@@ -370,16 +259,6 @@ class SkyMap(NDSlicingMixin, NDArithmeticMixin, NDData):
             return part
         sizes = zip(slices, self.data.shape, strict=False)
         return wcs.slice([slice(*s.indices(size)[:2]) for s, size in sizes], numpy_order=True)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """The values without their unit, NaN where masked, as for ``plt.imshow``."""
-        del copy  # `quantity` is always a copy.
-        return np.asarray(self.quantity.value, dtype=dtype)
-
-    @property
-    def quantity(self) -> u.Quantity:
-        """The values with their unit, NaN where masked, for numpy and astropy."""
-        return u.Quantity(self.data, self.unit)
 
     def total(self, region: Any = None) -> tuple[u.Quantity, u.Quantity]:
         """Return what the rows in a region add up to, and its standard error.
