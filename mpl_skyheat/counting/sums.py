@@ -275,6 +275,8 @@ class Sums:
 
     def _number_in_core(self, pixels: NDArray[Any]) -> int:
         """How many flat pixels of the wide grid, or OFF, are on the map without its margin."""
+        if self.geometry.margin == (0, 0):
+            return int(np.count_nonzero(pixels >= 0))
         if self._in_core is None:
             in_core = np.zeros(self.geometry.wide.shape, bool)
             in_core[self.geometry.core] = True

@@ -96,7 +96,7 @@ class Cells:
 
     def _sampled_finely(self, fractions: FloatArray, is_cut: BoolArray) -> FloatArray:
         """Set the fractions of the cut cells; return the offsets of what was not observed there."""
-        rows, columns = np.nonzero(is_cut)
+        rows, columns = np.divmod(np.flatnonzero(is_cut), self.grid.x.count)
         offsets = np.zeros((2, len(rows)))
         for start in range(0, len(rows), TOGETHER):
             some = slice(start, start + TOGETHER)
@@ -150,12 +150,14 @@ class Cells:
         of_blocks, cut_blocks = blocks.compared()
         fractions = np.asarray(np.kron(of_blocks, block)[:ny, :nx], float)
         is_cut = np.kron(cut_blocks, block)[:ny, :nx]
-        rows, columns = np.nonzero(is_cut | np.isnan(fractions))
+        # (np.nonzero is slow in two dimensions.)
+        rows, columns = np.divmod(np.flatnonzero(is_cut | np.isnan(fractions)), nx)
         places = self.grid.x.centres[columns], self.grid.y.centres[rows]
         fractions[rows, columns] = self._asked(self._on_sky(*places))
-        known = np.isfinite(fractions)
-        least, most = (np.where(known, fractions, none) for none in (np.inf, -np.inf))
-        return fractions, _differ_around(least, most)
+        # Only beside these may others differ.
+        is_cut = np.zeros(self.grid.shape, bool)
+        is_cut[rows, columns] = _differ_beside(fractions, rows, columns)
+        return fractions, is_cut
 
     def _places_along_side(self) -> int:
         finest = self.coverage.finest or self.part
@@ -246,7 +248,20 @@ def _differ_around(least: FloatArray, most: FloatArray) -> BoolArray:
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    low, high = minimum_filter(least, 3), maximum_filter(most, 3)
+    return _is_edge(minimum_filter(least, 3), maximum_filter(most, 3))
+
+
+def _differ_beside(fractions: FloatArray, rows: IntArray, columns: IntArray) -> BoolArray:
+    """Which of some cells have a fraction that differs from those around; NaN off the sky."""
+    padded = np.pad(fractions, 1, constant_values=np.nan)
+    around = np.stack([padded[rows + y, columns + x] for y in range(3) for x in range(3)])
+    known = np.isfinite(around)
+    least, most = (np.where(known, around, none) for none in (np.inf, -np.inf))
+    return _is_edge(least.min(axis=0), most.max(axis=0))
+
+
+def _is_edge(low: FloatArray, high: FloatArray) -> BoolArray:
+    """Whether fractions between a low and a high one make an edge."""
     return np.asarray((high > low + STEP) | ((low == 0) & (high > 0)))
 
 
