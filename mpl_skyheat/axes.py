@@ -96,7 +96,8 @@ def sky_heatmap(
     bins : int or (int, int), optional
         Pixels across the view, (nx, ny), in place of ``pixel_size``. With neither, the Axes'
         own WCS pixels are taken, merged k × k to at most 1024 along the longer side. On a plain
-        Axes, which has none, 100 bins each way, and up to 1024 if the kernel is so narrow.
+        Axes, which has none, 100 bins each way; on those of a projection, pixels of 1 deg at the
+        centre or less; of both up to 1024 along the longer side if the kernel is so narrow.
     kernel : `~astropy.units.Quantity` ['angle'], str, kernel or array-like, optional
         Smoothing: σ of a Gaussian as an angle (``2*u.arcmin``, ``"2 arcmin"``) or in map pixels
         (``2*u.pix``); one of `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat`, `Annulus` or a sum or

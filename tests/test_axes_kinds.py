@@ -449,3 +449,18 @@ def test_what_is_said_to_be_sky_is_where_it_is_said_to_be(kind):
     np.testing.assert_array_less(np.abs(lat[on_sky]), 90 + 1e-9)
     again = plane.to_plane(lon[on_sky], lat[on_sky])
     np.testing.assert_allclose(again, (x[on_sky], y[on_sky]), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mollweide", "cartopy Mollweide", "skyproj Mollweide, 150"])
+def test_pixels_that_are_nobodys_resolve_the_kernel(kind):
+    ax, _ = KINDS[kind]()
+    sizes = []
+    for kernel in (None, "4 deg", "1 deg", "0.05 deg"):
+        heat = sky_heatmap(ax, [10.0, 50.0], [5.0, 20.0], kernel=kernel)
+        sizes.append((heat.sky_map.data.shape, heat.sky_map.solid_angle.max().to_value("deg2")))
+    (coarse, wide), (same, _), (fine, area), (finest, _) = sizes
+    assert same == coarse
+    assert wide == pytest.approx(1.0, rel=0.01)
+    assert fine == tuple(2 * n for n in coarse)
+    assert np.sqrt(area) == pytest.approx(0.5, rel=0.01)
+    assert 512 < max(finest) <= 1024

@@ -496,3 +496,32 @@ def test_a_kernel_too_narrow_for_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr("mpl_skyheat.sky.geometry.allowed_bytes", lambda: 1e9)
     with pytest.raises(ValueError, match=r"kernel is too narrow for so much sky: .* bins and"):
         sky_map([1], [2], wcs=SKIES["AIT"], kernel="1 arcmin", geometry="sphere")
+
+
+@pytest.mark.parametrize("projection", ["AIT", "CAR", "ZEA", "TAN"])
+def test_mean_over_a_wide_pixel_is_that_of_the_great_circle_sum(projection):
+    """The oracle: the sum over points in 25² places of equal steps, weighed by their areas."""
+    wcs = WCS({"CTYPE1": f"RA---{projection}", "CTYPE2": f"DEC--{projection}"})
+    wcs.wcs.cdelt, wcs.wcs.crpix, wcs.wcs.crval = [-4, 4], [4.5, 4.5], [0, 0]
+    lon, lat = np.array([3.0, 355.0, 8.1, 9.9]), np.array([2.0, 4.1, -9.0, 9.9])
+    made = sky_map(lon, lat, wcs=wcs, shape=(8, 8), kernel="1 deg", geometry="sphere")
+    assert made.meta["inside"] == 4
+    fine = (np.arange(25) + 0.5) / 25 - 0.5
+    y, x = np.indices((8, 8)).reshape(2, -1, 1, 1)
+    x, y = np.broadcast_arrays(x + fine, y + fine[:, np.newaxis])
+    step = 1e-3
+    here, right, up = (
+        SkyCoord(*wcs.wcs_pix2world(x + dx, y + dy, 0), unit="deg").cartesian.xyz.value
+        for dx, dy in ((0, 0), (step, 0), (0, step))
+    )
+    areas = np.linalg.norm(np.cross(right - here, up - here, axis=0), axis=0)
+    points = SkyCoord(lon, lat, unit="deg").cartesian.xyz.value.T
+    sigma = np.radians(1.0)
+    kernel = Gaussian("1 deg")
+    values = np.zeros(x.shape)
+    for point in points:
+        r = 2 * np.arcsin(0.5 * np.linalg.norm(np.moveaxis(here, 0, -1) - point, axis=-1))
+        values += np.where(r <= 5 * sigma, np.exp(-0.5 * (r / sigma) ** 2), 0) / kernel.integral
+    means = ((areas * values).sum(axis=(1, 2)) / areas.sum(axis=(1, 2))).reshape(8, 8)
+    found = made.to("sr-1").data
+    np.testing.assert_allclose(found, means, atol=5e-4 * means.max())

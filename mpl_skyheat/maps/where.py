@@ -98,7 +98,8 @@ def _cut_grid(
     if bins is not None:
         return grid_of_bins(view, *bins, closed=closed)
     if size is None:
-        return native_grid(view, is_merged=request.is_picture)
+        grid = native_grid(view, is_merged=request.is_picture)
+        return grid if plane.has_own_pixels else _split_for_kernel(grid, request, plane, centre)
     steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
     return grid_of_steps(view, *steps, closed=closed)
 
@@ -117,6 +118,18 @@ def _default_bins(
         fitting = np.ceil(wanted * min(1, DEFAULT_LIMIT / wanted.max())).astype(int)
         bins = np.maximum(fitting, bins)
     return int(bins[0]), int(bins[1])
+
+
+def _split_for_kernel(
+    grid: SkyGrid, request: MapRequest, plane: Plane, centre: tuple[float, float]
+) -> SkyGrid:
+    """A grid whose pixels, which are nobody's, are split where a kernel is narrower."""
+    cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
+    if not cores:
+        return grid
+    side = np.nan_to_num(np.linalg.det(pixel_metric(plane.to_sky, centre, grid)) ** 0.25)
+    most = max(DEFAULT_LIMIT // max(grid.shape), 1)
+    return grid.split(int(np.clip(np.round(side * BINS_PER_KERNEL / min(cores)), 1, most)))
 
 
 def _check_digits(kernels: GridKernels) -> None:

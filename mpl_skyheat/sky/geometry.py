@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A map that holds a pole of the lattice reaches far beyond a gap between these.
 SAMPLES = 33
 
-# Most products of a ring with a kernel's ring, over all columns: half a minute on one core. Only
+# Most products of a ring with a kernel's ring, over all columns: some 5 s on one core. Only
 # kernels with wings of hundreds of widths take more on a lattice that fits in memory.
 MOST_PRODUCTS = 3e9
 

@@ -38,6 +38,8 @@ class Plane(ABC):
     wcs: BaseLowLevelWCS | None = None
     # Whether a map has the unit pixels if no other size is asked for.
     has_pixels = True
+    # Whether these are somebody's, as those of a WCS are; else a narrow kernel may split them.
+    has_own_pixels = True
     # Whether polynomials on tiles may replace `to_plane`: it has no jumps or small features.
     is_smooth = True
     # Whether equal areas on the plane are equal solid angles.
@@ -100,6 +102,8 @@ class FlatPlane(Plane):
 
 class ProjectedPlane(Plane):
     """The plane of an Axes without a WCS, whose ``projection`` has ``to_plane`` and ``to_sky``."""
+
+    has_own_pixels = False
 
     def __init__(
         self,
