@@ -118,7 +118,8 @@ _angle = _parsed_as(
     "a positive angle such as 2arcmin",
 )
 _kernel = _parsed_as(
-    lambda text: parse_width(text, "kernel"), "a positive angle such as 2arcmin, or 2pix"
+    lambda text: text if text == "auto" else parse_width(text, "kernel"),
+    "a positive angle such as 2arcmin, 2pix or auto",
 )
 _background = _parsed_as(
     _parse_background, "the radii of a ring such as 2deg,4deg, or the width of a kernel"
@@ -185,7 +186,8 @@ OPTIONS = (
     Option("--projection", "CODE", f"{', '.join(PROJECTIONS)} (default: TAN for a field, MOL for "
            "the sky)", str.upper, AXES, choices=PROJECTIONS),
     Option("--pixel-size", "ANGLE", 'such as 1arcmin or "0.2 deg"', _angle, BOTH),
-    Option("--kernel", "ANGLE", "sigma of a Gaussian to smooth with (default: none)", _kernel, MAP),
+    Option("--kernel", "ANGLE", "sigma of a Gaussian to smooth with, or auto (default: none)",
+           _kernel, MAP),
     Option("--weights", "COLUMN", "weights to add up (default: each row counts as one)", to=MAP),
     Option("--values", "COLUMN", "values to map, by default their mean", to=MAP),
     Option("--statistic", "NAME", f"{', '.join(get_args(StatisticName))} (default: density, or "

@@ -380,3 +380,10 @@ def test_the_colours_of_an_empty_logarithmic_map_are_those_told(field, norm, cli
 def test_what_is_no_axes_is_refused(ax):
     with pytest.raises(TypeError, match=r"ax must be an Axes, as in ax\.sky_heatmap"):
         sky_heatmap(ax, [1], [2])
+
+
+def test_pixels_without_a_size_need_none_without_a_kernel():
+    header = {"CRPIX1": -10.5, "CRPIX2": 8.8, "CDELT1": -0.0016, "CDELT2": 0.0016, "CRVAL1": 83.0}
+    wcs = WCS({"CTYPE1": "RA---MOL", "CTYPE2": "DEC--MOL", "LONPOLE": 0.0, **header})
+    heat = sky_heatmap(add_axes(wcs), [198.0, 70.0, 83.0], [-90.0, -90.0, -0.01])
+    assert heat.sky_map.meta["inside"] == 3

@@ -19,7 +19,9 @@ from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.background import about_background, shared_fraction
+from mpl_skyheat.maps.bandwidth import with_best_width
 from mpl_skyheat.maps.doubts import warn_of_density, warn_of_rows
+from mpl_skyheat.maps.moments import sums_of_randoms
 from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
-    from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.maps.statistic_table import StatisticName
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
@@ -143,6 +144,14 @@ def make_map(
             )
         blocks = list(project_blocks(catalogue, plane))
     region = view if blocks is None else view.filled(bounds_of(blocks, plane))
+    auto: dict[str, float] = {}
+    if request.is_auto:
+        if isinstance(catalogue, Stream):
+            raise ValueError(
+                "points must be arrays or a table, which can be read twice, with kernel='auto', "
+                "whose width comes from them; got an iterator: give a width"
+            )
+        request, auto["autoneff"] = with_best_width(catalogue, blocks, plane, region, request, team)
     where = choose_where(request, plane, region, closed=blocks is not None)
     shared = shared_fraction(request, where)
     for text in filter(None, (where.choice.warning, where.kernels.warning)):
@@ -160,7 +169,7 @@ def make_map(
         observed = observed_sky(where.geometry, request.coverage, catalogue.frame)
     sums = Sums(where.geometry, channels, offset=offset, observed=observed)
     sums.add(catalogue, team=team, projected=blocks)
-    randoms = _sums_of_randoms(request, where, observed, team)
+    randoms = sums_of_randoms(request, where.geometry, observed, team)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
     find = statistic_of if request.background is None else about_background
@@ -168,7 +177,7 @@ def make_map(
     if randoms is not None:
         warn_of_density(found.seen, stacklevel=4)
     made = _map_of(sums, found, where, request, catalogue, team, view=region, frame=frame)
-    made.meta |= {} if shared is None else {"shared": shared}
+    made.meta |= auto | ({} if shared is None else {"shared": shared})
     team.rest()
     return made, where.geometry.grid, region
 
@@ -266,17 +275,6 @@ def _meta(
         "reason": where.choice.reason,
         "planeerr": where.kernels.error,
     }
-
-
-def _sums_of_randoms(
-    request: MapRequest, where: Where, observed: ObservedSky | None, team: Team
-) -> Sums | None:
-    """The sums of the random points that say what was observed, if there are any."""
-    if request.randoms is None:
-        return None
-    catalogue = request.randoms.catalogue.in_frame(where.geometry.plane.frame)
-    channels = ("n",) if catalogue.weights is None else ("w", "w2")
-    return Sums(where.geometry, channels, observed=observed).add(catalogue, team=team)
 
 
 def _coverage(sums: Sums, found: Found, request: MapRequest) -> FloatArray | None:

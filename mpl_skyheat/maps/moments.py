@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.maps.significance import KernelSums, ratio
 from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.compute.threads import Team
-    from mpl_skyheat.counting.sums import Sums
+    from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.where import Where
+    from mpl_skyheat.sky.geometry import MapGeometry
     from mpl_skyheat.smoothing.kernel_base import PixelKernel, Terms
 
 
@@ -289,6 +291,17 @@ class SmoothMoments(Moments):
             for j, (other_factor, other) in enumerate(self._terms[: i + 1]):
                 total += factor * other_factor * (1 if i == j else 2) * part(kernel, other)
         return total
+
+
+def sums_of_randoms(
+    request: MapRequest, geometry: MapGeometry, observed: ObservedSky | None, team: Team
+) -> Sums | None:
+    """The sums of the random points that say what was observed, if there are any."""
+    if request.randoms is None:
+        return None
+    catalogue = request.randoms.catalogue.in_frame(geometry.plane.frame)
+    channels = ("n",) if catalogue.weights is None else ("w", "w2")
+    return Sums(geometry, channels, observed=observed).add(catalogue, team=team)
 
 
 def field_of(

@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 
 from mpl_skyheat.coverage.parsing import find_coverage
-from mpl_skyheat.maps.statistic_table import STATISTICS, StatisticName
+from mpl_skyheat.maps.statistic_table import OF_ROWS, STATISTICS, StatisticName
 from mpl_skyheat.smoothing.choice import Geometry
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, angular_kernels, parse_width
 from mpl_skyheat.smoothing.kernels import Annulus, as_kernel
@@ -46,6 +46,8 @@ class MapRequest:
     coverage: Coverage | None = None
     randoms: Randoms | None = None
     min_coverage: float = 0.5
+    # Whether the kernel is to be found from the points: it is None until then.
+    is_auto: bool = False
     # Around each pixel, of a statistic that is about it.
     background: KernelAlgebra | None = None
     # Whether the map is for a picture, in which small pixels may be merged.
@@ -112,11 +114,18 @@ class MapRequest:
             "min_coverage": _parse_min_coverage,
             "threads": _parse_threads,
         }
+        if isinstance(given["kernel"], str) and given["kernel"] == "auto":
+            given["kernel"], given["is_auto"] = None, True
         for name, parse in parsers.items():
             given[name] = None if given.get(name) is None else parse(given[name])
         if given.get("coverage") is not None:
             given["coverage"], given["randoms"] = find_coverage(given["coverage"])
         request = cls(**given)
+        if request.is_auto and request.statistic not in OF_ROWS:
+            raise ValueError(
+                f"kernel='auto' is the width for a density; with statistic={request.statistic!r} "
+                "give a width, such as the kernel of sky_map(..., kernel='auto')"
+            )
         _check_coverage(request)
         _check_background(request)
         _check_statistic(request, has_values=has_values)
@@ -203,7 +212,7 @@ def _check_coverage(request: MapRequest) -> None:
         return
     if request.is_flat:
         raise TypeError("coverage must be an array with frame='flat'; got Randoms")
-    if request.kernel is None:
+    if request.kernel is None and not request.is_auto:
         raise ValueError(
             "kernel must be given with coverage=Randoms(...), which do not say what was observed "
             "of each pixel"

@@ -88,3 +88,11 @@ def unit_of_view(area: FloatArray, across: float) -> u.UnitBase:
         if across * side >= 0.999 * limit:
             return unit**2
     return u.arcsec**2
+
+
+def readable_angle(angle: u.Quantity) -> u.Quantity:
+    """An angle, or a number of pixels, with four digits in the unit that suits its size."""
+    unit = angle.unit
+    if unit.is_equivalent(u.rad):
+        unit = next((unit for unit in (u.deg, u.arcmin) if angle >= 0.1 * unit), u.arcsec)
+    return float(f"{angle.to_value(unit):.4g}") << unit

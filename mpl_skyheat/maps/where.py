@@ -60,8 +60,7 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
     A ``closed`` view holds its upper edges: bounds that come from the points hold the outermost of
     them, as in `numpy.histogram2d`.
     """
-    centre = _sky_centre(plane, view)
-    grid = _cut_grid(request, plane, view, centre, closed=closed)
+    centre, grid = pixels_of_view(request, plane, view, closed=closed)
     kernels = GridKernels(request.all_terms, plane, centre, grid)
     choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
@@ -74,6 +73,14 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
         return Where(MapGeometry(plane, grid, sphere=lattice), kernels, choice, centre)
     margin = kernels.margin() if request.boundary == "sky" else (0, 0)
     return Where(MapGeometry(plane, grid, margin), kernels, choice, centre)
+
+
+def pixels_of_view(
+    request: MapRequest, plane: Plane, view: View, *, closed: bool
+) -> tuple[tuple[float, float], SkyGrid]:
+    """The centre of a view, and its pixels; ``closed`` as in `choose_where`."""
+    centre = _sky_centre(plane, view)
+    return centre, _cut_grid(request, plane, view, centre, closed=closed)
 
 
 def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
@@ -109,6 +116,8 @@ def _default_bins(
 ) -> tuple[int, int]:
     """Bins (nx, ny) that resolve the kernel, on a plane without pixels of its own."""
     bins = np.array([FEWEST_BINS, FEWEST_BINS])
+    if request.is_auto:
+        return DEFAULT_LIMIT, DEFAULT_LIMIT
     cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
     if plane.frame is not None and cores:
         metric = pixel_metric(plane.to_sky, centre, grid_of_bins(view, *bins))
@@ -124,11 +133,13 @@ def _split_for_kernel(
     grid: SkyGrid, request: MapRequest, plane: Plane, centre: tuple[float, float]
 ) -> SkyGrid:
     """A grid whose pixels, which are nobody's, are split where a kernel is narrower."""
+    most = max(DEFAULT_LIMIT // max(grid.shape), 1)
+    if request.is_auto:
+        return grid.split(most)
     cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
     if not cores:
         return grid
     side = np.nan_to_num(np.linalg.det(pixel_metric(plane.to_sky, centre, grid)) ** 0.25)
-    most = max(DEFAULT_LIMIT // max(grid.shape), 1)
     return grid.split(int(np.clip(np.round(side * BINS_PER_KERNEL / min(cores)), 1, most)))
 
 

@@ -62,14 +62,16 @@ class GridKernels:
                 "are finer than positions have digits"
             )
         # The side (rad) of a pixel at the centre of the view.
-        side = float(np.linalg.det(self.metric) ** 0.25)
-        self._sigmas = np.array([kernel.spread_in_pixels(side) for _, kernel in self.terms])
+        self.side = float(np.linalg.det(self.metric) ** 0.25) if has_size else np.nan
+        self._sigmas = np.array([kernel.spread_in_pixels(self.side) for _, kernel in self.terms])
         # Whether almost all of the kernel stays in a pixel.
         self.is_narrow = bool(self._sigmas.min(initial=np.inf) < POINTLIKE)
         # The error of smoothing with one pixel scale, as a fraction of a source's peak.
         self.error = 0.0
         if self.terms and not self.is_flat:
-            self.error = max(plane_error(s, self.metric, grid, plane) for s in side * self._sigmas)
+            self.error = max(
+                plane_error(s, self.metric, grid, plane) for s in self.side * self._sigmas
+            )
 
     def margin(self, *, coarser: float = 1.0) -> tuple[int, int]:
         """Pixels that the kernel reaches along x and y, with pixels ``coarser`` times as wide."""
