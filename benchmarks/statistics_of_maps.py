@@ -11,12 +11,12 @@ import itertools
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import Latitude, Longitude
+from astropy.coordinates import Latitude, Longitude, SkyCoord
 from large import load_compiled_code, whole_sky, whole_sky_wcs
 from recipe import field_wcs, points
 from timing import parser_of, power, turns, write_table
 
-from mpl_skyheat import sky_map
+from mpl_skyheat import Annulus, sky_map
 
 SIDE = 1000
 
@@ -67,6 +67,35 @@ def jobs_of(number, where, options, rng, place):
         yield row(f"{statistic} of values, with errors and n_eff", plain, slow / fast)
 
 
+def discoveries_of(where, options, place):
+    """Return rows for a significance, in one thread, and for the contour that encloses a fraction.
+
+    A significance may cost six plain maps.
+    """
+    lon, lat = where
+    rounds, kernel = options.pop("rounds"), options.pop("kernel")
+    widths = itertools.count()
+
+    def made(**more):
+        width = (1 + 1e-7 * next(widths)) * kernel
+        return sky_map(lon, lat, kernel=width, threads=1, **options, **more)
+
+    ring = Annulus(3 * kernel, 6 * kernel)
+    slow, fast, answer, sky = turns(
+        lambda: made(statistic="significance", background=ring), made, rounds
+    )
+    assert abs(np.nanstd(answer.data) - 1) < 0.1
+    assert rounds == 1 or slow < 6 * fast
+    rows = [row("significance", f"the smoothed density, {place}", slow / fast)]
+    points = SkyCoord(lon, lat, unit="deg")
+    slow, fast, contour, _ = turns(
+        lambda: sky.contour(enclosed=0.5, points=points), lambda: sky.value_at(points), rounds
+    )
+    assert abs(contour.attained - 0.5) < 1e-3
+    beside = f"value_at of the points, {place}"
+    return [*rows, row("contour that encloses half of the points", beside, slow / fast)]
+
+
 def coverage_of(where, options, place):
     """Return rows for a MOC of order 10; none without mocpy."""
     try:
@@ -115,6 +144,7 @@ def main():
     place = f"plane, {power(number)} points, {SIDE}² pixels"
     rows += jobs_of(number, where, dict(field), rng, place)
     rows += coverage_of(where, dict(field), place)
+    rows += discoveries_of(where, dict(field), place)
     sky = whole_sky(number, rng)
     bins = (360, 180) if options.quick else (1440, 720)
     whole = {"wcs": whole_sky_wcs("RA---CAR", "DEC--CAR", 360 / bins[0], bins), "bins": bins}

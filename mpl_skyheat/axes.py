@@ -272,7 +272,7 @@ def sky_contour(
     enclosed : float or list of float, optional
         Fractions of the sources (0 … 1) that are to be inside, in place of levels; see
         `SkyMap.contour`.
-    points : `~astropy.coordinates.SkyCoord`, table or tuple, optional
+    points : `~astropy.coordinates.SkyCoord`, table, file or tuple, optional
         The sources that a fraction is of, as in `SkyMap.contour`: by default the points that the
         map is made of, each where it is. Of a `SkyMap`, and of an iterator of chunks, the centres
         of pixels stand for the points in these.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.table import QTable
 from astropy.wcs import WCS
 from helpers import make_wcs
 from matplotlib.path import Path
@@ -541,3 +542,15 @@ def test_a_map_on_which_all_is_masked_has_no_inside(rng):
     contour = sky_map(cluster(rng, 100), wcs=square(), kernel="1 deg", min_count=1e6).contour(1.0)
     assert (contour.area, contour.paths, len(contour.to_regions())) == (0, [], 0)
     assert contour.to_moc().empty()
+
+
+def test_sources_may_be_a_file(rng, tmp_path):
+    points = cluster(rng, 500)
+    table = QTable({"ra": points.ra, "dec": points.dec})
+    table.write(tmp_path / "sources.ecsv")
+    sky = sky_map(points, wcs=square(), kernel="0.3 deg")
+    expected = sky.contour(enclosed=0.5, points=points)
+    for file in (tmp_path / "sources.ecsv", str(tmp_path / "sources.ecsv")):
+        assert sky.contour(enclosed=0.5, points=file).level == expected.level
+    with pytest.raises(ValueError, match=r"nowhere\.fits"):
+        sky.contour(enclosed=0.5, points="nowhere.fits")

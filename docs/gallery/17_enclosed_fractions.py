@@ -1,23 +1,23 @@
 """
-Where half of the stars are
-===========================
+Half of the LMC
+===============
 
-``enclosed=`` draws the contours that so large a fraction of the sources is in, and a `SkyContour`
-has its area: half of the bright blue stars are in a fifteenth of the sky.
+``enclosed=`` draws the contours that so large a fraction of the sources is in, and each has its
+area: half of the blue stars of Tycho-2 within 5° of the Large Magellanic Cloud are in a tenth of
+that circle. ``attained`` and ``inside`` of a contour say how exactly.
 """
 
 import matplotlib.pyplot as plt
 
 import mpl_skyheat
 
-stars = mpl_skyheat.datasets.bright_stars()
-blue = stars[stars["BT_VT"] < -0.05]
-figure = plt.figure(figsize=(8, 5), layout="constrained")
-ax = mpl_skyheat.subplot(data=blue, projection="MOL", map_frame="galactic", figure=figure)
-heat = ax.sky_heatmap(data=blue, kernel="3 deg", label="blue stars", norm="sqrt", cmap="Blues_r")
-lines = heat.contour(enclosed=[0.25, 0.5], points=blue, colors=["yellow", "tomato"])
+stars = "lmc_blue_stars.fits"
+figure = plt.figure(figsize=(6.5, 5), layout="constrained")
+ax = mpl_skyheat.subplot(center="5h23m -69d", radius="5 deg", figure=figure)
+heat = ax.sky_heatmap(data=stars, kernel="0.4 deg", label="blue stars", cmap="Blues_r",
+                      colorbar=True)  # fmt: skip
+lines = heat.contour(enclosed=[0.5, 0.9], points=stars, colors=["yellow", "tomato"])
 ax.clabel(lines)
-for contour in lines.sky_contours:
-    print(f"{contour.enclosed:.0%} of {len(blue)} stars: {contour.area:.0f}")
-heat.add_colorbar("bottom")
+for contour in reversed(lines.sky_contours):
+    print(f"{contour.enclosed:.0%} of the stars are in {contour.area:.1f}")
 plt.show()

@@ -6,6 +6,7 @@ fraction of the map's own integral, which a background without end would make me
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -149,16 +150,18 @@ def check_fraction(enclosed: Any) -> float:
 def read_sources(
     sky_map: Any, points: Any, frame_of_pixels: BaseCoordinateFrame | None
 ) -> Catalogue:
-    """The sources of a map: a SkyCoord, a table, (coord, weights), (ra, dec) or with weights."""
+    """The sources of a map: a SkyCoord, a table or its file, (coord, weights), (ra, dec) …"""
     if isinstance(points, Catalogue):
         return points
+    if isinstance(points, str | Path):
+        return read_catalogue((), points, frame_of_numbers(sky_map, (points,), frame_of_pixels))
     parts = tuple(points) if isinstance(points, tuple | list) else (points,)
     is_one = len(parts) == 1 or isinstance(parts[0], SkyCoord | BaseCoordinateFrame)
     position, weights = (parts[:1], parts[1:]) if is_one else (parts[:2], parts[2:])
     if not parts or len(weights) > 1:
         raise TypeError(
-            "points must be a SkyCoord, a table, (coord, weights), (ra, dec) or "
-            f"(ra, dec, weights); got {len(parts)} items"
+            "points must be a SkyCoord, a table or its file, (coord, weights), "
+            f"(ra, dec) or (ra, dec, weights); got {len(parts)} items"
         )
     frame = frame_of_numbers(sky_map, position, frame_of_pixels)
     return read_catalogue(position, None, frame, *weights)

@@ -484,7 +484,7 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
             In place of ``level``, the fraction of the sources (0 … 1) that is to be inside: of the
             map's values at the sources, the level is the quantile that so many are above. Of maps
             of a density or count that are nowhere negative.
-        points : `~astropy.coordinates.SkyCoord`, table or tuple, optional
+        points : `~astropy.coordinates.SkyCoord`, table, file or tuple, optional
             The sources, as in `sky_map`: also ``(ra, dec)``, in deg in the frame of the map's
             points; with weights, if the map has them, ``(coord, weights)`` or ``(ra, dec,
             weights)``. By default the centres of pixels stand for the points in these.
