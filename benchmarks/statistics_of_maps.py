@@ -3,7 +3,7 @@
 Both are made in turns in one process, and every job asserts its answer. First maps find the
 coverage and its exposure; the next ones of the same pixels have them.
 
-Run as ``python benchmarks/statistics_of_maps.py``; with ``--write`` the table in docs/how.md is
+Run as ``python benchmarks/statistics_of_maps.py``; with ``--write`` the table in docs/numbers.md is
 written anew, with ``--quick`` there are fewer points and single turns.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # Where each script's table is.
 TABLES = {"recipe.py": ROOT / "README.md", "large.py": ROOT / "docs" / "comparison.md"}
-TABLES["statistics_of_maps.py"] = ROOT / "docs" / "how.md"
+TABLES["statistics_of_maps.py"] = ROOT / "docs" / "numbers.md"
 END = "<!-- end -->"
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
