@@ -379,7 +379,7 @@ def test_sources_must_be_there(rng):
         sky.contour(enclosed=0.5, points=([], []))
     with pytest.raises(ValueError, match="points must be given for a map without counts"):
         (2 * sky).contour(enclosed=0.5)
-    with pytest.raises(TypeError, match=r"points must be a SkyCoord, a table or its file, .*; got 4 items"):
+    with pytest.raises(TypeError, match=r"points must be a SkyCoord, a table or .*; got 4 items"):
         sky.contour(enclosed=0.5, points=([1], [2], [3], [4]))
     weighted = sky_map(cluster(rng, 500), weights=np.ones(500), wcs=square(), kernel=2 * u.pix)
     with pytest.raises(ValueError, match=r"with their weights, as \(coord, weights\)"):
