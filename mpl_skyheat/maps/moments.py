@@ -269,7 +269,7 @@ class SmoothMoments(Moments):
             factor * ratio(field.smoothed(self.weight, kernel), field.exposure(kernel) ** 2)
             for factor, kernel in self._terms
         ]
-        total = np.zeros(field.geometry.grid.shape)
+        total = np.zeros(field.shape)
         for i, (_, kernel) in enumerate(self._terms):
             for j, (_, other) in enumerate(self._terms):
                 total += slopes[i] * slopes[j] * field.randoms.covariance(kernel, other)
@@ -286,7 +286,7 @@ class SmoothMoments(Moments):
 
     def _over_pairs(self, part: Callable[[PixelKernel, PixelKernel], FloatArray]) -> FloatArray:
         """Σᵢⱼ aᵢaⱼ part(Kᵢ, Kⱼ), of a part that is symmetric in the kernels."""
-        total = np.zeros(self._field.geometry.grid.shape)
+        total = np.zeros(self._field.shape)
         for i, (factor, kernel) in enumerate(self._terms):
             for j, (other_factor, other) in enumerate(self._terms[: i + 1]):
                 total += factor * other_factor * (1 if i == j else 2) * part(kernel, other)

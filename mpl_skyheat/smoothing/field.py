@@ -17,7 +17,7 @@ from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.sky.frames import rotate
 from mpl_skyheat.sky.kept import Kept
 from mpl_skyheat.smoothing.kernel_base import NARROW, RadialKernel
-from mpl_skyheat.smoothing.pixels import SkyPixels
+from mpl_skyheat.smoothing.pixels import SkyPixels, SkyPlaces
 from mpl_skyheat.smoothing.plane import PAD_MODES, ImageTransforms, Transfer
 from mpl_skyheat.smoothing.rings import RingWaves
 
@@ -67,10 +67,15 @@ class Field(ABC):
     # To which numbers of rows, S1² / S2, are exact.
     accuracy = 1e-6
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what is read."""
+        return self.geometry.grid.shape
+
     def has_means(self, kernel: PixelKernel) -> BoolArray:
         """Which pixels have the mean over them, as a kernel is narrower; none on the plane."""
         del kernel
-        return np.zeros(self.geometry.grid.shape, bool)
+        return np.zeros(self.shape, bool)
 
     @abstractmethod
     def peak(self, kernel: PixelKernel) -> float:
@@ -103,7 +108,7 @@ class Field(ABC):
         Dividing term by term keeps a uniform field flat to its edge for every kernel, and exactly
         zero for a difference of two.
         """
-        total = np.zeros(self.geometry.grid.shape)
+        total = np.zeros(self.shape)
         for factor, kernel in terms:
             # Rounding of the FFT may hide the exposure of a sliver of sky: 0 there, not NaN.
             exposure, none = self.exposure(kernel), np.zeros(total.shape)
@@ -200,30 +205,55 @@ class PlaneField(Field):
 
 
 class SphereField(Field):
-    """Rows at their positions on the sphere, spread with splines on the geometry's lattice."""
+    """Rows at their positions on the sphere, spread with splines on the geometry's lattice.
+
+    Smoothed lattices are only ``kept`` where the field is read again and again.
+    """
 
     accuracy = 1e-2
 
     def __init__(
-        self, sums: Sums, team: Team | None = None, randoms: RandomField | None = None
+        self,
+        sums: Sums,
+        team: Team | None = None,
+        randoms: RandomField | None = None,
+        *,
+        kept: dict[Any, SmoothSphere] | None = None,
+        read_at: SkyPlaces | None = None,
     ) -> None:
         super().__init__(sums, randoms)
         assert self.geometry.sphere is not None
         self._sphere, self._team = self.geometry.sphere, team or Team(1)
         self._waves: dict[tuple[str, int], RingWaves] = {}
         self._pixels: SkyPixels | None = None
+        self._kept_smooth, self._read_at = kept, read_at
+
+    def on(self, places: SkyPlaces) -> SphereField:
+        """The field, read at other places, of which no pixel has the mean over the rows in it."""
+        randoms = None if self.randoms is None else self.randoms.on(places)
+        if self._kept_smooth is None:
+            self._kept_smooth = {}
+        return SphereField(self.sums, self._team, randoms, kept=self._kept_smooth, read_at=places)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return super().shape if self._read_at is None else self._read_at.shape
 
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         assert isinstance(kernel, RadialKernel)
         return self._read(self._smooth(channel, kernel), kernel)
 
     def _read(self, smooth: SmoothSphere, kernel: RadialKernel) -> FloatArray:
+        if self._read_at is not None:
+            return self._read_at.values(smooth, kernel)
         if self._pixels is None:
             self._pixels = SkyPixels(self.geometry, self._team)
         return self._pixels.values(smooth, kernel)
 
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)
+        if self._read_at is not None:
+            return squares
         both = kernel.product(other)
         assert isinstance(both, RadialKernel)
         # Per sr: ∫K₁K₂ dΩ is 1 over the solid angle that both kernels fill. A pixel that is wider
@@ -236,6 +266,8 @@ class SphereField(Field):
 
     def has_means(self, kernel: PixelKernel) -> BoolArray:
         assert isinstance(kernel, RadialKernel)
+        if self._read_at is not None:
+            return super().has_means(kernel)
         return np.asarray(kernel.resolution_length < NARROW * np.sqrt(self.geometry.solid_angles))
 
     def peak(self, kernel: PixelKernel) -> float:
@@ -259,9 +291,10 @@ class SphereField(Field):
         if observed is None or observed.left_out is None:
             return self.full_exposure(kernel)
         if kernel.key not in self._exposures:
-            own = kernel.key, observed.pixels.coverage.key
+            # What is read at other places is not kept for the next map.
+            key = observed.pixels.coverage.key if self._read_at is None else None
             self._exposures[kernel.key] = _kept_exposure(
-                self.geometry, own, lambda: self._observed_exposure(kernel)
+                self.geometry, (kernel.key, key), lambda: self._observed_exposure(kernel)
             )
         return self._exposures[kernel.key]
 
@@ -273,6 +306,11 @@ class SphereField(Field):
     def _observed_exposure(self, kernel: PixelKernel) -> FloatArray:
         """K ∗ what was observed, as ∫K less K ∗ what was not: exact far from the edge."""
         assert isinstance(kernel, RadialKernel)
+        smooth = self._once(("left out", kernel.key), lambda: self._smooth_left_out(kernel))
+        full = self.full_exposure(kernel)
+        return np.clip(full - self._read(smooth, kernel), 0.0, full)
+
+    def _smooth_left_out(self, kernel: RadialKernel) -> SmoothSphere:
         assert self.sums.observed is not None
         assert self.sums.observed.left_out is not None
         lon, lat, areas = self.sums.observed.left_out
@@ -283,15 +321,25 @@ class SphereField(Field):
         else:
             spread.add(lon, lat, areas)
         waves = RingWaves(self._sphere.lattice, spread.bins, kernel.spline_order, self._team)
-        full = self.full_exposure(kernel)
-        return np.clip(full - self._read(waves.smoothed(kernel), kernel), 0.0, full)
+        return waves.smoothed(kernel)
 
     def _smooth(self, channel: str, kernel: RadialKernel) -> SmoothSphere:
+        return self._once((channel, kernel.key), lambda: self._smoothed_channel(channel, kernel))
+
+    def _smoothed_channel(self, channel: str, kernel: RadialKernel) -> SmoothSphere:
         key = channel, kernel.spline_order
         if key not in self._waves:
             bins = self.sums.bins(*key)
             self._waves[key] = RingWaves(self._sphere.lattice, bins, key[1], self._team)
         return self._waves[key].smoothed(kernel)
+
+    def _once(self, key: Any, find: Callable[[], SmoothSphere]) -> SmoothSphere:
+        """A smoothed lattice, found once if these are kept."""
+        if self._kept_smooth is None:
+            return find()
+        if key not in self._kept_smooth:
+            self._kept_smooth[key] = find()
+        return self._kept_smooth[key]
 
 
 class RandomField:
@@ -301,6 +349,11 @@ class RandomField:
         self._field, self._per_sr = field, per_sr
         self._has_weights = "w2" in field.sums.channels
         self._exposures: dict[Any, FloatArray] = {}
+
+    def on(self, places: SkyPlaces) -> RandomField:
+        """The same, read at other places of the sphere."""
+        assert isinstance(self._field, SphereField)
+        return RandomField(self._field.on(places), self._per_sr)
 
     def exposure(self, kernel: PixelKernel) -> FloatArray:
         """K ∗ the solid angle (sr) that was observed, Σ K / ρ over the randoms."""

@@ -6,6 +6,7 @@ off the sky, it has the mean over the part of the pixel that shows sky.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,11 +58,34 @@ CELLS_OF_SLIVER = 8
 ACCURACY = 1e-5
 
 
-class SkyPixels:
+class SkyPlaces(ABC):
+    """Places at which smooth maps are read."""
+
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def values(self, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
+        """The values of a smooth map at the places; NaN where there is no sky."""
+
+
+class SkyPoints(SkyPlaces):
+    """Positions (deg) on the sky, which ``turn`` takes to the lattice."""
+
+    def __init__(self, lon: FloatArray, lat: FloatArray, turn: FloatArray) -> None:
+        self.shape = np.shape(lon)
+        places = np.ravel(lon), np.ravel(lat)
+        self._places = rotate(*places, turn, is_compiled=should_compile(len(places[0])))
+
+    def values(self, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
+        del kernel
+        return smooth(self._places).reshape(self.shape)
+
+
+class SkyPixels(SkyPlaces):
     """The pixels of a map that show sky, in bands of rows that the threads of a team share."""
 
     def __init__(self, geometry: MapGeometry, team: Team) -> None:
-        self._grid = geometry.grid
+        self._grid, self.shape = geometry.grid, geometry.grid.shape
         # As in counting: each thread has a copy of the WCS. Without copies, one thread asks.
         self._planes = geometry.plane.twins(team.size)
         self._team = team if len(self._planes) == team.size else Team(1)
@@ -74,7 +98,6 @@ class SkyPixels:
         self._team.share(self._bands, place)
 
     def values(self, smooth: Smooth, kernel: RadialKernel) -> FloatArray:
-        """The values of a smooth map in the pixels; NaN in pixels without sky."""
         image = np.empty(self._grid.shape)
 
         def read(thread: int, number: int) -> None:
