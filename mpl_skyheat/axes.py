@@ -43,6 +43,7 @@ def sky_heatmap(
     unit: Any = None,
     label: str | None = None,
     colorbar: bool | Side | dict[str, Any] = False,
+    live: bool = False,
     threads: int | None = None,
     **image_kwargs: Any,
 ) -> SkyHeatmap:
@@ -143,6 +144,11 @@ def sky_heatmap(
     colorbar : bool, str or dict, optional
         Add a colorbar, on the side named ("left"); a dict gives `SkyHeatmap.add_colorbar` its
         arguments.
+    live : bool, optional
+        Read the map anew at the device pixels of each draw: pan, zoom, resize and ``savefig`` at
+        any dpi show it sharply. Values at a place do not change, nor do colours, until
+        ``heat.autoscale()``. Smoothing is then on the sphere; without a kernel, bins stay the
+        map's, and several are shown as one where they are smaller than a device pixel.
     threads : int, optional
         Threads to project a large catalogue with; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS
         of the environment, else as many as there are cores; at most 8 for each core. The map does
@@ -223,9 +229,14 @@ def sky_heatmap(
     check_image_keywords(image_kwargs)
     catalogue = read_points(points, data, frame, weights, values)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
-    sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
-    heat = SkyHeatmap(ax, sky_map, grid.extent, **image_kwargs)
-    return _added(heat, on_axes, view, bar)
+    made = make_map(catalogue, on_axes.plane, on_axes.view, request)
+    if made.live is None:
+        heat = SkyHeatmap(ax, made.sky_map, made.grid.extent, **image_kwargs)
+    else:
+        from mpl_skyheat.plotting.live_heatmap import LiveHeatmap
+
+        heat = LiveHeatmap(ax, made.sky_map, made.grid.extent, live=made.live, **image_kwargs)
+    return _added(heat, on_axes, made.view, bar)
 
 
 def sky_contour(
@@ -341,7 +352,7 @@ def sky_contour(
     request = MapRequest.of_call(given, is_picture=True)
     catalogue = read_points(points_or_map, data, frame, weights, values)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
-    sky_map, grid, view = make_map(catalogue, on_axes.plane, on_axes.view, request)
+    sky_map, grid, view, _ = make_map(catalogue, on_axes.plane, on_axes.view, request)
     if points is None and enclosed is not None and not isinstance(catalogue, Stream):
         points = catalogue
     contours = find_contours(

@@ -1222,3 +1222,21 @@ def test_beyond_the_sky_nothing_is_drawn_in_a_rectangle():
     wcs = make_wcs("AIT", shape=(90, 45), center=(0.0, 0.0), cdelt=(-4, 4))
     heat = Figure().add_subplot(projection=wcs).sky_heatmap([10.0], [20.0], kernel="30 deg")
     np.testing.assert_array_equal(heat.get_array().mask, heat.sky_map.mask)
+
+
+def test_a_colorbar_stays_beside_axes_that_are_zoomed(field, stars):
+    ax = add_axes(field)
+    bar = ax.sky_heatmap(*stars, kernel="6 arcmin", colorbar=True).colorbar
+    figure = ax.figure
+    FigureCanvasAgg(figure)
+    places, limits = [], (ax.get_xlim(), ax.get_ylim())
+    for zoom in (1, 10, 1, 10):
+        for name, (low, high) in zip("xy", limits, strict=True):
+            half = 0.5 * (high - low) / zoom
+            getattr(ax, f"set_{name}lim")(0.5 * (low + high) - half, 0.5 * (low + high) + half)
+        figure.canvas.draw()
+        places.append([bar.ax.get_position().x0 - ax.get_position().x1, bar.ax.get_position().x1])
+    places = np.array(places)
+    assert (places[:, 0] > 0).all()
+    assert (places[:, 0] < 0.1).all()
+    assert (places[:, 1] < 1).all()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
-from mpl_skyheat.maps.moments import SmoothMoments, field_of
+from mpl_skyheat.maps.moments import SmoothMoments
 from mpl_skyheat.maps.significance import SIGNIFICANCES, KernelSums, ratio
 from mpl_skyheat.maps.statistics import (
     Found,
@@ -17,6 +17,7 @@ from mpl_skyheat.maps.statistics import (
     has_no_spread,
     rows_at,
 )
+from mpl_skyheat.sky.grid import bands_of
 from mpl_skyheat.smoothing.kernels import Annulus
 from mpl_skyheat.smoothing.profiles import distance_with, fraction_in
 
@@ -35,16 +36,10 @@ LEAST_SEEN = 0.2
 MOST_SHARED = 0.02
 
 
-def about_background(
-    sums: Sums,
-    where: Where,
-    request: MapRequest,
-    team: Team,
-    randoms: Sums | None = None,
-) -> Found:
+def about_background(field: Field, where: Where, request: MapRequest, team: Team) -> Found:
     """The excess over the background (per sr, or data unit²), or its significance."""
     assert request.background is not None
-    field = field_of(sums, where, request, team, randoms)
+    sums = field.sums
     on = SmoothMoments(field, request.terms)
     off = SmoothMoments(field, request.background.terms)
     if request.statistic == "excess":
@@ -101,7 +96,7 @@ def _significance(
         known = (alpha[rows] > 0) & np.isfinite(n_on[rows] + n_off[rows])
         values[rows][known] = find(n_on[rows][known], n_off[rows][known], alpha[rows][known])
 
-    team.share(where.geometry.grid.bands(), work)
+    team.share(bands_of(len(values), values.size), work)
     return Found(
         values,
         on.seen(),

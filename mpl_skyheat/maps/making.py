@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -16,17 +16,16 @@ from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.threads import Team, thread_count
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.exact_route import bounds_of, project_blocks
-from mpl_skyheat.counting.sums import Sums
-from mpl_skyheat.coverage.observed import observed_sky
-from mpl_skyheat.maps.background import about_background, shared_fraction
+from mpl_skyheat.maps.background import shared_fraction
 from mpl_skyheat.maps.bandwidth import with_best_width
 from mpl_skyheat.maps.doubts import warn_of_density, warn_of_rows
-from mpl_skyheat.maps.moments import sums_of_randoms
+from mpl_skyheat.maps.live import check_lattice, live_map
+from mpl_skyheat.maps.moments import field_of
 from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
-from mpl_skyheat.maps.statistic_table import EXTREMES, OF_ROWS, STATISTICS, channels_of
-from mpl_skyheat.maps.statistics import Found, statistic_of
+from mpl_skyheat.maps.statistic_table import EXTREMES, OF_ROWS, STATISTICS
+from mpl_skyheat.maps.summing import found_in, has_too_few, mask_unseen, summed
 from mpl_skyheat.maps.totals import ADDING
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
@@ -41,16 +40,15 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
+    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.counting.sums import Sums
+    from mpl_skyheat.maps.live import LiveBins, LiveField
     from mpl_skyheat.maps.statistic_table import StatisticName
+    from mpl_skyheat.maps.statistics import Found
     from mpl_skyheat.sky.grid import SkyGrid
     from mpl_skyheat.sky.planes import Plane
     from mpl_skyheat.smoothing.choice import Geometry
     from mpl_skyheat.smoothing.plane import Boundary
-
-
-# By how much rounding may lower the observed fraction of what a kernel sees.
-ROUNDING = 1e-6
 
 
 def sky_map(
@@ -115,12 +113,19 @@ def sky_map(
     request = MapRequest.of_call(locals())
     catalogue = read_points(points, data, frame, weights, values)
     plane, view = _plane_and_view(wcs, shape, catalogue)
-    return make_map(catalogue, plane, view, request)[0]
+    return make_map(catalogue, plane, view, request).sky_map
 
 
-def make_map(
-    catalogue: Catalogue | Stream, plane: Plane, view: View, request: MapRequest
-) -> tuple[SkyMap, SkyGrid, View]:
+class Made(NamedTuple):
+    """A map, its pixels on the plane, the region in view, and what reads it elsewhere if asked."""
+
+    sky_map: SkyMap
+    grid: SkyGrid
+    view: View
+    live: LiveField | LiveBins | None
+
+
+def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: MapRequest) -> Made:
     """The map of a catalogue, its pixels on the plane, and the region in view.
 
     Sides of the view that are NaN follow the points.
@@ -153,33 +158,27 @@ def make_map(
             )
         request, auto["autoneff"] = with_best_width(catalogue, blocks, plane, region, request, team)
     where = choose_where(request, plane, region, closed=blocks is not None)
+    if request.live:
+        check_lattice(where, request)
     shared = shared_fraction(request, where)
     for text in filter(None, (where.choice.warning, where.kernels.warning)):
         warnings.warn(text, SkyHeatmapWarning, stacklevel=3)
-    channels = channels_of(
-        request.statistic,
-        has_weights=catalogue.weights is not None,
-        counts_rows=request.min_count is not None and request.kernel is None,
-    )
-    # A sum has no difference that would lose digits.
-    offset = 0.0 if request.statistic == "sum" else catalogue.typical_value()
     where.geometry.measure(team)
-    observed = None
-    if request.coverage is not None:
-        observed = observed_sky(where.geometry, request.coverage, catalogue.frame)
-    sums = Sums(where.geometry, channels, offset=offset, observed=observed)
-    sums.add(catalogue, team=team, projected=blocks)
-    randoms = sums_of_randoms(request, where.geometry, observed, team)
+    sums, randoms = summed(catalogue, where, request, team, blocks)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
-    find = statistic_of if request.background is None else about_background
-    found = find(sums, where, request, team, randoms)
+    field = field_of(sums, where, request, team, randoms) if request.terms else None
+    found = found_in(sums, field, where, request, team)
     if randoms is not None:
         warn_of_density(found.seen, stacklevel=4)
     made = _map_of(sums, found, where, request, catalogue, team, view=region, frame=frame)
     made.meta |= auto | ({} if shared is None else {"shared": shared})
+    live = None
+    if request.live:
+        _, factor = _unit(catalogue, region, where, request)
+        live = live_map(catalogue, region, sums, field, where, request, factor)
     team.rest()
-    return made, where.geometry.grid, region
+    return Made(made, where.geometry.grid, region, live)
 
 
 def _map_of(
@@ -195,15 +194,11 @@ def _map_of(
 ) -> SkyMap:
     """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
     geometry = where.geometry
-    across = max(view.across(geometry.grid.steps))
-    units = catalogue.weights_unit, catalogue.values_unit
-    unit, factor = map_unit(request, *units, geometry.solid_angles, across)
+    unit, factor = _unit(catalogue, view, where, request)
     values = found.values * factor
     values[geometry.solid_angles <= 0] = np.nan
     coverage = _coverage(sums, found, request)
-    if coverage is not None:
-        least = request.min_coverage if request.kernel is not None else 0.0
-        values[(coverage <= 0) | (found.seen < least * (1 - ROUNDING))] = np.nan
+    mask_unseen(values, coverage, found.seen, request)
     find_n_eff = found.n_eff
     if request.min_count is not None:
         rows: Any = sums.pixels.get("n")
@@ -212,7 +207,7 @@ def _map_of(
         else:
             rows = found.n_eff()
             find_n_eff = partial(np.asarray, rows)
-        values[_has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
+        values[has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
     later = _left_for_later(found, where, request, catalogue, unit=unit, factor=factor)
     later["n_eff"] = find_n_eff
     is_flat = geometry.plane.frame is None
@@ -230,6 +225,16 @@ def _map_of(
         label=request.label or (catalogue.values.label if catalogue.values else None),
         meta=_meta(sums, where, request, catalogue, frame),
     )
+
+
+def _unit(
+    catalogue: Catalogue | Stream, view: View, where: Where, request: MapRequest
+) -> tuple[u.UnitBase, float]:
+    """The unit of a map, and the factor from that of its sums to it."""
+    geometry = where.geometry
+    across = max(view.across(geometry.grid.steps))
+    units = catalogue.weights_unit, catalogue.values_unit
+    return map_unit(request, *units, geometry.solid_angles, across)
 
 
 def _left_for_later(
@@ -301,18 +306,6 @@ def _scaled(find: Callable[[], FloatArray | None], factor: float) -> FloatArray 
 
 def _unmasked(counts: FloatArray | None, values: FloatArray) -> FloatArray | None:
     return None if counts is None else np.where(np.isfinite(values), counts, np.nan)
-
-
-def _has_too_few(rows: Any, min_count: float, geometry: str) -> BoolArray:
-    """Which pixels have fewer rows, or fewer under the kernel, than ``min_count``."""
-    if rows is None:  # of boundary="wrap", where the kernel reaches around the map
-        raise ValueError(
-            f"min_count={min_count:g} needs a number of rows under the kernel, which there is none "
-            "of where it reaches around the map: take boundary='sky' or 'fill'"
-        )
-    # The number of rows under a kernel is as exact as smoothing is.
-    slack = 5e-3 if geometry == "sphere" else 1e-6
-    return np.asarray(~(rows >= (1 - slack) * min_count))
 
 
 def _counts(sums: Sums, catalogue: Catalogue | Stream) -> Any:

@@ -322,16 +322,3 @@ def field_of(
     if randoms is None or request.randoms is None:
         return of(sums)
     return of(sums, RandomField(of(randoms), request.randoms.per_sr))
-
-
-def moments_of(
-    sums: Sums,
-    where: Where,
-    request: MapRequest,
-    team: Team,
-    randoms: Sums | None = None,
-) -> Moments:
-    """The sums in the map's pixels, smoothed if there is a kernel."""
-    if not request.terms:
-        return PixelMoments(sums)
-    return SmoothMoments(field_of(sums, where, request, team, randoms), request.terms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -11,7 +11,12 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 
 from mpl_skyheat.coverage.parsing import find_coverage
-from mpl_skyheat.maps.statistic_table import OF_ROWS, STATISTICS, StatisticName
+from mpl_skyheat.maps.statistic_table import (
+    OF_ROWS,
+    PER_PIXEL,
+    STATISTICS,
+    StatisticName,
+)
 from mpl_skyheat.smoothing.choice import Geometry
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, angular_kernels, parse_width
 from mpl_skyheat.smoothing.kernels import Annulus, as_kernel
@@ -50,6 +55,8 @@ class MapRequest:
     is_auto: bool = False
     # Around each pixel, of a statistic that is about it.
     background: KernelAlgebra | None = None
+    # Whether the picture is read anew at the pixels of each draw.
+    live: bool = False
     # Whether the map is for a picture, in which small pixels may be merged.
     is_picture: bool = False
     threads: int | None = None
@@ -121,6 +128,10 @@ class MapRequest:
         if given.get("coverage") is not None:
             given["coverage"], given["randoms"] = find_coverage(given["coverage"])
         request = cls(**given)
+        if request.live:
+            request = _live(request)
+        if request.pixel_size == "auto":
+            request = replace(request, pixel_size=_pixel_of_kernel(request))
         if request.is_auto and request.statistic not in OF_ROWS:
             raise ValueError(
                 f"kernel='auto' is the width for a density; with statistic={request.statistic!r} "
@@ -130,6 +141,34 @@ class MapRequest:
         _check_background(request)
         _check_statistic(request, has_values=has_values)
         return request
+
+
+def _live(request: MapRequest) -> MapRequest:
+    """The request of a live map, which is smoothed on the sphere; an error if it cannot be."""
+    if request.statistic == "median":
+        raise ValueError(
+            "statistic must not be 'median' with live=True, as medians of bins make no median of "
+            "several: take 'mean', or live=False"
+        )
+    if request.kernel is None and not request.is_auto:
+        return request
+    if request.statistic in PER_PIXEL:
+        raise ValueError(
+            f"statistic={request.statistic!r} is that of a pixel, and the pixels of a live map are "
+            "those of the screen: take 'density', leave out the kernel, or give live=False"
+        )
+    if len(angular_kernels(request.all_terms)) < len(request.all_terms):
+        raise ValueError(
+            f"kernel must be an angle with live=True, whose pixels are those of the screen; got "
+            f"{request.kernel!r}"
+        )
+    if request.boundary != "sky":
+        raise ValueError(
+            f"boundary must be 'sky' with live=True, whose view moves; got {request.boundary!r}"
+        )
+    if request.geometry == "plane":
+        raise ValueError("geometry must be 'sphere' or 'auto' with live=True; got 'plane'")
+    return replace(request, geometry="sphere")
 
 
 def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
@@ -267,8 +306,10 @@ def _parse_threads(threads: Any) -> int:
     return int(threads)
 
 
-def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float:
-    """The pixel's side in rad, in data units on a flat map."""
+def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | str:
+    """The pixel's side in rad, in data units on a flat map; "auto" follows the kernel."""
+    if isinstance(pixel_size, str) and pixel_size == "auto":
+        return pixel_size
     if is_flat:
         is_number = isinstance(pixel_size, int | float | np.number)
         if not is_number or not 0 < float(pixel_size) < math.inf:
@@ -281,6 +322,17 @@ def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float:
     if width >= 180 * u.deg:
         raise ValueError(f"pixel_size must be an angle below 180 deg; got {pixel_size}")
     return float(width.to_value(u.rad))
+
+
+def _pixel_of_kernel(request: MapRequest) -> float:
+    """The side (rad) of pixels that resolve the kernel: a quarter of σ, an eighth of a radius."""
+    kernels = angular_kernels(request.terms)
+    if not kernels or len(kernels) < len(request.terms):
+        raise ValueError(
+            "pixel_size='auto' follows the kernel, which must be an angle; got "
+            f"kernel={request.kernel!r}"
+        )
+    return min(k.resolution_length / (8 if k.has_steps else 4) for k in kernels)
 
 
 def _parse_bins(bins: Any) -> tuple[int, int]:

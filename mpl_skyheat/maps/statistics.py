@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpl_skyheat.maps.moments import PixelMoments, SmoothMoments, moments_of
+from mpl_skyheat.maps.moments import PixelMoments, SmoothMoments
 from mpl_skyheat.maps.significance import ratio
 from mpl_skyheat.maps.statistic_table import EXTREMES
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from astropy.units import UnitBase
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
-    from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.maps.moments import Moments
     from mpl_skyheat.maps.request import MapRequest
@@ -58,13 +57,7 @@ class Found:
     moments: Moments | None = None
 
 
-def statistic_of(
-    sums: Sums,
-    where: Where,
-    request: MapRequest,
-    team: Team,
-    randoms: Sums | None = None,
-) -> Found:
+def statistic_of(sums: Sums, moments: Moments, where: Where, request: MapRequest) -> Found:
     """The statistic that is asked for, per sr (or data unit²) if it is a density.
 
     A smoothed count, or sum, is the smoothed density times the pixel's solid angle, which is the
@@ -72,10 +65,8 @@ def statistic_of(
     """
     name = request.statistic
     if name in EXTREMES:
-        rows = PixelMoments(sums)
-        n_eff = rows.first("n")  # Not `rows`, which has the values of all rows for a median.
-        return Found(_extreme(sums, name, rows), rows.seen(), n_eff=lambda: n_eff)
-    moments = moments_of(sums, where, request, team, randoms)
+        n_eff = moments.first("n")  # Not `moments`, which has the values of all rows for a median.
+        return Found(_extreme(sums, name, moments), moments.seen(), n_eff=lambda: n_eff)
     with np.errstate(over="ignore", invalid="ignore"):
         values = VALUES[name](moments)
         if name == "std":
@@ -199,7 +190,7 @@ def _bessel(moments: Moments) -> FloatArray:
     return factor
 
 
-def _extreme(sums: Sums, name: str, moments: PixelMoments) -> FloatArray:
+def _extreme(sums: Sums, name: str, moments: Moments) -> FloatArray:
     """The least, greatest or middle value of the rows in each pixel; NaN without rows."""
     values = sums.medians() if name == "median" else moments.first(name)
     return np.where(moments.first("n") > 0, values, np.nan)

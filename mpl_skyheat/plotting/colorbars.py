@@ -177,7 +177,7 @@ class SideAxesLocator(Artist):
                 is_sky_axes = is_of(ax, "skyproj.skyaxes", "SkyAxes")
                 if is_sky_axes:
                     ax.draw(nowhere)  # A SkyAxes places its labels only then.
-                box = ax.get_tightbbox(nowhere)
+                box = ax.get_tightbbox(nowhere, bbox_extra_artists=_unclipped(ax))
                 # Labels of a SkyAxes are in no bounding box.
                 if is_sky_axes:
                     box = Bbox.union([extent if box is None else box, *nowhere.boxes])
@@ -185,6 +185,20 @@ class SideAxesLocator(Artist):
                 _MEASURED_NOW.discard(ax)
             self._measured[place] = extent if box is None else box
         return self._measured[place]
+
+
+def _unclipped(ax: Any) -> list[Any]:
+    """The artists of an Axes that may be drawn beyond its frame.
+
+    Of a WCSAxes that has been zoomed and not drawn since, the patch, which clips the others, is
+    that of the limits before.
+    """
+    return [
+        artist
+        for artist in ax.get_default_bbox_extra_artists()
+        if artist is not ax.patch
+        and not (artist.get_clip_on() and (artist.get_clip_box() or artist.get_clip_path()))
+    ]
 
 
 class FullLength:

@@ -194,15 +194,20 @@ class SkyGrid:
         As many whatever the number of threads, on which no result depends then.
         """
         ny, nx = self.shape
-        number = min(max(round(nx * ny * places / BAND), 1), ny)
-        edges = np.linspace(0, ny, number + 1).astype(int).tolist()
-        return [slice(*ends) for ends in pairwise(edges)]
+        return bands_of(ny, nx * ny * places)
 
     def index(self, x: FloatArray, y: FloatArray) -> tuple[BoolArray, IntArray]:
         """Which points lie on the grid, and the flat pixel indices of the points that do."""
         inside = self.x.contains(x) & self.y.contains(y)
         columns, rows = self.x.index(x[inside]), self.y.index(y[inside])
         return inside, rows * self.x.count + columns
+
+
+def bands_of(rows: int, places: float) -> list[slice]:
+    """Rows in bands of about `BAND` of a number of places in all."""
+    number = min(max(round(places / BAND), 1), rows)
+    edges = np.linspace(0, rows, number + 1).astype(int).tolist()
+    return [slice(*ends) for ends in pairwise(edges)]
 
 
 def native_grid(view: View, *, is_merged: bool = True) -> SkyGrid:

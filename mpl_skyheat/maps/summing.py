@@ -1,0 +1,88 @@
+"""From rows to the statistic of a map, in two steps: sums, and what is found from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.coverage.observed import observed_sky
+from mpl_skyheat.maps.background import about_background
+from mpl_skyheat.maps.moments import PixelMoments, SmoothMoments, sums_of_randoms
+from mpl_skyheat.maps.statistic_table import channels_of
+from mpl_skyheat.maps.statistics import statistic_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.catalogue.streams import Stream
+    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.compute.threads import Team
+    from mpl_skyheat.counting.exact_route import ProjectedBlock
+    from mpl_skyheat.maps.request import MapRequest
+    from mpl_skyheat.maps.statistics import Found
+    from mpl_skyheat.maps.where import Where
+    from mpl_skyheat.smoothing.field import Field
+
+# By how much rounding may lower the observed fraction of what a kernel sees.
+ROUNDING = 1e-6
+
+
+def summed(
+    catalogue: Catalogue | Stream,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    blocks: list[ProjectedBlock] | None = None,
+) -> tuple[Sums, Sums | None]:
+    """The sums of a catalogue's rows, and of the random points that say what was observed.
+
+    ``blocks`` are the rows, if they have been projected already.
+    """
+    channels = channels_of(
+        request.statistic,
+        has_weights=catalogue.weights is not None,
+        counts_rows=request.min_count is not None and request.kernel is None,
+    )
+    # A sum has no difference that would lose digits.
+    offset = 0.0 if request.statistic == "sum" else catalogue.typical_value()
+    observed = None
+    if request.coverage is not None:
+        observed = observed_sky(where.geometry, request.coverage, catalogue.frame)
+    sums = Sums(where.geometry, channels, offset=offset, observed=observed)
+    sums.add(catalogue, team=team, projected=blocks)
+    return sums, sums_of_randoms(request, where.geometry, observed, team)
+
+
+def found_in(
+    sums: Sums, field: Field | None, where: Where, request: MapRequest, team: Team
+) -> Found:
+    """The statistic of sums, smoothed if there is a field of them."""
+    if field is None:
+        return statistic_of(sums, PixelMoments(sums), where, request)
+    if request.background is not None:
+        return about_background(field, where, request, team)
+    return statistic_of(sums, SmoothMoments(field, request.terms), where, request)
+
+
+def mask_unseen(
+    values: FloatArray, coverage: FloatArray | None, seen: Any, request: MapRequest
+) -> None:
+    """Set values to NaN where nothing was observed, or the kernel sees too little of it."""
+    if coverage is not None:
+        least = request.min_coverage if request.kernel is not None else 0.0
+        values[(coverage <= 0) | (seen < least * (1 - ROUNDING))] = np.nan
+
+
+def has_too_few(rows: Any, min_count: float, geometry: str) -> Any:
+    """Which pixels have fewer rows, or fewer under the kernel, than ``min_count``."""
+    if rows is None:  # of boundary="wrap", where the kernel reaches around the map
+        raise ValueError(
+            f"min_count={min_count:g} needs a number of rows under the kernel, which there is none "
+            "of where it reaches around the map: take boundary='sky' or 'fill'"
+        )
+    # The number of rows under a kernel is as exact as smoothing is.
+    slack = 5e-3 if geometry == "sphere" else 1e-6
+    return np.asarray(~(rows >= (1 - slack) * min_count))

@@ -1,0 +1,367 @@
+"""Live maps: values at the pixels of the screen and of prints, and what happens in between."""
+
+import io
+import pickle
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from matplotlib.backend_bases import MouseEvent
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mpl_skyheat import Annulus, Gaussian, Moffat, Randoms, TopHat, sky_map
+
+SIDE = 200
+
+
+def wcs_of(code, size=10.0):
+    wcs = WCS({"CTYPE1": f"RA---{code}", "CTYPE2": f"DEC--{code}"})
+    width = size if code == "TAN" else 324.0
+    wcs.wcs.cdelt, wcs.wcs.crpix = [-width / SIDE, width / SIDE], [0.5 * SIDE + 0.5] * 2
+    wcs.wcs.crval = [40.0, 30.0] if code == "TAN" else [0.0, 0.0]
+    wcs.pixel_shape = (SIDE, SIDE)
+    return wcs
+
+
+def points(code, number=3000):
+    rng = np.random.default_rng(4)
+    if code == "TAN":
+        return rng.normal(40, 1.5, number), rng.normal(30, 1.5, number)
+    return rng.uniform(0, 360, number), np.degrees(np.arcsin(rng.uniform(-1, 1, number)))
+
+
+def axes(projection, dpi=50):
+    figure = Figure(figsize=(4, 4), dpi=dpi)
+    FigureCanvasAgg(figure)
+    return figure.add_axes((0.1, 0.1, 0.8, 0.8), projection=projection)
+
+
+def zoom(ax, factor, middle=None):
+    """Show a part of what the Axes shows, around a place."""
+    for number, name in enumerate("xy"):
+        low, high = getattr(ax, f"get_{name}lim")()
+        half = 0.5 * (high - low) / factor
+        at = 0.5 * (low + high) if middle is None else middle[number]
+        getattr(ax, f"set_{name}lim")(at - half, at + half)
+
+
+def screen(heat):
+    """The values on the screen, and x, y of its pixels' centres."""
+    values, view = heat.live.read(*heat.shown())
+    ny, nx = values.shape
+    x = view.x_min + (np.arange(nx) + 0.5) / nx * (view.x_max - view.x_min)
+    y = view.y_min + (np.arange(ny) + 0.5) / ny * (view.y_max - view.y_min)
+    return values, *np.meshgrid(x, y)
+
+
+def exact(wcs, x, y, lon, lat, kernel):
+    """The brute-force sum of a kernel over points, per square degree."""
+    here = SkyCoord(*wcs.wcs_pix2world(x, y, 0), unit="deg").cartesian.xyz.value
+    there = SkyCoord(lon, lat, unit="deg").cartesian.xyz.value
+    total = np.zeros(here.shape[1:])
+    for point in there.T:
+        distance = 2 * np.arcsin(np.minimum(0.5 * np.linalg.norm(here - point[:, None], axis=0), 1))
+        total += np.where(distance <= kernel.reach, kernel.profile(distance), 0)
+    return total / kernel.integral * np.radians(1) ** 2
+
+
+@pytest.mark.parametrize(("code", "width"), [("TAN", 0.2), ("MOL", 6.0)])
+@pytest.mark.parametrize("factor", [1, 10, 100])
+@pytest.mark.parametrize("kind", [Gaussian, Moffat])
+def test_drawn_values_are_those_of_the_exact_sum(code, width, factor, kind):
+    wcs, kernel = wcs_of(code), kind(width * u.deg if kind is Gaussian else 2.35 * width * u.deg)
+    lon, lat = points(code, 1000)
+    ax = axes(wcs)
+    heat = ax.sky_heatmap(lon, lat, kernel=kernel, live=True, unit="deg-2")
+    zoom(ax, factor, (105.0, 98.0) if factor > 1 else None)
+    ax.figure.canvas.draw()
+    values, x, y = screen(heat)
+    assert values.shape == (160, 160)
+    some = np.s_[5::31, 5::31]
+    expected = exact(wcs, x[some].ravel(), y[some].ravel(), lon, lat, kernel)
+    found, largest = values[some].ravel(), np.nanmax(heat.sky_map.data)
+    seen = np.isfinite(found)
+    assert seen.sum() > 5
+    np.testing.assert_allclose(found[seen], expected[seen], atol=5e-4 * largest)
+
+
+@pytest.mark.parametrize("kernel", [TopHat("1 deg"), Gaussian("1 deg") - Gaussian("2 deg")])
+def test_values_at_a_place_are_those_of_any_zoom(kernel):
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), kernel=kernel, live=True)
+    values = []
+    for factor in (1, 3, 5):
+        zoom(ax, factor, (100.0, 100.0))
+        ax.figure.canvas.draw()
+        shown, x, y = screen(heat)
+        at = np.argmin(abs(x[0] - 101)), np.argmin(abs(y[:, 0] - 97))
+        place = heat.sky_map.wcs.pixel_to_world(x[0, at[0]], y[at[1], 0])
+        values.append((shown[at[::-1]], heat.value_at(place).value))
+    largest = np.nanmax(np.abs(heat.sky_map.data))
+    for drawn, told in values:
+        assert drawn == pytest.approx(told, abs=5e-4 * largest)
+
+
+@pytest.mark.parametrize("options", [
+    {"weights": "w"}, {"values": "v"}, {"values": "v", "statistic": "std"},
+    {"statistic": "significance", "background": Annulus("1.2 deg", "2 deg")},
+    {"statistic": "lima", "background": Annulus("1.2 deg", "2 deg")},
+    {"statistic": "excess", "background": Annulus("1.2 deg", "2 deg")},
+    {"coverage": lambda coord: coord.dec.deg > 30}, {"min_count": 5},
+    {"coverage": lambda coord: coord.dec.deg > 30, "values": "v", "min_count": 3},
+], ids=["weights", "mean", "std", "Z", "lima", "excess", "coverage", "min", "all"])  # fmt: skip
+def test_every_statistic_of_fields_is_that_of_a_map_with_the_pixels_of_the_screen(options):
+    rng = np.random.default_rng(7)
+    lon, lat = points("TAN")
+    table = {
+        "ra": lon,
+        "dec": lat,
+        "w": rng.uniform(1, 2, len(lon)),
+        "v": rng.normal(size=len(lon)),
+    }
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(data=table, kernel="0.3 deg", live=True, **options)
+    zoom(ax, 2)
+    ax.figure.canvas.draw()
+    values, x, y = screen(heat)
+    step = x[0, 1] - x[0, 0]
+    finer = wcs_of("TAN")
+    finer.wcs.cdelt = np.array(finer.wcs.cdelt) * step
+    finer.wcs.crpix = [(99.5 - x[0, 0]) / step + 1, (99.5 - y[0, 0]) / step + 1]
+    made = sky_map(data=table, wcs=finer, shape=values.shape, kernel="0.3 deg",
+                   geometry="sphere", unit=heat.sky_map.unit if "statistic" not in options
+                   and "values" not in options else None, **options)  # fmt: skip
+    expected = made.data
+    if options.get("statistic") == "excess":
+        expected = made.to(heat.sky_map.unit).data
+    known = np.isfinite(values) & np.isfinite(expected)
+    # (What was observed is told by the map's pixels, and masks are as coarse.)
+    assert np.mean(np.isfinite(values) != np.isfinite(expected)) < 0.02
+    assert known.mean() > 0.3
+    spread = np.nanmax(np.abs(expected))
+    assert np.quantile(np.abs(values - expected)[known], 0.99) < 2e-3 * spread
+
+
+def test_without_a_kernel_bins_stay_and_are_shown_as_means():
+    lon, lat = points("TAN", 20_000)
+    ax = axes(wcs_of("TAN"), dpi=30)  # 96 px for 200 pixels
+    heat = ax.sky_heatmap(lon, lat, live=True, unit="deg-2")
+    ax.figure.canvas.draw()
+    values, view = heat.live.read(*heat.shown())
+    assert values.shape == (100, 100)
+    counts, areas = heat.sky_map.counts, heat.sky_map.solid_angle.to_value("deg2")
+    sums = [v.reshape(100, 2, 100, 2).sum(axis=(1, 3)) for v in (counts, areas)]
+    np.testing.assert_allclose(values, sums[0] / sums[1], rtol=1e-12)
+    assert view == pytest.approx((-0.5, 199.5, -0.5, 199.5))
+    zoom(ax, 4)
+    ax.figure.canvas.draw()
+    values, view = heat.live.read(*heat.shown())
+    rows, columns = (slice(round(a + 0.5), round(b + 0.5)) for a, b in (view[2:], view[:2]))
+    np.testing.assert_array_equal(values, heat.sky_map.data[rows, columns])
+    assert 50 <= values.shape[0] <= 52
+    assert heat.value_at(SkyCoord(40, 30, unit="deg")) == heat.sky_map.value_at(
+        SkyCoord(40, 30, unit="deg")
+    )
+
+
+@pytest.mark.parametrize("statistic", ["count", "sum", "mean", "std", "min", "max"])
+def test_bins_of_every_statistic_merge(statistic):
+    rng = np.random.default_rng(3)
+    lon, lat = points("TAN", 20_000)
+    options = {} if statistic == "count" else {"values": rng.normal(3, 1, len(lon))}
+    options |= {"statistic": statistic}
+    ax = axes(wcs_of("TAN"), dpi=30)
+    heat = ax.sky_heatmap(lon, lat, live=True, **options)
+    values, _ = heat.live.read(*heat.shown())
+    ax.figure.canvas.draw()
+    coarse = sky_map(lon, lat, wcs=wcs_of("TAN"), shape=(200, 200), bins=100, **options)
+    np.testing.assert_allclose(values, coarse.data, rtol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("kernel", ["0.3 deg", None])
+def test_a_print_is_read_at_its_own_pixels(form, kernel, monkeypatch):
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), kernel=kernel, live=True)
+    ax.figure.canvas.draw()
+    before, limits = heat.get_array(), (ax.get_xlim(), ax.get_ylim())
+    sizes, read = [], heat.live.read
+    monkeypatch.setattr(
+        heat.live, "read", lambda view, shape: sizes.append(shape) or read(view, shape)
+    )
+    ax.figure.savefig(io.BytesIO(), format=form, dpi=300)
+    # Of a vector format, the canvas has 72 dots per inch.
+    assert len(sizes) == 1
+    assert all(abs(n - 960) <= 1 for n in sizes[0])
+    assert heat.get_array() is before
+    assert (ax.get_xlim(), ax.get_ylim()) == limits
+    ax.figure.canvas.draw()
+    assert len(sizes) == 1
+
+
+def test_a_draw_listens_to_nothing_and_asks_for_no_draw():
+    ax = axes(wcs_of("TAN"))
+    calls = []
+    canvas = ax.figure.canvas
+    canvas.draw_idle = lambda *_: calls.append(1)
+    listeners = [dict(o.callbacks.callbacks) for o in (canvas, ax)]
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True)
+    assert [dict(o.callbacks.callbacks) for o in (canvas, ax)] == listeners
+    stale = []
+    for shown in (heat, None):
+        if shown is None:
+            heat.remove()  # what a WCSAxes does without a map
+        canvas.draw()
+        ax.stale_callback = lambda *_: stale[-1].append(1)
+        stale.append([])
+        zoom(ax, 3)
+        stale[-1].clear()
+        canvas.draw()
+    assert stale[0] == stale[1]
+    assert not calls
+
+
+def test_colours_stay_until_asked_to_follow():
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True, colorbar=True)
+    limits = heat.get_clim()
+    zoom(ax, 8, (20.0, 20.0))
+    ax.figure.canvas.draw()
+    assert heat.get_clim() == limits
+    heat.autoscale()
+    assert heat.get_clim()[1] < 0.5 * limits[1]
+    assert heat.get_clim() == pytest.approx((0, heat.get_array().max()), abs=1e-5)
+    assert heat.colorbar.vmax == heat.get_clim()[1]
+
+
+def test_the_cursor_reads_the_function():
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True, unit="deg-2")
+    zoom(ax, 20)
+    ax.figure.canvas.draw()
+    for place in ((97.3, 101.2), (103.9, 96.4)):
+        event = MouseEvent("motion_notify_event", ax.figure.canvas, *ax.transData.transform(place))
+        assert heat.contains(event) == (True, {})
+        place = ax.transData.inverted().transform((event.x, event.y))
+        coord = heat.sky_map.wcs.pixel_to_world(*place)
+        value = heat.get_cursor_data(event)
+        assert value == pytest.approx(heat.value_at(coord).value, rel=1e-6)
+        assert heat.format_cursor_data(value) == f"{value:.4g} 1 / deg2"
+    event = MouseEvent("motion_notify_event", ax.figure.canvas, 1, 1)
+    assert heat.contains(event) == (False, {})
+
+
+def test_a_view_beyond_the_field_gets_a_new_one_but_from_a_stream():
+    lon, lat = points("TAN")
+    for source in ((lon, lat), (iter([(lon, lat)]),)):
+        ax = axes(wcs_of("TAN"))
+        zoom_first = 4
+        ax.set_xlim(80, 120)
+        ax.set_ylim(80, 120)
+        heat = ax.sky_heatmap(*source, kernel="0.3 deg", live=True, unit="deg-2")
+        zoom(ax, 1 / zoom_first)
+        ax.figure.canvas.draw()
+        values, x, y = screen(heat)
+        inside = (abs(x - 100) < 19) & (abs(y - 100) < 19)
+        assert np.isfinite(values[inside]).all()
+        whole = sky_map(lon, lat, wcs=wcs_of("TAN"), shape=(SIDE, SIDE), kernel="0.3 deg",
+                        geometry="sphere", unit="deg-2")  # fmt: skip
+        at = heat.sky_map.wcs.pixel_to_world(x, y)
+        expected = whole.value_at(at, interpolate=True).value
+        known = np.isfinite(values) & np.isfinite(expected)
+        np.testing.assert_allclose(values[known], expected[known], atol=0.02 * np.nanmax(expected))
+        is_stream = len(source) == 1
+        assert np.isfinite(values[~inside]).any() != is_stream
+
+
+@pytest.mark.parametrize("name", ["plain", "mollweide", "cartopy", "skyproj"])
+def test_on_other_axes(name):
+    lon, lat = points("TAN")
+    figure = plt.figure(figsize=(4, 3), dpi=50)
+    if name == "cartopy":
+        crs = pytest.importorskip("cartopy.crs")
+        ax = figure.add_subplot(projection=crs.Orthographic(-40, 30))
+    elif name == "skyproj":
+        ax = pytest.importorskip("skyproj").MollweideSkyproj(ax=plt.subplot()).ax
+    else:
+        ax = figure.add_subplot(**({} if name == "plain" else {"projection": name}))
+    heat = ax.sky_heatmap(lon, lat, kernel="2 deg", live=True, unit="deg-2")
+    figure.canvas.draw()
+    values, view = heat.live.read(*heat.shown())
+    peak = heat.value_at(40.0, 30.0).value
+    assert np.nanmax(values) == pytest.approx(peak, rel=0.1)
+    assert heat.sky_map.value_at(40.0, 30.0, interpolate=True).value == pytest.approx(
+        peak, rel=0.01
+    )
+    if name in ("plain", "cartopy"):
+        ax.set_xlim(np.array(ax.get_xlim()) * 0.5 + (20 if name == "plain" else 0))
+        figure.canvas.draw()
+        assert heat.shown()[0] != view
+    plt.close("all")
+
+
+def test_a_pickled_figure_keeps_the_map():
+    ax = axes(None)
+    figure = ax.figure
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True)
+    again = pickle.loads(pickle.dumps(figure)).axes[0].images[0]
+    assert again.live is None
+    np.testing.assert_array_equal(again.sky_map.data, heat.sky_map.data)
+    again.axes.figure.canvas.draw()
+    again.axes.figure.savefig(io.BytesIO())
+
+
+def test_pixels_of_the_kernels_size():
+    m = sky_map(*points("TAN"), wcs=wcs_of("TAN"), kernel="0.4 deg", pixel_size="auto")
+    assert np.sqrt(m.solid_angle.max().to_value("deg2")) == pytest.approx(0.1, rel=0.01)
+    m = sky_map(*points("TAN"), wcs=wcs_of("TAN"), kernel=TopHat("0.4 deg"), pixel_size="auto")
+    assert np.sqrt(m.solid_angle.max().to_value("deg2")) == pytest.approx(0.05, rel=0.01)
+    for kernel in (None, 2 * u.pix):
+        with pytest.raises(ValueError, match=r"pixel_size='auto' follows the kernel, .* got"):
+            sky_map(*points("TAN"), wcs=wcs_of("TAN"), kernel=kernel, pixel_size="auto")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"kernel": 2 * u.pix}, r"kernel must be an angle with live=True"),
+        ({"kernel": np.ones((3, 3))}, r"kernel must be an angle with live=True"),
+        ({"kernel": "1 deg", "boundary": "fill"}, r"boundary must be 'sky' with live=True"),
+        ({"kernel": "1 deg", "statistic": "count"}, r"statistic='count' is that of a pixel"),
+        ({"kernel": "1 deg", "geometry": "plane"}, r"geometry must be 'sphere' or 'auto'"),
+        ({"values": np.ones(3000), "statistic": "median"}, r"statistic must not be 'median'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refusals(options, text):
+    with pytest.raises(ValueError, match=text):
+        axes(wcs_of("TAN")).sky_heatmap(*points("TAN"), live=True, **options)
+
+
+def test_a_lattice_that_is_too_large_names_the_narrowest_kernel():
+    with pytest.raises(ValueError, match=r"kernel must be at least 0\.2\d deg wide in so large"):
+        axes(wcs_of("MOL")).sky_heatmap(*points("MOL"), kernel="0.1 deg", live=True)
+
+
+def test_a_finished_map_is_not_live():
+    sky = sky_map(*points("TAN"), wcs=wcs_of("TAN"), kernel="0.4 deg")
+    with pytest.raises(TypeError, match="live must be left out with a map"):
+        axes(wcs_of("TAN")).sky_heatmap(sky, live=True)
+
+
+def test_randoms():
+    rng = np.random.default_rng(1)
+    lon, lat = points("TAN")
+    randoms = Randoms(rng.uniform(33, 47, 40_000), rng.uniform(23, 37, 40_000),
+                      density=40_000 / (14**2 * np.cos(np.radians(30))) / u.deg**2)  # fmt: skip
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(lon, lat, kernel="0.5 deg", coverage=randoms, live=True, unit="deg-2")
+    values, x, y = screen(heat)
+    expected = heat.sky_map.value_at(heat.sky_map.wcs.pixel_to_world(x, y), interpolate=True).value
+    known = np.isfinite(values) & np.isfinite(expected)
+    assert known.mean() > 0.9
+    np.testing.assert_allclose(values[known], expected[known], atol=0.01 * np.nanmax(expected))
