@@ -84,17 +84,23 @@ def local_areas(
     return np.asarray(0.5 * np.linalg.norm(cross, axis=-1) / side**2)
 
 
-def nearest_sky(to_sky: Projection, view: View) -> tuple[float, float] | None:
-    """The place nearest to a view's centre with sky all around it; None if there is none."""
+def nearest_sky(
+    to_sky: Projection, view: View, to: tuple[float, float] | None = None
+) -> tuple[float, float] | None:
+    """The place nearest to a view's centre, or another, with sky all around it; None if none has.
+
+    Looked for in steps of 1/64 of the view.
+    """
     centre = view.centre
+    to = centre if to is None else to
     width, height = (max(side, 1e-3) for side in (view.x_max - view.x_min, view.y_max - view.y_min))
     # As far around as `pixel_metric` looks, with one pixel for all of the view.
     reach = np.maximum(np.array([width, height]) / 64, 1e-4)
     around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * reach
     i, j = np.meshgrid(np.linspace(-0.5, 0.5, 65), np.linspace(-0.5, 0.5, 65))
-    for x, y in (([centre[0]], [centre[1]]), (centre[0] + width * i, centre[1] + height * j)):
+    for x, y in (([to[0]], [to[1]]), (centre[0] + width * i, centre[1] + height * j)):
         lon, _ = to_sky(np.add.outer(around[:, 0], x), np.add.outer(around[:, 1], y))
-        distance = np.hypot(np.subtract(x, centre[0]), np.subtract(y, centre[1]))
+        distance = np.hypot(np.subtract(x, to[0]), np.subtract(y, to[1]))
         distance[~np.isfinite(lon).all(axis=0)] = np.inf
         best = np.unravel_index(np.argmin(distance), distance.shape)
         if np.isfinite(distance[best]):
