@@ -22,7 +22,7 @@ ROUNDS = 8
 class LocalScale:
     """The scale of a map around places of the screen (device pixels, as it is drawn now).
 
-    Where the screen shows no sky, that of the nearest place that does, within 1/64 of the Axes.
+    Where the screen shows no sky, that of the nearest place that does, and 1/64 of the Axes around.
 
     Parameters
     ----------
