@@ -93,13 +93,14 @@ def test_a_composite_is_where_markers_are(kind):
     red = image.get_array()[..., 0]
     row, column = np.argwhere(red > 0.5).mean(axis=0)
     left, right, bottom, top = image.get_extent()
-    x, y = image.get_transform().inverted().transform(on_screen(marker))
+    place = on_screen(marker)  # draws, which may move the Axes
+    x, y = image.get_transform().inverted().transform(place)
     ny, nx = red.shape
     assert abs((x - left) / (right - left) * nx - 0.5 - column) < 1.5
     assert abs((y - bottom) / (top - bottom) * ny - 0.5 - row) < 1.5
     # Beyond the map there is nothing.
     assert image.get_array()[..., 3].min() == 0
-    assert image.get_clip_path() is not None
+    assert (image.get_clip_path() or image.get_clip_box()) is not None
 
 
 def test_limits_and_pixels_are_those_of_a_heatmap(values):

@@ -40,8 +40,7 @@ def check_has_values(statistic: str | None) -> None:
     if statistic not in STATISTICS or not STATISTICS[statistic].needs_values:
         raise ValueError(
             "values must be given with alpha='density', which fades a map of values where there "
-            f"are few rows; got a map of {statistic!r}: for opacity of your own, give alpha= an "
-            "array of the map's shape"
+            f"are few rows; got a map of {statistic!r}"
         )
 
 
