@@ -2,9 +2,9 @@
 Values that fade where there are few points
 ===========================================
 
-A mean of few points is mostly noise. With ``alpha="density"`` colour is the mean, here of the colours
-of stars, and opacity the density of the stars that it is of. With a colorbar comes a key of both:
-values along x, density along y.
+A mean of few points is mostly noise. With ``alpha="density"`` colour is the mean, here of the
+colours of stars, and opacity the density of the stars that it is of. With a colorbar comes a key of
+both: values along x, density along y.
 """
 
 import matplotlib.pyplot as plt
