@@ -54,9 +54,7 @@ class DensityKey(AxesImage):
         colors[..., 3] *= np.linspace(0, 1, STEPS)[:, np.newaxis]
         self.set_data(colors)
         ax: Any = self.axes
-        where = [0.0, 1.0]
-        values = np.ma.filled(heat.norm.inverse(np.array(where)), np.nan)
-        ax.set_xticks(where, [f"{value:.3g}" for value in values])
+        ax.set_xticks([0, 1], [f"{limit:.3g}" for limit in heat.get_clim()])
 
 
 class CornerLocator:
