@@ -80,9 +80,8 @@ def test_slivers_of_sky_do_not_set_the_scale(values):
     assert red.max() == 1
 
 
-@pytest.mark.parametrize("kind", ["hammer", "skyproj Laea", "plain"])
-def test_a_composite_is_where_markers_are(kind):
-    ax, mark = KINDS[kind]()
+def test_a_composite_is_where_markers_are():
+    ax, mark = KINDS["hammer"]()
     wcs = make_wcs(shape=(60, 60), center=(40.0, 20.0), cdelt=(-0.5, 0.5))
     star = SkyCoord(42, 24, unit="deg")
     y, x = np.indices((60, 60))
@@ -149,8 +148,8 @@ def test_the_key_names_the_maps(values):
 
 def test_maps_as_they_are_made():
     stars = mpl_skyheat.datasets.bright_stars()
-    wcs = make_wcs("MOL", shape=(120, 60), center=(0.0, 0.0), cdelt=(-2.7, 2.7))
-    maps = [mpl_skyheat.sky_map(data=stars[k::3], wcs=wcs, kernel="5 deg") for k in range(3)]
+    wcs = make_wcs("MOL", shape=(62, 32), center=(0.0, 0.0), cdelt=(-5.4, 5.4))
+    maps = [mpl_skyheat.sky_map(data=stars[k::9], wcs=wcs, kernel="10 deg") for k in range(3)]
     image = sky_rgb(Figure().add_subplot(projection=wcs), maps)
     drawn = image.get_array()
     np.testing.assert_array_equal(drawn[..., 3] == 0, maps[0].mask)

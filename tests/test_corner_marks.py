@@ -13,17 +13,20 @@ from test_axes_kinds import KINDS
 
 import mpl_skyheat
 from mpl_skyheat import SkyMap, sky_heatmap
-from mpl_skyheat.plotting.corner_marks import CORNERS, CornerMark
+from mpl_skyheat.plotting.corner_marks import CornerMark
 from mpl_skyheat.plotting.heatmap import SkyHeatmap
 
 
-def heat_on(wcs, values=0.0, kernel="0.5 deg", figure=None, **kwargs):
-    """Return the image of a map of one value on its own WCSAxes."""
+def heat_on(wcs, values=0.0, kernel="0.5 deg", **kwargs):
+    """Return the image of a map of one value in its own pixels.
+
+    On a plain Axes that shows these, of which 20 are made in the time of a WCSAxes.
+    """
     nx, ny = wcs.pixel_shape
-    given = {"projection": wcs} | ({} if "frame_class" not in kwargs else kwargs)
-    ax = (figure or Figure(figsize=(6, 5))).add_subplot(**given)
-    sky_map = SkyMap(np.full((ny, nx), values), wcs=wcs, solid_angle=np.ones((ny, nx)) * u.sr,
-                     kernel=kernel)  # fmt: skip
+    ax = Figure(figsize=(6, 5)).add_subplot(**kwargs)
+    sky_map = SkyMap(
+        np.full((ny, nx), values), wcs=wcs, solid_angle=np.ones((ny, nx)) * u.sr, kernel=kernel
+    )
     heat = SkyHeatmap(ax, sky_map, (-0.5, nx - 0.5, -0.5, ny - 0.5), vmin=-1, vmax=1, cmap="gray")
     ax.add_image(heat)
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), aspect="equal")
@@ -35,9 +38,6 @@ def sky_at(heat, places):
     left, right, bottom, top = heat.get_extent()
     ny, nx = heat.sky_map.data.shape
     x, y = np.transpose(heat.get_transform().inverted().transform(places))
-    if hasattr(heat.axes, "wcs"):
-        x, y = heat.axes.transData.inverted().transform(places).T
-        return heat.axes.wcs.pixel_to_world(x, y)
     x, y = (x - left) / (right - left) * nx - 0.5, (y - bottom) / (top - bottom) * ny - 0.5
     return heat.sky_map.wcs.pixel_to_world(x, y)
 
@@ -96,11 +96,11 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_bar_has_its_length_in_every_corner(name):
+def test_a_bar_has_its_length_in_its_corner(name):
     heat = heat_on(FIELDS[name])
     length = 20 * abs(FIELDS[name].wcs.cdelt[0])
-    bars = [heat.add_scalebar(length * u.deg, corner=corner) for corner in CORNERS]
-    for bar, corner in zip(bars, CORNERS, strict=True):
+    for corner in ("top right", "bottom left", "left", "top"):
+        bar = heat.add_scalebar(length * u.deg, corner=corner)
         assert length_of(bar, heat) == pytest.approx(length, rel=1e-3)
         assert is_in_corner(bar, corner)
 
@@ -109,7 +109,7 @@ def test_a_bar_has_its_length_in_every_corner(name):
 def test_a_kernel_has_its_full_width_in_every_direction(name):
     fwhm = 10 * abs(FIELDS[name].wcs.cdelt[0])
     heat = heat_on(FIELDS[name], kernel=mpl_skyheat.Gaussian(fwhm=fwhm * u.deg))
-    for corner in CORNERS:
+    for corner in ("top left", "bottom right", "right", "bottom"):
         mark = heat.add_kernel(corner)
         np.testing.assert_allclose(diameters(mark, heat), fwhm, rtol=0.01)
         assert is_in_corner(mark, corner)
@@ -139,7 +139,9 @@ def test_a_kernel_in_pixels_is_so_many_pixels_wide():
     np.testing.assert_allclose([x1 - x0, y1 - y0], 3 * 2.354820, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"aitoff", "cartopy PlateCarree"}))
+@pytest.mark.parametrize(
+    "kind", ["mollweide", "lambert", "cartopy Mollweide", "skyproj Laea", "plain"]
+)
 def test_marks_are_true_to_scale_on_every_kind_of_axes(kind):
     ax, _ = KINDS[kind]()
     ra, dec = np.random.default_rng(2).uniform(-1, 1, (2, 50)) * [[20], [15]] + [[30], [35]]
@@ -154,6 +156,7 @@ def test_marks_are_true_to_scale_on_every_kind_of_axes(kind):
     np.testing.assert_allclose(np.sort(widths)[6], 2 * 2.354820, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_marks_on_axes_of_ligo_skymap():
     pytest.importorskip("ligo.skymap.plot")
     ax = Figure(figsize=(6, 4)).add_subplot(
@@ -189,7 +192,7 @@ def nearest_on_sky(heat, middle):
         x, y = np.meshgrid(centre[0] + span[0] * t, centre[1] + span[1] * t)
         places = np.stack([x, y], axis=-1)[..., np.newaxis, :] + around
         data = heat.axes.transData.inverted().transform(places.reshape(-1, 2))
-        lon, _ = heat.axes.wcs.pixel_to_world_values(*data.T)
+        lon, _ = heat.sky_map.wcs.pixel_to_world_values(*data.T)
         near = places[np.isfinite(lon).reshape(places.shape[:-1]).all(axis=-1)][:, 0]
         centre, span = near[np.argmin(np.linalg.norm(near - middle, axis=-1))], 0.04 * span
     return centre
@@ -197,7 +200,9 @@ def nearest_on_sky(heat, middle):
 
 def test_a_corner_without_sky_has_the_scale_of_the_nearest_sky():
     wcs = make_wcs("AIT", shape=(360, 180), center=(0.0, 0.0), cdelt=(-0.9, 0.9))
-    heat = heat_on(wcs, kernel=mpl_skyheat.Gaussian(fwhm="2 deg"), frame_class=EllipticalFrame)
+    heat = heat_on(
+        wcs, kernel=mpl_skyheat.Gaussian(fwhm="2 deg"), projection=wcs, frame_class=EllipticalFrame
+    )
     bar, mark = heat.add_scalebar("2 deg"), heat.add_kernel("bottom left")
     ends = bar_ends(bar)
     draw(mark)
@@ -214,7 +219,7 @@ def test_a_corner_without_sky_has_the_scale_of_the_nearest_sky():
 
 
 def test_a_bar_stays_true_when_the_figure_changes():
-    heat = heat_on(WIDE)
+    heat = heat_on(WIDE, projection=WIDE)
     bar = heat.add_scalebar("2 deg")
     before = np.ptp(bar_ends(bar)[:, 0])
     heat.axes.set(xlim=(20, 60), ylim=(120, 160))
@@ -257,11 +262,10 @@ def test_marks_are_light_on_dark_and_dark_on_light(value, color):
 
 def test_marks_beyond_the_rim_are_on_the_figure():
     wcs = make_wcs("AIT", shape=(360, 180), center=(0.0, 0.0), cdelt=(-0.9, 0.9))
-    figure = Figure(figsize=(6, 5))
-    heat = heat_on(wcs, values=-1.0, figure=figure, frame_class=EllipticalFrame)
+    heat = heat_on(wcs, values=-1.0, projection=wcs, frame_class=EllipticalFrame)
     bar = heat.add_scalebar("10 deg")
     for face, color in (("white", "black"), ("0.1", "white"), ("none", "black")):
-        figure.set_facecolor(face)
+        heat.figure.set_facecolor(face)
         draw(bar)
         assert same_color(bar.text.get_color(), color)
 
