@@ -9,7 +9,8 @@ Importing the package gives every Axes the methods ``sky_heatmap`` and ``sky_con
     heat = ax.sky_heatmap(ra, dec, kernel="2 arcmin", label="stars", colorbar=True)
 
 `sky_heatmap` and `sky_contour` are the same as functions, `sky_map` makes the map without
-matplotlib, `compare` says where two maps differ, and `subplot` makes Axes that fit a catalogue.
+matplotlib, `compare` says where two maps differ, `sky_rgb` draws three of them as one image,
+`sky_line` a line on the sky, and `subplot` makes Axes that fit a catalogue.
 Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat` or `Annulus`; the results
 are a `SkyMap`, its picture, a `SkyHeatmap`, and its part above a level, a `SkyContour`; warnings
 are of the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from mpl_skyheat.maps.contours import SkyContour
     from mpl_skyheat.maps.making import sky_map
     from mpl_skyheat.maps.sky_map import SkyMap
+    from mpl_skyheat.plotting.composites import sky_rgb
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
+    from mpl_skyheat.plotting.sky_lines import sky_line
     from mpl_skyheat.plotting.subplots import subplot
     from mpl_skyheat.smoothing.kernels import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
 
@@ -52,7 +55,9 @@ __all__ = [
     "register",
     "sky_contour",
     "sky_heatmap",
+    "sky_line",
     "sky_map",
+    "sky_rgb",
     "subplot",
     "unregister",
 ]
@@ -67,6 +72,7 @@ _HOMES["SkyContour"] = "maps.contours"
 _HOMES |= {"SkyHeatmapWarning": "compute.warning"}
 _HOMES |= {"sky_map": "maps.making", "subplot": "plotting.subplots"}
 _HOMES["compare"] = "maps.comparison"
+_HOMES |= {"sky_line": "plotting.sky_lines", "sky_rgb": "plotting.composites"}
 
 
 def __getattr__(name: str) -> Any:

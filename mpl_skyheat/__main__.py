@@ -113,6 +113,15 @@ def _parse_dpi(text: str) -> float:
     return dpi
 
 
+def _parse_alpha(text: str) -> float | str:
+    if text == "density":
+        return text
+    alpha = float(text)
+    if not 0 <= alpha <= 1:
+        raise ValueError(text)
+    return alpha
+
+
 _angle = _parsed_as(
     lambda text: parse_width(text, "angle", in_pixels=False).to(u.deg),
     "a positive angle such as 2arcmin",
@@ -126,6 +135,7 @@ _background = _parsed_as(
 )
 _limit = _parsed_as(_parse_limit, "a number, or one with a unit such as '3 arcmin-2'")
 _size = _parsed_as(_parse_size, f"width x height in inches, such as 8x5, up to {MOST_INCHES}")
+_alpha = _parsed_as(_parse_alpha, "'density', or a number of 0 to 1")
 _number = _parsed_as(float, "a number")
 _dpi = _parsed_as(_parse_dpi, f"a number of dots per inch up to {MOST_DPI}")
 
@@ -171,7 +181,7 @@ class Option(NamedTuple):
 AXES, MAP, BOTH = ("subplot",), ("sky_heatmap",), ("subplot", "sky_heatmap")
 
 # Options with which a map is drawn that is made already.
-DRAWING = ("unit", "label", "title", "cmap", "norm", "vmin", "vmax", "size", "dpi")
+DRAWING = ("unit", "label", "title", "cmap", "norm", "vmin", "vmax", "alpha", "size", "dpi")
 
 OPTIONS = (
     Option("--ra", "COLUMN", "longitude column (default: found by its usual name)"),
@@ -210,6 +220,8 @@ OPTIONS = (
            to=MAP, choices=("linear", "log", "asinh", "sqrt")),
     Option("--vmin", "NUMBER", "value of the first colour", _limit, MAP),
     Option("--vmax", "NUMBER", "value of the last colour", _limit, MAP),
+    Option("--alpha", "OPACITY", "0 to 1, or 'density': that of the rows, which fades a map of "
+           "--values where there are few", _alpha, MAP),
     Option("--size", "WxH", "size of the picture in inches, such as 8x5", _size),
     Option("--dpi", "NUMBER", "dots per inch (default: 200)", _dpi, default=200),
 )  # fmt: skip
@@ -312,6 +324,7 @@ def _as_options(text: str) -> str:
     text = re.sub(r"\bframe='(\w+)'", r"--frame \1", text)
     text = re.sub("^data must be (a table, or )?", "CATALOGUE must be ", text)
     text = text.replace("with norm='log'", "with --norm log")
+    text = text.replace("alpha='density'", "--alpha density")
     for option in OPTIONS:
         if option.to:
             text = re.sub(rf"^{option.name} (?=must|is)", f"{option.flag} ", text)
@@ -409,6 +422,8 @@ def _finished(
     figure.set_size_inches(options.size or (ALL_SKY_SIZE if is_wide else FIELD_SIZE))
     heat = mpl_skyheat.sky_heatmap(ax, *points, **given)
     heat.add_colorbar("bottom" if is_wide else "right")
+    if heat.opaque_from is not None:
+        heat.add_density_key()
     if options.title is not None:
         ax.set_title(options.title)
     return heat

@@ -157,7 +157,10 @@ def sky_heatmap(
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
         ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities, and ``norm`` may be
         "sqrt" or "centered", too. By default the scale starts at 0; with a difference of kernels
-        it is symmetric about 0, with the colormap "coolwarm".
+        it is symmetric about 0, with the colormap "coolwarm". With ``values``, ``alpha="density"``
+        fades the map where there are few points: opacity is their density under the same kernel,
+        linear from 0 up to what 95 % of the pixels with a value are below, from which on the map
+        is opaque. A colorbar then comes with a key, `SkyHeatmap.add_density_key`.
 
     Returns
     -------
@@ -219,6 +222,12 @@ def sky_heatmap(
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.plotting.opacity import (
+        check_alpha,
+        check_has_values,
+        density_of,
+        opaque_density,
+    )
     from mpl_skyheat.plotting.showing import view_on
     from mpl_skyheat.sky.frames import find_frame
 
@@ -227,15 +236,25 @@ def sky_heatmap(
     request = MapRequest.of_call(given, is_picture=True)
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
+    if fades := check_alpha(image_kwargs.get("alpha")):
+        check_has_values(request.statistic)
+        if live:
+            raise ValueError("alpha must be a number with live=True; got 'density'")
     catalogue = read_points(points, data, frame, weights, values)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     made = make_map(catalogue, on_axes.plane, on_axes.view, request)
-    if made.live is None:
-        heat = SkyHeatmap(ax, made.sky_map, made.grid.extent, **image_kwargs)
-    else:
+    drawing = _plain_alpha(image_kwargs, fades=fades)
+    if made.live is not None:
         from mpl_skyheat.plotting.live_heatmap import LiveHeatmap
 
-        heat = LiveHeatmap(ax, made.sky_map, made.grid.extent, live=made.live, **image_kwargs)
+        heat: SkyHeatmap = LiveHeatmap(
+            ax, made.sky_map, made.grid.extent, live=made.live, **drawing
+        )
+        return _added(heat, on_axes, made.view, bar)
+    heat = SkyHeatmap(ax, made.sky_map, made.grid.extent, **drawing)
+    if fades:
+        density = density_of(made.sky_map)
+        heat.fade(density, opaque_density(density))
     return _added(heat, on_axes, made.view, bar)
 
 
@@ -408,16 +427,28 @@ def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
     from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, resampled
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
+    from mpl_skyheat.plotting.opacity import check_alpha, density_of, opaque_density
     from mpl_skyheat.plotting.showing import check_left_out, view_on
 
     taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
     check_left_out(sky_heatmap, given, taken)
     bar = _colorbar_arguments(given["colorbar"])
-    check_image_keywords(given["image_kwargs"])
+    image_kwargs = given["image_kwargs"]
+    check_image_keywords(image_kwargs)
+    fades = check_alpha(image_kwargs.get("alpha"))
+    density = density_of(sky_map) if fades else None
     on_axes = view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
-    heat = SkyHeatmap(ax, drawn, grid.extent, **given["image_kwargs"])
+    heat = SkyHeatmap(ax, drawn, grid.extent, **_plain_alpha(image_kwargs, fades=fades))
+    if density is not None:
+        opaque_from = opaque_density(density)
+        heat.fade(resampled(density, on_axes.plane, on_axes.view, None, None)[0], opaque_from)
     return _added(heat, on_axes, on_axes.view, bar)
+
+
+def _plain_alpha(image_kwargs: dict[str, Any], *, fades: bool) -> dict[str, Any]:
+    """Arguments of the image, whose opacity is left for later if it is to be the density."""
+    return {k: v for k, v in image_kwargs.items() if not (fades and k == "alpha")}
 
 
 def _added(
@@ -439,6 +470,8 @@ def _added(
     make_current(ax, heat)
     if bar is not None:
         heat.add_colorbar(**bar)
+        if heat.opaque_from is not None:
+            heat.add_density_key()
     return heat
 
 

@@ -1042,3 +1042,25 @@ def test_values_of_a_column_are_averaged(tmp_path, monkeypatch):
         assert 200 < np.nanmean(hdus[0].data) < 300
         assert {"UNCERT", "NEFF"} <= {hdu.name for hdu in hdus}
     assert main(["stars.ecsv", "--values", "rv", "--statistic", "median", "-o", "map.png"]) == 0
+
+
+def test_values_fade_where_there_are_few_rows(heat_of, refuses):
+    rng = np.random.default_rng(1)
+    table = Table({"ra": rng.normal(10, 1, 500), "dec": rng.normal(0, 1, 500)})
+    table["rv"] = table["ra"] * u.km / u.s
+    name = write("values.ecsv", table)
+    options = ("--values", "rv", "--kernel", "20arcmin", "--radius", "2deg")
+    heat = heat_of(name, *options, "--alpha", "density", draw=True)
+    assert heat.opaque_from.unit == u.deg**-2
+    assert heat.get_alpha()[5, 5] < 0.2 < heat.get_alpha().max() == 1
+    assert heat.axes.child_axes  # the key
+    # A map that is made already, too.
+    heat.sky_map.write("values.fits")
+    np.testing.assert_array_equal(
+        heat_of("values.fits", "--alpha", "density").get_alpha(), heat.get_alpha()
+    )
+    assert heat_of(name, *options, "--alpha", "0.5").get_alpha() == 0.5
+    assert refuses(name, "--alpha", "density").startswith(
+        "--values must be given with --alpha density, which fades"
+    )
+    assert "must be 'density', or a number of 0 to 1; got '2'" in refuses(name, "--alpha", "2")

@@ -10,12 +10,13 @@ import warnings
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
 from astropy.wcs import WCS
 from helpers import letter_f, make_wcs
 from matplotlib.figure import Figure
 
-from mpl_skyheat import sky_contour, sky_heatmap
+from mpl_skyheat import sky_contour, sky_heatmap, sky_line
 
 DPI = 64
 compare = pytest.mark.mpl_image_compare(tolerance=0.5, savefig_kwargs={"dpi": DPI})
@@ -322,6 +323,33 @@ def test_contours_are_cut_at_the_rim_of_the_sky():
     kernel = {"kernel": "8 deg", "geometry": "sphere"}
     sky_contour(ax, *points, levels=[2e-4, 1e-3], filled=True, colors=["C0"], **kernel)
     sky_contour(ax, *points, levels=[2e-4, 1e-3], colors=["k", "r"], linewidths=1.5, **kernel)
+    return ax.figure
+
+
+@compare
+def test_a_line_and_the_kernel_on_the_whole_sky():
+    """A line is cut where the map is, and a round kernel slanted as the sky is near the rim."""
+    wcs = make_wcs("MOL", shape=(82, 42), center=(0.0, 0.0), cdelt=(-4.0, 4.0))
+    ax = aligned_axes(328, 168, projection=wcs)
+    heat = sky_heatmap(ax, [0.0, 120.0], [0.0, 30.0], kernel="8 deg", vmin=0, vmax=5e-3)
+    tilted = SkyCoord(
+        [0, 120, 240, 0], 0, unit="deg", frame=SkyOffsetFrame(origin=SkyCoord(40, 50, unit="deg"))
+    )
+    sky_line(ax, tilted, color="w", linewidth=2)
+    heat.add_kernel(color="r", fill=False, linewidth=2)
+    return ax.figure
+
+
+@compare
+def test_values_fade_into_the_axes(field):
+    """Blue and red in the middle, where there are many, and nothing of them in the corners."""
+    ax = aligned_axes(240, 160, projection=field)
+    ax.set_facecolor("0.8")
+    x, y = (v.ravel() for v in np.meshgrid(np.linspace(6, 23, 60), np.linspace(4, 15, 40)))
+    many = np.hypot(x - 14.5, y - 9.5) < 5 + (np.arange(x.size) % 7 == 0) * 3
+    ra, dec = field.wcs_pix2world(x[many], y[many], 0)
+    given = {"values": x[many] - 14.5, "kernel": "0.1 deg", "alpha": "density"}
+    sky_heatmap(ax, ra, dec, cmap="coolwarm", vmin=-6, vmax=6, **given)
     return ax.figure
 
 

@@ -262,6 +262,8 @@ def test_a_map_is_made_without_what_draws(loaded, name):
 PUBLIC = {
     "sky_heatmap",
     "sky_contour",
+    "sky_line",
+    "sky_rgb",
     "SkyContour",
     "sky_map",
     "SkyHeatmap",

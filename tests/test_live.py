@@ -334,6 +334,7 @@ def test_pixels_of_the_kernels_size():
         ({"kernel": "1 deg", "statistic": "count"}, r"statistic='count' is that of a pixel"),
         ({"kernel": "1 deg", "geometry": "plane"}, r"geometry must be 'sphere' or 'auto'"),
         ({"values": np.ones(3000), "statistic": "median"}, r"statistic must not be 'median'"),
+        ({"values": np.ones(3000), "alpha": "density"}, r"alpha must be a number with live=True"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -10,6 +10,7 @@ from helpers import make_wcs
 from matplotlib.figure import Figure
 
 from mpl_skyheat import Gaussian, SkyMap, TopHat, sky_map, subplot
+from mpl_skyheat.maps.interpolation import Seams, interpolated
 
 
 def wcs_at(ra=50.0):
@@ -471,3 +472,13 @@ def test_the_pixels_of_a_map_or_a_header():
         other = sky_map(*points_of(1), wcs=wcs)
         np.testing.assert_array_equal(other.counts, A.counts)
         np.testing.assert_allclose((other - A).data, 0)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (21, 31)])
+def test_the_upper_edge_of_a_map_is_read_between_pixels(shape):
+    values = np.add.outer(np.arange(shape[0]), 10.0 * np.arange(shape[1]))
+    x, y = (np.array([1.0, n - 0.5]) for n in shape[::-1])
+    found, near = (
+        interpolated(values, x - off, y - off, Seams(), is_smooth=True) for off in (0, 1e-3)
+    )
+    assert found == pytest.approx(near, rel=2e-3)

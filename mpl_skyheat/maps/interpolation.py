@@ -97,7 +97,12 @@ def interpolated(
     x, y = x - left, y - bottom
     between = _bilinear(part, x, y)
     if is_smooth:
-        is_clear = ~_near(np.isnan(part))[np.rint(y).astype(int), np.rint(x).astype(int)]
+        # (The upper edge of the last pixel is rounded to one beyond it.)
+        row, column = (
+            np.minimum(np.rint(v).astype(int), n - 1)
+            for v, n in zip((y, x), part.shape, strict=True)
+        )
+        is_clear = ~_near(np.isnan(part))[row, column]
         between[is_clear] = _spline(part, x[is_clear], y[is_clear])
     found[inside] = between
     return found

@@ -17,6 +17,7 @@ from mpl_skyheat.sky.grid import grid_of_bins, native_grid
 from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 from mpl_skyheat.sky.shipping import are_equal
+from mpl_skyheat.smoothing.kernel_base import angular_kernels
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.sky.grid import SkyGrid, View
     from mpl_skyheat.sky.planes import Plane
+    from mpl_skyheat.smoothing.kernel_base import KernelAlgebra
 
 # Pixels along each side of Axes that have none of their own.
 PIXELS = 500
@@ -118,10 +120,15 @@ def _on_grid(sky_map: SkyMap, values: FloatArray, plane: Plane, grid: SkyGrid) -
         unit=sky_map.unit,
         wcs=grid_wcs(plane, grid),
         solid_angle=MapGeometry(plane, grid).solid_angles << area_unit,
-        kernel=sky_map.kernel,
+        kernel=None if _is_in_pixels(sky_map.kernel) else sky_map.kernel,
         label=sky_map.label,
-        meta=dict(sky_map.meta),
+        meta=sky_map.meta | {"smoothed": sky_map.is_smoothed},
     )
+
+
+def _is_in_pixels(kernel: KernelAlgebra | None) -> bool:
+    """Whether a kernel, or a part of it, is as wide as some pixels, and another map's differ."""
+    return kernel is not None and len(angular_kernels(kernel.terms)) < len(kernel.terms)
 
 
 def _means(sky_map: Any, plane: Plane, grid: SkyGrid) -> tuple[FloatArray, BoolArray]:

@@ -33,5 +33,10 @@ def is_light(ax: Axes) -> bool:
     colors: Any = [ax.get_facecolor()]
     if ax.images:
         colors = ax.images[-1].get_cmap()(np.linspace(0, 0.5, 8))
-    luma = to_rgba_array(colors)[:, :3] @ (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601
+    return are_light(colors)
+
+
+def are_light(colors: Any) -> bool:
+    """Whether colours are light in the mean, by their luma (Rec. ITU-R BT.601)."""
+    luma = to_rgba_array(colors)[:, :3] @ (0.299, 0.587, 0.114)
     return bool(luma.mean() > 0.5)

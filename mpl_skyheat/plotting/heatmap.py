@@ -33,6 +33,10 @@ from mpl_skyheat.plotting.contour_sets import (
     draw_contours,
     find_contours,
 )
+from mpl_skyheat.plotting.corner_marks import KernelMark, ScaleBar
+from mpl_skyheat.plotting.density_key import add_density_key
+from mpl_skyheat.plotting.drawn_values import drawn_values, is_whole
+from mpl_skyheat.plotting.opacity import opacity
 from mpl_skyheat.plotting.peak_marks import PeakMarks
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 
@@ -42,7 +46,6 @@ if TYPE_CHECKING:
     from matplotlib.colorbar import Colorbar
     from numpy.typing import NDArray
 
-    from mpl_skyheat.compute.arrays import BoolArray
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.colour_scale import NormName
 
@@ -76,6 +79,8 @@ class SkyHeatmap(AxesImage):
     ----------
     sky_map : SkyMap
         The map as it was made; ``set_data`` changes the picture only.
+    opaque_from : `~astropy.units.Quantity` or None
+        With ``alpha="density"``, the density from which on colours are opaque.
     """
 
     def __init__(
@@ -106,7 +111,8 @@ class SkyHeatmap(AxesImage):
         self.sky_map = sky_map
         # Longitude (deg) in the middle of a geographic Axes of matplotlib, and the map's frame.
         self.sky_in_middle: tuple[float, Any] | None = None
-        self.set_data(np.ma.masked_invalid(_drawn_values(sky_map, ax)))
+        self.opaque_from: u.Quantity | None = None
+        self.set_data(np.ma.masked_invalid(drawn_values(sky_map, ax)))
         unit = sky_map.unit or u.dimensionless_unscaled
         self.set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
         values = self._values_to_scale()
@@ -123,7 +129,7 @@ class SkyHeatmap(AxesImage):
 
     def _values_to_scale(self) -> NDArray[np.float64]:
         """The values that limits of the colour scale follow, at least one."""
-        values = self.sky_map.data[_is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
+        values = self.sky_map.data[is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
         if isinstance(self.norm, LogNorm) and not (values > 0).any():
             return self._log_limits_of_nothing()
         return values if len(values) else np.zeros(1)
@@ -158,6 +164,19 @@ class SkyHeatmap(AxesImage):
                 vmin, vmax = vmin
         unit = self.sky_map.unit or u.dimensionless_unscaled
         super().set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
+
+    def fade(self, density: SkyMap, opaque_from: u.Quantity) -> None:
+        """Have the density of rows, on the map's pixels, as opacity: see `sky_heatmap`.
+
+        Parameters
+        ----------
+        density : SkyMap
+            The density.
+        opaque_from : `~astropy.units.Quantity`
+            That from which on the map is opaque.
+        """
+        self.set_alpha(opacity(density, opaque_from, self.axes))
+        self.opaque_from = opaque_from
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky; see `SkyMap.value_at`.
@@ -363,6 +382,105 @@ class SkyHeatmap(AxesImage):
         names = [str(number) for number in numbers]
         return PeakMarks(self.axes, positions, names, self.get_transform(), **kwargs)
 
+    def add_kernel(
+        self, corner: str = "bottom left", frame: bool = False, **kwargs: Any
+    ) -> KernelMark:
+        """Draw the full width of the map's kernel at half maximum in a corner, to scale there.
+
+        A circle on the sky, as radio astronomers draw a beam: on the map it is the ellipse that the
+        projection makes of it in that corner, at the size that the figure and the limits of the
+        Axes have when it is drawn. Where the corner shows no sky, it has the scale of the nearest
+        place that does.
+
+        Parameters
+        ----------
+        corner : str, optional
+            One of {"top right", "top left", "bottom left", "bottom right", "right", "left",
+            "bottom", "top"}.
+        frame : bool, optional
+            Draw a white frame behind it.
+        **kwargs
+            ``pad`` (0.5) and ``borderpad`` (0.4), room around and outside the frame in font sizes,
+            and properties of the `~matplotlib.patches.Circle`: ``color``, ``hatch``, ... By default
+            it is black or white, whichever can be read there.
+
+        Returns
+        -------
+        KernelMark
+            The `~matplotlib.artist.Artist`, which has been added to the Axes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such corner, or the kernel has no such width: of arrays, differences and
+            `Annulus`, and of maps without a kernel.
+        """
+        return KernelMark(self, corner, frame=frame, **kwargs)
+
+    def add_scalebar(
+        self,
+        length: Any,
+        label: str | None = None,
+        corner: str = "bottom right",
+        frame: bool = False,
+        **kwargs: Any,
+    ) -> ScaleBar:
+        """Draw a bar that is as long as an angle in a corner of the map, to scale there.
+
+        The separation of its two ends on the sky is the length, at the size that the figure and the
+        limits of the Axes have when it is drawn: zoomed in, the bar is longer. Where the corner
+        shows no sky, it has the scale of the nearest place that does.
+
+        Parameters
+        ----------
+        length : `~astropy.units.Quantity` ['angle'] or str
+            Such as ``1*u.deg``; ``20*u.pix`` are pixels of the map. On a map of Cartesian x, y:
+            a number in their units.
+        label : str, optional
+            The text below the bar, by default the length.
+        corner, frame
+            As of `add_kernel`.
+        **kwargs
+            Of `mpl_toolkits.axes_grid1.anchored_artists.AnchoredSizeBar`: ``pad`` (0.5),
+            ``borderpad`` (0.4), ``sep`` (5), ``color``, ``size_vertical`` (points), ``label_top``,
+            ``fontproperties``, ... By default it is black or white, whichever can be read there.
+
+        Returns
+        -------
+        ScaleBar
+            The `~matplotlib.artist.Artist`, which has been added to the Axes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such corner, or the length is no angle below 180 deg.
+        """
+        return ScaleBar(self, length, label, corner, frame=frame, **kwargs)
+
+    def add_density_key(self, corner: str = "top right", label: str | None = None) -> Axes:
+        """Add a key of a map drawn with ``alpha="density"``: values along x, density along y.
+
+        It follows the colours of the map.
+
+        Parameters
+        ----------
+        corner : str, optional
+            As of `add_kernel`.
+        label : str, optional
+            The text below it, by default that of the colorbar.
+
+        Returns
+        -------
+        `~matplotlib.axes.Axes`
+            A small Axes within that of the map.
+
+        Raises
+        ------
+        ValueError
+            If there is no such corner, or the map is drawn with another opacity.
+        """
+        return add_density_key(self, corner, self.colorbar_label if label is None else label)
+
     @property
     def colorbar_label(self) -> str:
         """Label of the colorbar: what is counted, with the unit in mathtext."""
@@ -433,42 +551,3 @@ def _plain_limit(limit: Any, name: str, unit: u.UnitBase) -> float | None:
             f"{limit!r:.60}"
         )
     return plain
-
-
-def _is_whole(sky_map: SkyMap) -> BoolArray:
-    """Whether a pixel shows at least half as much sky as the largest of its neighbours.
-
-    A single source in a sliver at the sky's edge makes a density beyond all others, to which the
-    colours must not be scaled.
-    """
-    area = np.asarray(sky_map.solid_angle)
-    if sky_map.coverage is not None:
-        area = area * sky_map.coverage
-    if area.min() >= 0.5 * area.max():
-        return np.ones(area.shape, bool)
-    from scipy.ndimage import maximum_filter
-
-    return np.asarray(area >= 0.5 * maximum_filter(area, 3))
-
-
-def _drawn_values(sky_map: SkyMap, ax: Axes) -> NDArray[np.float64]:
-    """The map's values, and off the sky beside its rim the mean of the pixels around.
-
-    Pixels end in steps along an elliptical frame, between which white flecks would be left.
-    """
-    values: NDArray[np.float64] = np.array(sky_map.data, float)
-    # WCSAxes draws a rectangle as a path of eight corners, matplotlib as one of five.
-    corners = np.shape(ax.patch.get_path().vertices)[0]
-    if sky_map.solid_angle is None or corners in (5, 8):
-        return values
-    from scipy.ndimage import convolve
-
-    off_sky = np.asarray(sky_map.solid_angle) == 0
-    for _ in range(2 if off_sky.any() else 0):  # A fleck is up to two pixels wide.
-        known = np.isfinite(values)
-        total, number = (
-            convolve(v, np.ones((3, 3)), mode="constant")
-            for v in (np.where(known, values, 0), known.astype(float))
-        )
-        np.divide(total, number, out=values, where=off_sky & np.isnan(values) & (number > 0))
-    return values

@@ -47,14 +47,12 @@ def view_on(
 
 def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
     """The longitude (deg) in the middle of a geographic Axes: that of a map on it, if any."""
-    from mpl_skyheat.plotting.contour_sets import SkyContourSet
-    from mpl_skyheat.plotting.heatmap import SkyHeatmap
-
-    drawn = [a for a in ax.get_children() if isinstance(a, SkyHeatmap | SkyContourSet)]
-    earlier = next((artist.sky_in_middle for artist in drawn if artist.sky_in_middle), None)
+    shown_in = (getattr(artist, "sky_in_middle", None) for artist in ax.get_children())
+    earlier = next(filter(None, shown_in), None)
     if earlier is None:
         return center
-    shown, its_frame = earlier
+    shown: float = earlier[0]
+    its_frame = earlier[1]
     if frame is not None and not frame.is_equivalent_frame(its_frame):
         ours, its = frame.name, its_frame.name
         ours, its = (repr(ours), repr(its)) if ours != its else (repr(frame), repr(its_frame))
@@ -70,11 +68,20 @@ def _agreed_center(ax: Axes, frame: Any, center: float | None) -> float | None:
     return shown
 
 
+def frame_shown(ax: Axes) -> tuple[bool, BaseCoordinateFrame | None]:
+    """Whether a map is on an Axes, and the frame that it is shown in; None for Cartesian x, y."""
+    shown = [artist for artist in ax.get_children() if hasattr(artist, "sky_frame")]
+    return bool(shown), shown[0].sky_frame if shown else None
+
+
 def show(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:
     """Add an artist, by a function that returns it, to an Axes that shows a view."""
     if on_axes.transform is not None:
-        return _show_projected(ax, on_axes, add)
-    return _show_in_data(ax, on_axes, view, add)
+        artist = _show_projected(ax, on_axes, add)
+    else:
+        artist = _show_in_data(ax, on_axes, view, add)
+    artist.sky_frame = on_axes.plane.frame
+    return artist
 
 
 def _show_in_data(ax: Axes, on_axes: AxesView, view: View, add: Callable[[], Any]) -> Any:

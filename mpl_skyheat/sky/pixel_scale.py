@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from mpl_skyheat.sky.vectors import separation, to_vectors
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.sky.grid import Projection, SkyGrid, View
+
+# Steps, as fractions of a view, in which the place nearest to another is found.
+FINEST = 1 / 2000
 
 
 def pixel_steps(to_sky: Projection, at: tuple[float, float], size: float) -> tuple[float, float]:
@@ -84,19 +87,40 @@ def local_areas(
     return np.asarray(0.5 * np.linalg.norm(cross, axis=-1) / side**2)
 
 
-def nearest_sky(to_sky: Projection, view: View) -> tuple[float, float] | None:
-    """The place nearest to a view's centre with sky all around it; None if there is none."""
+def nearest_sky(
+    to_sky: Projection, view: View, to: tuple[float, float] | None = None
+) -> tuple[float, float] | None:
+    """The place nearest to a view's centre, or another, with sky all around it; None if none has.
+
+    Around is 1/64 of the view, in steps of which places are looked for; then, near another place
+    than the centre, in steps down to `FINEST`: beside a rim, the scale changes from step to step.
+    """
     centre = view.centre
     width, height = (max(side, 1e-3) for side in (view.x_max - view.x_min, view.y_max - view.y_min))
     # As far around as `pixel_metric` looks, with one pixel for all of the view.
     reach = np.maximum(np.array([width, height]) / 64, 1e-4)
     around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * reach
     i, j = np.meshgrid(np.linspace(-0.5, 0.5, 65), np.linspace(-0.5, 0.5, 65))
-    for x, y in (([centre[0]], [centre[1]]), (centre[0] + width * i, centre[1] + height * j)):
+
+    def nearest(x: Any, y: Any) -> tuple[float, float] | None:
         lon, _ = to_sky(np.add.outer(around[:, 0], x), np.add.outer(around[:, 1], y))
-        distance = np.hypot(np.subtract(x, centre[0]), np.subtract(y, centre[1]))
+        distance = np.hypot(np.subtract(x, wanted[0]), np.subtract(y, wanted[1]))
         distance[~np.isfinite(lon).all(axis=0)] = np.inf
         best = np.unravel_index(np.argmin(distance), distance.shape)
-        if np.isfinite(distance[best]):
-            return float(np.asarray(x)[best]), float(np.asarray(y)[best])
-    return None
+        if not np.isfinite(distance[best]):
+            return None
+        return float(np.asarray(x)[best]), float(np.asarray(y)[best])
+
+    wanted = centre if to is None else to
+    found = nearest([wanted[0]], [wanted[1]])
+    if found is not None:
+        return found
+    found = nearest(centre[0] + width * i, centre[1] + height * j)
+    part = 1 / 64
+    i, j = np.meshgrid(np.arange(-4, 5), np.arange(-4, 5))
+    while found is not None and to is not None and part > FINEST:
+        # Beside a rim, places far apart along it are almost as near.
+        nearer = nearest(found[0] + part * width * i, found[1] + part * height * j)
+        part = part / 4 if nearer == found else part
+        found = nearer
+    return found
