@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".pdf", ".svg")
 MAPS = (".fits", ".fits.gz")
 
+# What is written if nothing else is asked for.
+OUTPUT = Path("skyheat.png")
+
+# Backends of matplotlib that open no window.
+WITHOUT_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+
 # Largest width and height (inches) and largest dots per inch of a picture.
 MOST_INCHES = 100
 MOST_DPI = 2400
@@ -238,8 +244,10 @@ def parser() -> Parser:
     add = parser.add_argument
     add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file, or a map that this "
         "command has written (default: the stars that come with the package)")  # fmt: skip
-    add("-o", "--output", type=_output, default="skyheat.png", metavar="FILE",
-        help="PNG, PDF or SVG picture, or FITS file of the map (default: %(default)s)")  # fmt: skip
+    add("-o", "--output", type=_output, metavar="FILE",
+        help=f"PNG, PDF or SVG picture, or FITS file of the map (default: {OUTPUT})")  # fmt: skip
+    add("--show", action="store_true", help="open a window in which the map can be zoomed; a file "
+        "is then written only if --output is given")  # fmt: skip
     for option in OPTIONS:
         add(option.flag, metavar=option.metavar, help=option.help, type=option.parse,
             default=option.default, choices=option.choices)  # fmt: skip
@@ -252,6 +260,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = the_parser.parse_args(arguments)
     if (options.ra is None) != (options.dec is None):
         the_parser.error("--ra and --dec must be given together")
+    if options.output is None and not options.show:
+        options.output = OUTPUT
     defaults = {name: the_parser.get_default(name) for name in vars(options)}
     asked = {name for name, value in vars(options).items() if value != defaults[name]}
     if options.catalogue is None and (asked - {"output", "dpi"} or _is_map(options.output)):
@@ -260,8 +270,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _is_map(path: Path) -> bool:
-    return path.name.lower().endswith(MAPS)
+def _is_map(path: Path | None) -> bool:
+    return path is not None and path.name.lower().endswith(MAPS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -282,6 +292,8 @@ def _run(options: argparse.Namespace) -> int:
                 _save(_demonstration(), options)
             else:
                 _write(_heatmap(options), options)
+            if options.show:
+                _show()
     except Exception as error:  # A broken file makes a reader raise errors of any class.
         text = _as_options(str(error)) or type(error).__name__
         if text.startswith("the catalogue"):
@@ -305,6 +317,8 @@ def _write(heat: SkyHeatmap, options: argparse.Namespace) -> None:
         heat.mark_peaks(peaks)
         with replacing(options.peaks) as new:
             peaks.write(new, format="ascii.ecsv", overwrite=True)
+    if options.output is None:
+        return
     if _is_map(options.output):
         heat.sky_map.write(options.output, overwrite=True)
     else:
@@ -324,6 +338,7 @@ def _as_options(text: str) -> str:
     text = re.sub(r"\bframe='(\w+)'", r"--frame \1", text)
     text = re.sub("^data must be (a table, or )?", "CATALOGUE must be ", text)
     text = text.replace("with norm='log'", "with --norm log")
+    text = text.replace("with live=True", "with --show").replace(", or live=False,", "")
     text = text.replace("alpha='density'", "--alpha density")
     for option in OPTIONS:
         if option.to:
@@ -390,7 +405,7 @@ def _of_map(options: argparse.Namespace) -> SkyHeatmap:
             f"--output must be a picture ({', '.join(PICTURES)}) with a map; got {options.output}"
         )
     sky_map = mpl_skyheat.SkyMap.read(options.catalogue)
-    figure = Figure(layout="constrained")
+    figure = _new_figure(options)
     ny, nx = sky_map.data.shape
     given = {name: value for name, value in _given(options, "sky_heatmap").items()
              if name in DRAWING}  # fmt: skip
@@ -407,11 +422,33 @@ def _of_catalogue(options: argparse.Namespace) -> SkyHeatmap:
             raise ValueError(f"{flag} must not be the catalogue; got {path}")
     if not len(read_catalogue(names, data, frame)):
         raise ValueError(f"{options.catalogue} has no rows")
-    figure = Figure(layout="constrained")
+    figure = _new_figure(options)
     ax = mpl_skyheat.subplot(*names, data=data, figure=figure, **_given(options, "subplot"))
     nx, ny = ax.wcs.pixel_shape
-    given = {"data": data, **_given(options, "sky_heatmap")}
+    given = {"data": data, "live": options.show, **_given(options, "sky_heatmap")}
     return _finished(ax, names, given, options, nx > WIDE * ny)
+
+
+def _new_figure(options: argparse.Namespace) -> Figure:
+    """An empty figure; one in a window, which is not shown yet, with --show."""
+    if not options.show:
+        return Figure(layout="constrained")
+    # (The command is an application, and pyplot is what opens windows.)
+    import matplotlib.pyplot as plt
+
+    if plt.get_backend().lower() in WITHOUT_WINDOW:
+        raise ValueError(
+            f"--show needs a backend of matplotlib that opens windows; got {plt.get_backend()!r}: "
+            "set MPLBACKEND, such as to QtAgg, TkAgg or WebAgg, and see that there is a display"
+        )
+    return plt.figure(layout="constrained")
+
+
+def _show() -> None:
+    """Show the window until it is closed."""
+    import matplotlib.pyplot as plt
+
+    plt.show()
 
 
 def _finished(

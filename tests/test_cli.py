@@ -1064,3 +1064,53 @@ def test_values_fade_where_there_are_few_rows(heat_of, refuses):
         "--values must be given with --alpha density, which fades"
     )
     assert "must be 'density', or a number of 0 to 1; got '2'" in refuses(name, "--alpha", "2")
+
+
+# A window
+
+
+@pytest.fixture
+def window(monkeypatch):
+    """Windows that were shown, each with its number of figures, in place of real ones."""
+    shown = []
+    monkeypatch.setattr(plt, "get_backend", lambda: "WebAgg")
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
+    yield shown
+    plt.close("all")
+
+
+def test_a_window_shows_a_live_map_and_writes_nothing(command, window, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    result = command("stars.csv", "--show", "--kernel", "6arcmin")
+    assert (result.status, result.err, result.out) == (0, [], [])
+    assert len(window) == 1
+    (heat,) = plt.gcf().axes[0].images
+    assert heat.live is not None
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_window_and_a_file(command, window, tmp_path):
+    result = command("stars.csv", "--show", "-o", "map.png", draw=True)
+    assert (result.status, result.err) == (0, [])
+    assert len(window) == 1
+    assert (tmp_path / "map.png").exists()
+
+
+def test_a_window_of_a_map_that_is_made_already(command, window):
+    assert command("stars.csv", "-o", "map.fits", "--kernel", "6arcmin").status == 0
+    result = command("map.fits", "--show")
+    assert (result.status, result.err) == (0, [])
+    assert len(window) == 1
+
+
+def test_without_windows_it_says_what_to_set(command):
+    result = command("stars.csv", "--show")
+    assert result.status == 2
+    assert "--show needs a backend of matplotlib that opens windows; got 'agg'" in result.err[0]
+
+
+def test_what_cannot_be_live_names_the_option(command, window):
+    result = command("stars.csv", "--show", "--kernel", "2pix")
+    assert result.status == 2
+    assert "--kernel must be an angle with --show" in result.err[0]
+    assert not window
