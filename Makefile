@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: figure test test-slow lint types test-oldest fuzz wheel baseline docs docs-figures benchmark benchmark-quick mutants clean
+.PHONY: figure test test-slow browser lint types test-oldest fuzz wheel baseline docs docs-figures benchmark benchmark-quick mutants clean
 .DELETE_ON_ERROR:
 
 figure: $(VENV)/installed
@@ -62,16 +62,24 @@ docs-figures: $(VENV)/installed-test
 	$(BIN)/python examples/beside_the_peers.py docs/figures/beside_the_peers.png
 	$(BIN)/python tools/tutorial_figures.py
 
+# Live maps in a real browser. Installs Debian's chromium, if there is none (as root).
+browser: $(VENV)/installed-test
+	test -x /usr/bin/chromium || apt-get install -y chromium
+	$(BIN)/python -m pip install --quiet -e '.[test-browser]'
+	$(BIN)/python -m pytest -ra tests/browser
+
 # The numbers of the README and of the site; CATALOGUE is a table of stars for the figure beside STILTS.
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --write
 	$(BIN)/python benchmarks/statistics_of_maps.py --write
+	$(BIN)/python benchmarks/live.py --write
 	$(BIN)/python benchmarks/large.py --write $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
 # That the benchmarks run, and that their answers are right.
 benchmark-quick: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --quick
 	$(BIN)/python benchmarks/statistics_of_maps.py --quick
+	$(BIN)/python benchmarks/live.py --quick
 	$(BIN)/python benchmarks/large.py --quick
 
 $(BIN)/python:

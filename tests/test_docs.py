@@ -87,7 +87,7 @@ def test_all_python_is_on_pages_whose_numbers_are_looked_at():
         page.name for page in PAGES if {"python", "pycon"} & {kind for kind, _ in snippets(page)}
     }
     assert with_python == {
-        *("README.md", "guide.md", "how.md", "large.md"),
+        *("README.md", "guide.md", "how.md", "large.md", "live.md"),
         *("numbers.md", "traps.md", "tutorial.md"),
     }
 
@@ -139,6 +139,13 @@ def test_the_page_of_large_catalogues_runs():
     names = {}
     assert run_page(DOCS / "large.md", names) == 2
     assert names["sky"].meta["read"] == 329_198
+
+
+def test_the_page_of_live_maps_runs(in_folder):
+    names = {}
+    assert run_page(DOCS / "live.md", names) == 1
+    assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
+    assert names["heat"].live is not None
 
 
 @pytest.mark.usefixtures("in_folder")

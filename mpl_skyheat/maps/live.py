@@ -100,9 +100,11 @@ class LiveField:
 
     def read(self, view: View, shape: tuple[int, int]) -> tuple[FloatArray, View]:
         """The map's values in ny × nx pixels of a view, in its unit; NaN where there are none."""
-        team = Team(thread_count(self._request.threads))
         if not self._reaches(view):
-            self._reach(view, team)
+            self._reach(view)
+        # Threads would take longer to start than a screen to be read.
+        is_print = shape[0] * shape[1] > TOGETHER
+        team = Team(thread_count(self._request.threads) if is_print else 1)
         grid = grid_of_bins(view, *shape[::-1])
         values: FloatArray = np.empty(grid.shape)
         rows = max(TOGETHER // shape[1], 1)
@@ -169,13 +171,14 @@ class LiveField:
             and view.y_max <= top + slack[1]
         )
 
-    def _reach(self, view: View, team: Team) -> None:
+    def _reach(self, view: View) -> None:
         """Make the field anew for a view, if there are rows to make it of and it is small enough.
 
         Else what it reaches is shown.
         """
         if self._catalogue is None:
             return
+        team = Team(thread_count(self._request.threads))
         more_x, more_y = BEYOND * (view.x_max - view.x_min), BEYOND * (view.y_max - view.y_min)
         wide = View(
             *(view.x_min - more_x, view.x_max + more_x),
@@ -193,6 +196,7 @@ class LiveField:
             field = field_of(sums, where, self._request, team, randoms)
             assert isinstance(field, SphereField)
             self._hold(sums, field, where, some)
+            team.rest()
             return
 
 

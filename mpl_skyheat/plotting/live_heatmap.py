@@ -87,12 +87,14 @@ class LiveHeatmap(SkyHeatmap):
             return super().make_image(renderer, magnification, unsampled)
         values, view = self._read(key)
         figure: Any = self.axes.figure
-        if not figure.canvas.is_saving():
+        is_print = figure.canvas.is_saving()
+        if not is_print:
             self._show(values)
         # A copy has no stale_callback: changing it does not redraw the figure.
         shown = copy(self)
         shown.drawn_extent = view
-        shown.set_data(values)
+        if is_print:
+            shown.set_data(values)
         made: tuple[Any, float, float, Any] = AxesImage.make_image(shown, renderer, magnification)
         return made
 
