@@ -110,7 +110,10 @@ def check(ax, where, wcs):
 
 
 def main():
-    """Measure draws at all zooms; with ``--write``, write the table into the site."""
+    """Measure draws at all zooms; with ``--write``, write the table into the site.
+
+    A draw may take three times that of an empty WCSAxes, and above it 0.7 of what dsshow does.
+    """
     options = parser_of(__doc__).parse_args()
     number, rounds = (10**5, 1) if options.quick else (10**7, 7)
     load_compiled_code()
@@ -135,6 +138,7 @@ def main():
         ratios = {name: spent / empty for name, spent in medians.items()}
         texts = [f"{ratio:.1f} ×" for ratio in ratios.values()]
         print(zoom, dict(zip(shown, texts, strict=True)), f"{empty:.0f} ms", flush=True)
+        rows.append(f"| {zoom} | {' | '.join(texts)} |")
         asked.append(
             (ratios["live"], medians["live"] - empty, medians.get("dsshow", np.inf) - empty)
         )
