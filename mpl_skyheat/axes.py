@@ -240,7 +240,7 @@ def sky_heatmap(
         check_has_values(request.statistic)
         if live:
             raise ValueError("alpha must be a number with live=True; got 'density'")
-    catalogue = read_points(points, data, frame, weights, values)
+    catalogue = read_points(points, data, frame, weights, values, request.widths)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     made = make_map(catalogue, on_axes.plane, on_axes.view, request)
     drawing = _plain_alpha(image_kwargs, fades=fades)
@@ -369,7 +369,7 @@ def sky_contour(
     if len(points_or_map) == 1 and isinstance(points_or_map[0], SkyMap):
         return _contour_map(ax, points_or_map[0], given)
     request = MapRequest.of_call(given, is_picture=True)
-    catalogue = read_points(points_or_map, data, frame, weights, values)
+    catalogue = read_points(points_or_map, data, frame, weights, values, request.widths)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view, _ = make_map(catalogue, on_axes.plane, on_axes.view, request)
     if points is None and enclosed is not None and not isinstance(catalogue, Stream):

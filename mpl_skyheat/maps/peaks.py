@@ -90,7 +90,8 @@ def _separation(sky_map: Any, min_separation: Any) -> float:
     if min_separation is not None:
         width = parse_width(min_separation, "min_separation", in_pixels=False)
         return float(width.to_value(u.rad))
-    terms = () if sky_map.kernel is None else sky_map.kernel.terms
+    has_width = sky_map.kernel is not None and not sky_map.kernel.varies
+    terms = sky_map.kernel.terms if has_width else ()
     width = full_width(terms, _side(sky_map)) if terms else None
     if width is None:
         raise ValueError(
@@ -279,7 +280,7 @@ def _expected(sky_map: Any, sigmas: FloatArray) -> FloatArray:
     A Λ (2π)^−3/2 u exp(−u²/2) (Adler 1981, The Geometry of Random Fields, 6.9), Λ half the mean
     square gradient of the noise. NaN of kernels that are not smooth, and below `LEAST_SIGMA`.
     """
-    known = sky_map.kernel is not None
+    known = sky_map.kernel is not None and not sky_map.kernel.varies
     smoothness = roughness(sky_map.kernel.terms, _side(sky_map)) if known else math.nan
     area = float(sky_map.solid_angle.to_value(u.sr)[~sky_map.mask].sum())
     expected = area * smoothness / (2 * math.pi) ** 1.5 * sigmas * np.exp(-(sigmas**2) / 2)
