@@ -77,9 +77,13 @@ def choose_where(
 def where_on(
     request: MapRequest, plane: Plane, grid: SkyGrid, centre: tuple[float, float], terms: Terms
 ) -> Where:
-    """The geometry of a map on a grid with room for kernels, which are laid on its pixels."""
+    """The geometry of a map on a grid with room for kernels, which are laid on its pixels.
+
+    Without any, as long as those of rows are not known, it is a plane.
+    """
     kernels = GridKernels(terms, plane, centre, grid)
-    choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
+    asked = "auto" if request.rows_kernel and not terms else request.geometry
+    choice = choose_geometry(kernels, asked=asked, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     _check_digits(kernels)
     _check_narrowest(request, kernels, choice)
