@@ -21,6 +21,10 @@ fixed.sky_heatmap(kernel="30 arcmin", **look)
 heat = adaptive.sky_heatmap(kernel=kernel, **look)
 sigma = heat.sky_map.like(heat.sky_map.scales, unit="arcmin", label="σ")
 scales.sky_heatmap(sigma, vmin=0, cmap="cividis", colorbar="bottom")
-for ax, title in ((fixed, "σ = 30′"), (adaptive, "25 stars under the kernel"), (scales, "σ of the kernel")):
+for ax, title in (
+    (fixed, "σ = 30′"),
+    (adaptive, "25 stars under the kernel"),
+    (scales, "σ of the kernel"),
+):
     ax.set_title(title)
 plt.show()

@@ -639,10 +639,10 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         """Write the map as a FITS file, which `read` reads, or as a HEALPix map.
 
         The image has the values, with BUNIT and WCS; extensions MASK, UNCERT (standard errors, as
-        `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF, COVERAGE and SCALES have what
-        their names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again.
-        A WCS that has no header, as on the Axes of matplotlib and cartopy, is written as the FITS
-        WCS with the same positions, or as a TAN-SIP that is right to 0.01 pixel.
+        `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF, COVERAGE and SCALES have
+        what their names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it
+        again. A WCS that has no header, as on the Axes of matplotlib and cartopy, is written as the
+        FITS WCS with the same positions, or as a TAN-SIP that is right to 0.01 pixel.
 
         Parameters
         ----------

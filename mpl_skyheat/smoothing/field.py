@@ -276,19 +276,13 @@ class SphereField(Field):
         return self._in_bins(self._smooth(channel, kernel))
 
     def exposure_in_bins(self, kernel: RadialKernel) -> FloatArray:
-        """K ∗ the solid angle (sr) that was observed, at the centres of the lattice's bins.
-
-        Beyond the edges of a lattice that is a window on the sky, nothing was.
-        """
+        """K ∗ the solid angle (sr) that was observed, at the centres of the lattice's bins."""
         lattice, observed = self._sphere.lattice, self.sums.observed
-        fractions = np.ones((lattice.rings, lattice.columns))
-        if observed is not None and observed.bins is not None:
-            fractions = observed.bins.fractions
-        elif lattice.has_poles:
-            return np.broadcast_to(self.full_exposure(kernel), fractions.shape)
+        if observed is None or observed.bins is None:
+            return self.full_exposure(kernel)
         if self._seen_waves is None:
             spread = PointSpread(lattice, kernel.spline_order)
-            areas = fractions * lattice.bin_areas[:, np.newaxis]
+            areas = observed.bins.fractions * lattice.bin_areas[:, np.newaxis]
             lon, lat = lattice.centres
             spread.add(lon.ravel(), lat.ravel(), areas.ravel())
             order = kernel.spline_order

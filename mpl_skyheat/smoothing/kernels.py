@@ -315,6 +315,11 @@ def as_kernel(kernel: Any, name: str = "kernel") -> KernelAlgebra | None:
     is_scalar = not isinstance(kernel, list | tuple) and np.ndim(kernel) == 0
     if not is_scalar and not isinstance(kernel, u.Quantity):
         return ArrayKernel(kernel)
+    if isinstance(kernel, u.Quantity):
+        raise TypeError(
+            f"{name} must be one width, or Gaussian(widths) for one of each row; got widths of "
+            f"shape {kernel.shape}"
+        )
     raise TypeError(
         f"{name} must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
         f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"
