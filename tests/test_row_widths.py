@@ -146,16 +146,19 @@ def test_maps_are_sums_of_each_rows_own_gaussian(sources, geometry):
         np.testing.assert_allclose(std.data[many], expected, rtol=0.04)
 
 
-def test_means_end_where_no_row_is_near():
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_means_end_where_no_row_is_near(weights):
     """A lone row of each width has a disc of its own value, 3 σ wide: where K is 1 % of K(0)."""
-    table = rows_at(FIELD, [15, 60], [30, 30], [1.5, 6] * u.arcmin, v=[3.0, 7.0])
-    found = sky_map(data=table, wcs=FIELD, values="v", kernel=Gaussian("pos_err"))
+    columns = {"v": [3.0, 7.0], "w": [5.0, 0.1]}
+    table = rows_at(FIELD, [15, 60], [30, 30], [1.5, 6] * u.arcmin, **columns)
+    kernel = Gaussian("pos_err")
+    found = sky_map(data=table, wcs=FIELD, values="v", weights=weights, kernel=kernel)
     row = found.data[30]
     shown = np.flatnonzero(np.isfinite(row))
-    assert shown.min() == pytest.approx(15 - 3.03 * 1.5, abs=1)
+    assert shown.min() == pytest.approx(15 - 3.03 * 1.5, abs=0.6)
     assert row[15] == pytest.approx(3, abs=1e-6)
     assert row[60] == pytest.approx(7, abs=1e-6)
-    assert shown[shown > 30].min() == pytest.approx(60 - 3.03 * 6, abs=1)
+    assert shown[shown > 30].min() == pytest.approx(60 - 3.03 * 6, abs=0.6)
 
 
 def test_what_was_observed_is_divided_out_for_each_width():
@@ -245,6 +248,15 @@ def test_rows_without_a_width_are_dropped_and_counted(sources, is_compiled, monk
     kept = np.delete(np.arange(300), [3, 5, 9])
     expected = sky_map(data=sources[kept], wcs=FIELD, kernel=kernel)
     np.testing.assert_allclose(found.data, expected.data, rtol=1e-9, atol=1e-9)
+
+
+def test_every_batch_of_the_compiled_route_is_checked(sources, monkeypatch):
+    monkeypatch.setattr(sums_module, "should_compile", lambda _: True)
+    # Beyond the block in which the first row with a position is looked for.
+    rows = sources[np.resize(np.arange(300), 70_000)]
+    rows["pos_err"][68_000] = 0 * u.rad
+    with pytest.raises(ValueError, match="row 68000 has 0"):
+        sky_map(data=rows, wcs=FIELD, kernel=Gaussian("pos_err"))
 
 
 @pytest.mark.parametrize("is_compiled", [False, True])

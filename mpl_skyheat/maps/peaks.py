@@ -280,7 +280,7 @@ def _expected(sky_map: Any, sigmas: FloatArray) -> FloatArray:
     A Λ (2π)^−3/2 u exp(−u²/2) (Adler 1981, The Geometry of Random Fields, 6.9), Λ half the mean
     square gradient of the noise. NaN of kernels that are not smooth, and below `LEAST_SIGMA`.
     """
-    known = sky_map.kernel is not None and not sky_map.kernel.varies
+    known = sky_map.kernel is not None
     smoothness = roughness(sky_map.kernel.terms, _side(sky_map)) if known else math.nan
     area = float(sky_map.solid_angle.to_value(u.sr)[~sky_map.mask].sum())
     expected = area * smoothness / (2 * math.pi) ** 1.5 * sigmas * np.exp(-(sigmas**2) / 2)
