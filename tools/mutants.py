@@ -195,7 +195,7 @@ MUTANTS = {
         "counting/channels.py",
         "[] if shares is None else [shares]",
         "[] if shares is None else [shares ** max(self.w_power, 1)]",
-        "test_row_widths.py::test_a_lone_source_is_its_own_gaussian",
+        "test_row_widths.py::test_maps_are_sums_of_each_rows_own_gaussian",
     ),
 }
 

@@ -64,7 +64,9 @@ class RowLadder:
         self._request, self._kernel, self._base = request, request.rows_kernel, base
         self._frame, self._team, self._all = catalogue.frame, team, sums
         self._unit = catalogue.widths_unit
-        side = 1.0 if self._unit == u.pix else base.kernels.side
+        # (Kernels on pixels without an area are refused when the first is laid on them.)
+        has_side = self._unit != u.pix and base.kernels.side > 0
+        side = base.kernels.side if has_side else 1.0
         self._least = int(np.ceil(PER_OCTAVE * np.log2(NARROWEST * side)))
         self._octaves: dict[int, Octave] = {}
         self._sums: dict[int, Sums] = {}
