@@ -107,7 +107,7 @@ def sky_heatmap(
         nearest to that of other points of the same sky, by least-squares cross-validation (Rudemo
         1982; Bowman 1984): `SkyMap.kernel` is what it found. For densities and counts. Or
         `Adaptive`, whose width follows the points, or a `Gaussian` with a width for each row: those
-        have no statistics about a background.
+        have no statistics about a background, and are not live.
     boundary : {"sky", "fill", "wrap", "reflect"}, optional
         What lies beyond the map. With ``"sky"``, the sky: points outside the map within the
         kernel's reach are counted, and what shows no sky is divided out, so that a uniform field

@@ -513,6 +513,25 @@ def test_adaptive_maps_are_drawn_on_axes_of_all_kinds(projection, stars):
     assert heat.sky_map.max() > 0
 
 
+def test_what_pictures_need_one_width_for_is_refused(field, stars):
+    ax = Figure().add_subplot(projection=field)
+    kernel = Adaptive(25, narrowest="0.2 deg", widest="0.8 deg", mode="gather")
+    with pytest.raises(ValueError, match=r"kernel must have one width with live=True; got Adapt"):
+        sky_heatmap(ax, *stars, kernel=kernel, live=True)
+    heat = sky_heatmap(ax, *stars, kernel=kernel)
+    with pytest.raises(ValueError, match=r"kernels of more than one width, .* got Adaptive\(25"):
+        heat.add_kernel()
+    with pytest.raises(ValueError, match="a kernel of more than one width"):
+        sky_heatmap(ax, *stars, values=stars[0], kernel=kernel, alpha="density")
+
+
+def test_pixels_may_follow_the_narrowest_width(field, stars):
+    kernel = Adaptive(25, narrowest="0.2 deg", widest="0.8 deg")
+    made = sky_map(*stars, wcs=field, kernel=kernel, pixel_size="auto")
+    side = np.sqrt(made.solid_angle).mean().to_value(u.rad) * u.rad
+    assert side.to_value(u.deg) == pytest.approx(0.2 / 4, rel=1e-3)
+
+
 def test_peaks_of_an_adaptive_map_need_a_separation(field, stars):
     made = sky_map(*stars, wcs=field, kernel=Adaptive(narrowest="0.2 deg", widest="1 deg"))
     with pytest.raises(ValueError, match=r"min_separation must be an angle.*Adaptive\(25"):

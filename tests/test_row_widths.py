@@ -9,8 +9,9 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 from helpers import make_wcs
+from matplotlib.figure import Figure
 
-from mpl_skyheat import Adaptive, Annulus, Gaussian, Randoms, SkyMap, TopHat, sky_map
+from mpl_skyheat import Adaptive, Annulus, Gaussian, Randoms, SkyMap, TopHat, sky_heatmap, sky_map
 from mpl_skyheat.counting import sums as sums_module
 from mpl_skyheat.maps import row_ladder
 from mpl_skyheat.smoothing.row_gaussian import rungs_of, width_of
@@ -368,6 +369,16 @@ def test_widths_that_are_none_are_refused(error, text, call):
 def test_what_widths_of_rows_have_no_meaning_with(sources, error, text, arguments):
     with pytest.raises(error, match=text):
         sky_map(data=sources, wcs=FIELD, kernel=Gaussian("pos_err"), **arguments)
+
+
+def test_pixels_of_an_axes_without_any_resolve_the_narrowest_row():
+    ax = Figure().add_subplot()
+    rows = QTable({"ra": [10.0, 12.0], "dec": [0.0, 2.0], "pos_err": [0.02, 0.5] * u.deg})
+    heat = sky_heatmap(ax, data=rows, kernel=Gaussian("pos_err"))
+    sides = np.sqrt(heat.sky_map.solid_angle).to_value(u.rad) * u.rad
+    assert sides.to_value(u.deg).mean() == pytest.approx(0.02 / 2, rel=0.02)
+    with pytest.raises(ValueError, match=r"one width with live=True; got Gaussian\('pos_err'\)"):
+        sky_heatmap(ax, data=rows, kernel=Gaussian("pos_err"), live=True)
 
 
 def test_kernels_of_rows_have_no_sums():

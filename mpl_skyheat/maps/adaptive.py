@@ -197,9 +197,7 @@ def seen_at(field: Field, kernel: Adaptive, rungs: IntArray) -> FloatArray:
     )
 
 
-def adaptive_moments(
-    kernel: Adaptive, field: Field, where: Where, request: MapRequest
-) -> Moments:
+def adaptive_moments(kernel: Adaptive, field: Field, where: Where, request: MapRequest) -> Moments:
     """The sums of a field under an adaptive kernel in the map's pixels."""
     if kernel.mode == "gather":
         return GatherMoments(field, kernel)

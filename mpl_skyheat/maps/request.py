@@ -235,6 +235,8 @@ def _check_varying(request: MapRequest) -> None:
             f"kernel must have one width with statistic={name!r}; got {kernel!r}, which is for "
             f"{', '.join(map(repr, statistics))}{other}"
         )
+    if request.live:
+        raise ValueError(f"kernel must have one width with live=True; got {kernel!r}")
     if request.boundary not in boundaries:
         raise ValueError(
             f"boundary must be one of {', '.join(map(repr, boundaries))} with kernel={kernel!r}; "

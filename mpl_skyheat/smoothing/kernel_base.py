@@ -336,6 +336,11 @@ class RadialProduct(ProductKernel, RadialKernel):
         return float(2 * math.pi * limit / SAMPLES * density.sum())
 
 
+def terms_of(kernel: KernelAlgebra | None) -> Terms:
+    """The terms of a kernel that has one shape everywhere; none of others, and without one."""
+    return () if kernel is None or kernel.varies else kernel.terms
+
+
 def angular_kernels(terms: Terms) -> list[RadialKernel]:
     """The kernels in angle, not in map pixels."""
     return [k for _, k in terms if isinstance(k, RadialKernel) and not k.in_pixels]
