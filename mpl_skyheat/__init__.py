@@ -11,9 +11,9 @@ Importing the package gives every Axes the methods ``sky_heatmap`` and ``sky_con
 `sky_heatmap` and `sky_contour` are the same as functions, `sky_map` makes the map without
 matplotlib, `compare` says where two maps differ, `sky_rgb` draws three of them as one image,
 `sky_line` a line on the sky, and `subplot` makes Axes that fit a catalogue.
-Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat` or `Annulus`; the results
-are a `SkyMap`, its picture, a `SkyHeatmap`, and its part above a level, a `SkyContour`; warnings
-are of the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
+Kernels are a width, or a `Gaussian`, `TopHat`, `Epanechnikov`, `Moffat`, `Annulus` or `Adaptive`;
+the results are a `SkyMap`, its picture, a `SkyHeatmap`, and its part above a level, a `SkyContour`;
+warnings are of the class `SkyHeatmapWarning`; `datasets` has catalogues to try it all with.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from mpl_skyheat.plotting.heatmap import SkyHeatmap
     from mpl_skyheat.plotting.sky_lines import sky_line
     from mpl_skyheat.plotting.subplots import subplot
+    from mpl_skyheat.smoothing.adaptive import Adaptive
     from mpl_skyheat.smoothing.kernels import Annulus, Epanechnikov, Gaussian, Moffat, TopHat
 
 __all__ = [
+    "Adaptive",
     "Annulus",
     "Epanechnikov",
     "Gaussian",
@@ -66,6 +68,7 @@ __all__ = [
 _HOMES = dict.fromkeys(
     ("Annulus", "Epanechnikov", "Gaussian", "Moffat", "TopHat"), "smoothing.kernels"
 )
+_HOMES["Adaptive"] = "smoothing.adaptive"
 _HOMES["Randoms"] = "coverage.randoms"
 _HOMES |= {"SkyHeatmap": "plotting.heatmap", "SkyMap": "maps.sky_map"}
 _HOMES["SkyContour"] = "maps.contours"

@@ -105,7 +105,9 @@ def sky_heatmap(
         difference of them; an astropy ``Kernel2D`` or a 2-D array of odd shape, in map pixels.
         With ``"auto"``, the Gaussian, from 2 pixels to a quarter of the map, whose density is
         nearest to that of other points of the same sky, by least-squares cross-validation (Rudemo
-        1982; Bowman 1984): `SkyMap.kernel` is what it found. For densities and counts.
+        1982; Bowman 1984): `SkyMap.kernel` is what it found. For densities and counts. Or
+        `Adaptive`, whose width follows the points, or a `Gaussian` with a width for each row: those
+        have no statistics about a background, and are not live.
     boundary : {"sky", "fill", "wrap", "reflect"}, optional
         What lies beyond the map. With ``"sky"``, the sky: points outside the map within the
         kernel's reach are counted, and what shows no sky is divided out, so that a uniform field
@@ -240,7 +242,7 @@ def sky_heatmap(
         check_has_values(request.statistic)
         if live:
             raise ValueError("alpha must be a number with live=True; got 'density'")
-    catalogue = read_points(points, data, frame, weights, values)
+    catalogue = read_points(points, data, frame, weights, values, request.widths)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     made = make_map(catalogue, on_axes.plane, on_axes.view, request)
     drawing = _plain_alpha(image_kwargs, fades=fades)
@@ -369,7 +371,7 @@ def sky_contour(
     if len(points_or_map) == 1 and isinstance(points_or_map[0], SkyMap):
         return _contour_map(ax, points_or_map[0], given)
     request = MapRequest.of_call(given, is_picture=True)
-    catalogue = read_points(points_or_map, data, frame, weights, values)
+    catalogue = read_points(points_or_map, data, frame, weights, values, request.widths)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view, _ = make_map(catalogue, on_axes.plane, on_axes.view, request)
     if points is None and enclosed is not None and not isinstance(catalogue, Stream):

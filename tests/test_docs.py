@@ -106,7 +106,7 @@ def test_the_readme_runs(in_folder):
 def test_the_guide_runs(in_folder):
     pytest.importorskip("mocpy")
     names = {}
-    assert run_page(DOCS / "guide.md", names) == 18
+    assert run_page(DOCS / "guide.md", names) == 20
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
     assert names["heat"].sky_map.meta["geometry"] == "sphere"
     assert "stars / $\\mathrm{deg^{2}}$" in [ax.get_xlabel() for ax in names["heat"].figure.axes]

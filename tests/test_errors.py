@@ -183,8 +183,17 @@ def test_widths_must_be_positive_and_finite(name, width, unit):
         WIDTHS[name](width * u.Unit(unit))
 
 
-@pytest.mark.parametrize("name", [n for n in WIDTHS if n not in ("kernel", "pixel_size")])
-@pytest.mark.parametrize("width", [2.0, "2", "two arcmin", 2 * u.m, [1, 2] * u.deg], ids=str)
+NO_WIDTHS = [2.0, "2", 2 * u.m]
+# Of a `Gaussian` the name of a column, and widths of rows.
+NO_SINGLE_WIDTHS = ["two arcmin", [1, 2] * u.deg]
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [(n, w) for n in WIDTHS if n not in ("kernel", "pixel_size") for w in NO_WIDTHS]
+    + [(n, w) for n in ("radius", "fwhm ", "inner") for w in NO_SINGLE_WIDTHS],
+    ids=str,
+)
 def test_widths_of_kernels_must_have_a_unit_of_angle_or_pixels(name, width):
     with refuses(ValueError, f"{name.strip()} {AN_ANGLE}; got {width!r}"):
         WIDTHS[name](width)

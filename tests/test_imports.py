@@ -261,6 +261,7 @@ def test_a_map_is_made_without_what_draws(loaded, name):
 # The public face
 
 PUBLIC = {
+    "Adaptive",
     "sky_heatmap",
     "sky_contour",
     "sky_line",

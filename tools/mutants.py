@@ -167,6 +167,36 @@ MUTANTS = {
         "(beyond <= -SLACK)",
         "test_edge_of_sky.py::test_at_a_pole_where_longitudes_are_cut_points_are_snapped_to_both",
     ),
+    "the ½ of gathered points": Mutant(
+        "maps/adaptive.py",
+        "np.full(self._n.shape, 0.5)",
+        "np.full(self._n.shape, 0.0)",
+        "test_adaptive.py::test_gather_is_unbiased",
+    ),
+    "scales by all of the sky": Mutant(
+        "smoothing/adaptive.py",
+        "number = _over(s1, e1) * area / float((raster**2).sum())",
+        "number = s1 / float((raster**2).sum())",
+        "test_adaptive.py::test_what_was_observed_is_divided_out_scale_by_scale",
+    ),
+    "rows of all scales": Mutant(
+        "counting/spreading.py",
+        "np.where(kept, self.bins, 0.0)",
+        "self.bins",
+        "test_adaptive.py::test_scatter_keeps_the_number_of_points_on_the_sphere",
+    ),
+    "shares by width": Mutant(
+        "smoothing/row_gaussian.py",
+        "share = ((sigma / width_of(number)) ** 2 - 1) / GROWTH",
+        "share = ((sigma / width_of(number)) - 1) / (2**0.125 - 1)",
+        "test_row_widths.py::test_widths_are_shared_between_rungs_so_that_their_squares_are_kept",
+    ),
+    "squares of shares": Mutant(
+        "counting/channels.py",
+        "[] if shares is None else [shares]",
+        "[] if shares is None else [shares ** max(self.w_power, 1)]",
+        "test_row_widths.py::test_maps_are_sums_of_each_rows_own_gaussian",
+    ),
 }
 
 

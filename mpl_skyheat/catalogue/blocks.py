@@ -38,13 +38,15 @@ MISSING = 99, 999, 9999, 99999
 class Block:
     """Rows of a catalogue with finite positions (deg, or plain x and y), weights and values.
 
-    ``kept`` tells which of the rows that were read these are; None for all of them.
+    ``shares`` are the parts of rows that count here. ``kept`` tells which of the rows that were
+    read these are; None for all of them.
     """
 
     lon: FloatArray
     lat: FloatArray
     weights: FloatArray | None
     values: FloatArray | None
+    shares: FloatArray | None
     dropped: int
     kept: BoolArray | None = None
 
@@ -57,11 +59,16 @@ class Rows(NamedTuple):
     lat: FloatArray
     weights: FloatArray | None
     values: FloatArray | None
+    widths: FloatArray | None
+    shares: FloatArray | None
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """Positions in one frame (None: Cartesian x and y), with optional weights and values.
+
+    ``widths`` are those of kernels (rad, or pixels), ``shares`` the parts of rows that count here
+    while others count elsewhere.
 
     ``parts`` has the first row and the name of each chunk of the stream that this was gathered
     from, for messages about rows. ``coordinates`` are the positions again, of a SkyCoord with
@@ -73,11 +80,13 @@ class Catalogue:
     lat: Column
     weights: Column | None = None
     values: Column | None = None
+    widths: Column | None = None
+    shares: Column | None = None
     parts: tuple[tuple[int, str], ...] = ((0, ""),)
     coordinates: BaseCoordinateFrame | None = None
 
     def __post_init__(self) -> None:
-        for column in (self.lat, self.weights, self.values):
+        for column in (self.lat, self.weights, self.values, self.widths):
             if column is None:
                 continue
             shapes = [c.shape or (1,) for c in (self.lon, column)]  # a number is one row
@@ -126,6 +135,19 @@ class Catalogue:
         unit = self.values.unit if self.values else None
         return unit or u.dimensionless_unscaled
 
+    @property
+    def widths_unit(self) -> u.UnitBase | None:
+        """Unit of the widths, rad or pix; None without any."""
+        return self.widths.unit if self.widths else None
+
+    @property
+    def narrowest(self) -> float | None:
+        """The smallest of the widths above 0; None without any."""
+        if self.widths is None:
+            return None
+        widths = self.widths.array(slice(None))
+        return float(widths.min(initial=np.inf, where=widths > 0))
+
     def typical_value(self) -> float:
         """The median of some values, 0 without any: sums of squares about it keep their digits."""
         some = self._some_values()
@@ -170,33 +192,54 @@ class Catalogue:
         """Yield all rows in batches, unchecked. Callers must not modify the arrays."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
-            weights, values = (
+            columns = (
                 None if column is None else column.array(part)
-                for column in (self.weights, self.values)
+                for column in (self.weights, self.values, self.widths, self.shares)
             )
-            yield Rows(start, self.lon.array(part), self.lat.array(part), weights, values)
+            yield Rows(start, self.lon.array(part), self.lat.array(part), *columns)
 
     def rows(self, rows: slice | IntArray) -> Block:
         """Return the finite ones of some rows.
 
-        A latitude beyond ±90 deg or a negative weight is a ValueError that names its row.
+        A latitude beyond ±90 deg, a negative weight or a width that is not positive is a ValueError
+        that names its row.
         """
         lon, lat = self.lon.block(rows), self.lat.block(rows)
         weights = self.weights.block(rows) if self.weights else None
         values = self.values.block(rows) if self.values else None
+        widths = self.widths.block(rows) if self.widths else None
+        shares = self.shares.block(rows) if self.shares else None
         keep = np.isfinite(lon) & np.isfinite(lat)
-        for column in (weights, values):
+        for column in (weights, values, widths):
             if column is not None:
                 keep &= np.isfinite(column)
-        if weights is not None:
-            self.check_rows(keep & (weights < 0), weights, rows, "weights must not be negative")
+        self.check_amounts(keep, weights, widths, rows)
         if self.frame is not None:
             lat = self.checked_latitudes(lon, lat, rows)
         if keep.all():
-            return Block(lon, lat, weights, values, 0)
+            return Block(lon, lat, weights, values, shares, 0)
         dropped = len(keep) - int(np.count_nonzero(keep))
-        weights, values = (None if c is None else c[keep] for c in (weights, values))
-        return Block(lon[keep], lat[keep], weights, values, dropped, keep)
+        weights, values, shares = (
+            None if c is None else c[keep] for c in (weights, values, shares)
+        )
+        return Block(lon[keep], lat[keep], weights, values, shares, dropped, keep)
+
+    def check_amounts(
+        self,
+        usable: BoolArray,
+        weights: FloatArray | None,
+        widths: FloatArray | None,
+        rows: slice | IntArray,
+    ) -> None:
+        """Raise a ValueError if a usable row has a negative weight, or a width that is 0 or less.
+
+        ``rows`` are those of the catalogue that the others have been read from.
+        """
+        if weights is not None:
+            self.check_rows(usable & (weights < 0), weights, rows, "weights must not be negative")
+        if widths is not None:
+            rule = "kernel must have a positive width for each row (NaN leaves a row out)"
+            self.check_rows(usable & (widths <= 0), widths, rows, rule)
 
     def checked_latitudes(
         self, lon: FloatArray, lat: FloatArray, rows: slice | IntArray

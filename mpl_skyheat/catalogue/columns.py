@@ -125,3 +125,20 @@ def _in_degrees(column: Column, frame: BaseCoordinateFrame | None) -> Column:
     if not unit.is_equivalent(u.deg):
         raise ValueError(f"{column.name} must be an angle (plain numbers are degrees); {got}")
     return replace(column, factor=float(unit.to(u.deg)))
+
+
+def column_of_widths(values: Any, argument: str) -> Column:
+    """Make a column of widths, read in rad, or in pixels; an error names the argument."""
+    column = _column(values, argument)
+    unit, of = column.unit, f" of column {column.label!r}" if column.label else ""
+    for base in (u.rad, u.pix):
+        if unit is not None and unit.is_equivalent(base):
+            return replace(column, factor=float(unit.to(base)), unit=base)
+    got = f"got unit '{str(unit)[:60]}'{of}"
+    if unit is None or unit == u.dimensionless_unscaled:
+        name = column.label or "pos_err"
+        got = (
+            f"got numbers without a unit{of}: give them one, as in "
+            f"data[{name!r}].unit = 'arcsec', or Gaussian(data[{name!r}] * u.arcsec)"
+        )
+    raise ValueError(f"{argument} of rows must be angles (or in pixels of the map); {got}")

@@ -12,7 +12,7 @@ from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord, UnitSphericalRepresentation
 
 from mpl_skyheat.catalogue.blocks import Catalogue
-from mpl_skyheat.catalogue.columns import _column, _in_degrees
+from mpl_skyheat.catalogue.columns import _column, _in_degrees, column_of_widths
 from mpl_skyheat.catalogue.files import FileColumns, read_file
 from mpl_skyheat.catalogue.names import _axis_names
 from mpl_skyheat.catalogue.streams import Stream
@@ -31,19 +31,24 @@ def read_points(
     frame: Any = "icrs",
     weights: Any = None,
     values: Any = None,
+    widths: Any = None,
 ) -> Catalogue | Stream:
-    """Make a catalogue, or a stream of chunks, of the arguments of `mpl_skyheat.sky_map`."""
+    """Make a catalogue, or a stream of chunks, of the arguments of `mpl_skyheat.sky_map`.
+
+    ``widths`` are those of its kernel, a column's name or an array, if each row has its own.
+    """
+    columns = weights, values, widths
     if isinstance(data, Iterator):
-        given = *points, *(column for column in (weights, values) if column is not None)
+        given = *points, *(column for column in columns if column is not None)
         if not all(map(is_name, given)):
             raise TypeError(
-                "points, weights and values must be names of columns where data is an iterator of "
-                "tables; "
+                "points, weights, values and the kernel's widths must be names of columns where "
+                "data is an iterator of tables; "
                 f"got {', '.join(type(name).__name__ for name in given)}"
             )
-        return Stream(data, lambda table: read_catalogue(points, table, frame, weights, values))
+        return Stream(data, lambda table: read_catalogue(points, table, frame, *columns))
     if len(points) != 1 or not isinstance(points[0], Iterator):
-        return read_catalogue(points, data, frame, weights, values)
+        return read_catalogue(points, data, frame, *columns)
     if weights is not None:
         raise ValueError(
             "weights must come with the points, as chunks of (ra, dec, weights), where those are "
@@ -53,6 +58,12 @@ def read_points(
         raise ValueError(
             "values must be the name of a column of the chunks, given as data=, where points come "
             f"from an iterator; got {values!r:.60}"
+        )
+
+    if widths is not None:
+        raise ValueError(
+            "kernel must have one width for all rows where points come from an iterator: give its "
+            f"chunks as tables, data=, for widths in a column; got {widths!r:.60}"
         )
 
     def read(chunk: Any) -> Catalogue:
@@ -79,13 +90,15 @@ def read_catalogue(
     frame: Any = "icrs",
     weights: Any = None,
     values: Any = None,
+    widths: Any = None,
 ) -> Catalogue:
     """Make a catalogue, which is in one piece, of the arguments of `mpl_skyheat.sky_map`."""
-    data = read_data(points, data, frame, weights, values)
+    columns = weights, values, widths
+    data = read_data(points, data, frame, *columns)
     if not isinstance(data, FileColumns):
-        return _read_catalogue(points, data, frame, weights, values)
+        return _read_catalogue(points, data, frame, *columns)
     try:
-        catalogue = _read_catalogue(points, data.table, frame, weights, values)
+        catalogue = _read_catalogue(points, data.table, frame, *columns)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{data.path}: {error}") from error
@@ -96,8 +109,7 @@ def read_data(
     points: tuple[Any, ...],
     data: Any,
     frame: Any = "icrs",
-    weights: Any = None,
-    values: Any = None,
+    *columns: Any,
 ) -> Any:
     """Replace the name of a file by the columns of it that are needed; anything else stays."""
     if not isinstance(data, str | os.PathLike):
@@ -106,7 +118,7 @@ def read_data(
 
     def choose(in_file: FileTable) -> list[str]:
         table = Table(in_file)
-        needed = [*table.find(points, sky_frame), weights, values]
+        needed = [*table.find(points, sky_frame), *columns]
         names = list(dict.fromkeys(name for name in needed if table.is_name(name)))
         table.check(*names)
         return names
@@ -115,7 +127,7 @@ def read_data(
 
 
 def _read_catalogue(
-    points: tuple[Any, ...], data: Any, frame: Any, weights: Any, values: Any
+    points: tuple[Any, ...], data: Any, frame: Any, weights: Any, values: Any, widths: Any
 ) -> Catalogue:
     sky_frame = find_frame(frame)
     given = points
@@ -124,15 +136,17 @@ def _read_catalogue(
     if data is not None:
         table = Table(data)
         points = table.select(points, sky_frame)
-        weights, values = (
+        weights, values, widths = (
             table.column(c, name) if table.is_name(c) else c
-            for c, name in ((weights, "weights"), (values, "values"))
+            for c, name in ((weights, "weights"), (values, "values"), (widths, "kernel"))
         )
     more: Any = {
         name: _column(column, name)
         for name, column in (("weights", weights), ("values", values))
         if column is not None
     }
+    if widths is not None:
+        more["widths"] = column_of_widths(widths, "kernel")
     if len(points) == 1 and isinstance(points[0], SkyCoord | BaseCoordinateFrame):
         sky_frame, points, more["coordinates"] = _of_coordinates(points[0])
     elif len(points) == 1 and given and is_name(given[0]):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
 
 # Attributes of a `Catalogue` that are columns.
-COLUMNS = ("lon", "lat", "weights", "values")
+COLUMNS = ("lon", "lat", "weights", "values", "widths")
 
 
 class Stream:
@@ -33,8 +33,13 @@ class Stream:
         self.frame, self.weights, self.values = head.frame, head.weights, head.values
         self.lon, self.lat = head.lon, head.lat
         self.weights_unit, self.values_unit = head.weights_unit, head.values_unit
+        self.widths, self.widths_unit = head.widths, head.widths_unit
         self._sky: BaseCoordinateFrame | None = None
         self._read_ahead: list[Catalogue] = []
+
+    @property
+    def narrowest(self) -> None:
+        """The smallest of the widths, which is not known before all chunks have been read."""
 
     def typical_value(self) -> float:
         """The median of some values of the first chunk that has any, up to which chunks are read.
@@ -100,7 +105,7 @@ class Stream:
                 f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
                 f"{self.frame!r}"
             )
-        for name in ("weights", "values"):
+        for name in ("weights", "values", "widths"):
             first, own = (
                 (getattr(c, name) is None, getattr(c, f"{name}_unit")) for c in (self, chunk)
             )

@@ -7,6 +7,7 @@ an offset near the mean of v: else rounding would ruin the sums of squares.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,12 +45,17 @@ class Channel:
         return self == CHANNELS["n"]
 
     def amounts(
-        self, weights: FloatArray | None, values: FloatArray | None, offset: float
+        self,
+        weights: FloatArray | None,
+        values: FloatArray | None,
+        offset: float,
+        shares: FloatArray | None = None,
     ) -> FloatArray | None:
-        """Amounts that rows add; None if each adds 1."""
+        """Amounts that rows add, times the shares of them that count here; None if each adds 1."""
         if self.is_seen:
-            return None if weights is None else (weights > 0).astype(float)
-        factors: list[FloatArray] = []
+            seen = None if weights is None else (weights > 0).astype(float)
+            return seen if shares is None else shares * (1.0 if seen is None else seen)
+        factors: list[FloatArray] = [] if shares is None else [shares]
         if self.w_power and weights is not None:
             with np.errstate(over="ignore", under="ignore"):
                 factors.append(weights if self.w_power == 1 else weights**self.w_power)
@@ -60,7 +66,7 @@ class Channel:
             factors.append(shifted if self.v_power == 1 else shifted**self.v_power)
         if not factors:
             return None
-        return factors[0] if len(factors) == 1 else np.multiply(*factors)
+        return reduce(np.multiply, factors)
 
 
 # The sums of the definitions: S1 = Σw, S2 = Σw²; V1, V2 = Σwv, Σwv²; Q1, Q2 = Σw²v, Σw²v².

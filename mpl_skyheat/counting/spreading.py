@@ -10,7 +10,7 @@ from mpl_skyheat.compute.loader import run
 from mpl_skyheat.sky.lattice import PAD
 
 if TYPE_CHECKING:
-    from mpl_skyheat.compute.arrays import FloatArray, IntArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.sky.lattice import Lattice
 
@@ -90,6 +90,12 @@ class PointSpread:
             bins[:PAD] += np.roll(wide[:PAD][::-1], columns // 2, axis=1)
             bins[-PAD:] += np.roll(wide[-PAD:][::-1], columns // 2, axis=1)
         return bins
+
+    def part(self, kept: BoolArray) -> PointSpread:
+        """The sums in some bins of the lattice, 0 in the others."""
+        part = PointSpread(self.lattice, self._order)
+        part.total[PAD:-PAD, PAD:-PAD] = np.where(kept, self.bins, 0.0)
+        return part
 
 
 def _spline_weights(position: FloatArray, order: int) -> tuple[IntArray, list[FloatArray]]:

@@ -165,6 +165,27 @@ class Sums:
         total.head = self.head or other.head
         return total
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the sums, without those of values that are held."""
+        spreads = (spread.total for spread in self.spreads.values())
+        return sum(array.nbytes for array in chain(self.flat.values(), spreads))
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether any row adds to a sum."""
+        spreads = (spread.total for spread in self.spreads.values())
+        return any(array.any() for array in chain(self.flat.values(), spreads))
+
+    def part(self, pixels: BoolArray, bins: BoolArray | None = None) -> Sums:
+        """The sums in some pixels of the wide grid, and in some bins of the lattice."""
+        part = Sums(self.geometry, self.channels, offset=self.offset, observed=self.observed)
+        for name, flat in self.flat.items():
+            np.copyto(part.flat[name], flat, where=pixels.ravel())
+        if bins is not None:
+            part.spreads = {key: spread.part(bins) for key, spread in self.spreads.items()}
+        return part
+
     def _decided(
         self, catalogue: Catalogue | Stream, is_large: bool | None
     ) -> tuple[Iterator[Catalogue], bool]:
@@ -202,15 +223,16 @@ class Sums:
                 self.rows["unseen"] += self._number_in_core(pixels[~seen])
                 pixels = pixels[seen]
                 on_grid[on_grid] = seen
-            weights, values = (
+            weights, values, shares = (
                 None if column is None else column[on_grid]
-                for column in (block.weights, block.values)
+                for column in (block.weights, block.values, block.shares)
             )
-            self._add_at(pixels, weights, values, Team(1), is_compiled=False)
+            self._add_at(pixels, weights, values, shares, Team(1), is_compiled=False)
 
     def _add_by_tiles(self, chunk: Catalogue, route: CompiledRoute, team: Team) -> None:
         """Add rows by the compiled route."""
-        is_plain = chunk.weights is None and chunk.values is None and self.observed is None
+        columns = chunk.weights, chunk.values, chunk.widths, chunk.shares
+        is_plain = self.observed is None and all(column is None for column in columns)
         if is_plain and list(self.channels) == ["n"]:
             dropped, on_grid = route.count(chunk, self.flat["n"])
             self.rows["read"] += len(chunk)
@@ -219,13 +241,11 @@ class Sums:
             return
         for rows, pixels in route.located(chunk):
             usable = np.asarray(pixels != LOST)
-            for column in (rows.weights, rows.values):
+            for column in (rows.weights, rows.values, rows.widths):
                 if column is not None:
                     usable &= np.isfinite(column)
-            if rows.weights is not None:
-                part = slice(rows.start, rows.start + len(rows.lon))
-                is_negative = usable & (rows.weights < 0)
-                chunk.check_rows(is_negative, rows.weights, part, "weights must not be negative")
+            part = slice(rows.start, rows.start + len(rows.lon))
+            chunk.check_amounts(usable, rows.weights, rows.widths, part)
             self.rows["read"] += len(pixels)
             self.rows["dropped"] += len(pixels) - int(np.count_nonzero(usable))
             pixels[~usable] = OFF
@@ -234,13 +254,15 @@ class Sums:
                 unseen = np.flatnonzero(~seen)
                 self.rows["unseen"] += self._number_in_core(pixels[unseen])
                 pixels[unseen] = OFF
-            self._add_at(pixels, rows.weights, rows.values, team, is_compiled=True)
+            amounts = rows.weights, rows.values, rows.shares
+            self._add_at(pixels, *amounts, team, is_compiled=True)
 
     def _add_at(
         self,
         pixels: NDArray[Any],
         weights: FloatArray | None,
         values: FloatArray | None,
+        shares: FloatArray | None,
         team: Team,
         *,
         is_compiled: bool,
@@ -253,7 +275,7 @@ class Sums:
 
         def add(_: int, name: str) -> None:
             channel = self.channels[name]
-            amounts = channel.amounts(weights, values, self.offset)
+            amounts = channel.amounts(weights, values, self.offset, shares)
             if channel.is_held:
                 assert amounts is not None
                 self._hold(pixels, amounts)
@@ -327,12 +349,14 @@ class Sums:
                     places = rotate(lon, rows.lat, to_lattice, is_compiled=True)
                     seen = self._seen_on_lattice(places, lon, rows.lat, chunk)
                     lon = np.where(seen, lon, np.nan)
+                given = rows.weights, rows.values, self.offset, rows.shares
                 for (name, _), spread in self.spreads.items():
-                    amounts = self.channels[name].amounts(rows.weights, rows.values, self.offset)
+                    amounts = self.channels[name].amounts(*given)
                     spread.add_compiled(lon, rows.lat, amounts, to_lattice, team)
             return
         for block in chunk.blocks():
-            lon, lat, weights, values = block.lon, block.lat, block.weights, block.values
+            lon, lat = block.lon, block.lat
+            weights, values, shares = block.weights, block.values, block.shares
             there = lon, lat
             if rotation is None:
                 there = change_frame(lon, lat, chunk.frame, plane.frame)
@@ -340,9 +364,12 @@ class Sums:
             if self.observed is not None:
                 seen = self._seen_on_lattice(positions, lon, lat, chunk)
                 positions = positions[0][seen], positions[1][seen]
-                weights, values = (None if c is None else c[seen] for c in (weights, values))
+                weights, values, shares = (
+                    None if c is None else c[seen] for c in (weights, values, shares)
+                )
+            given = weights, values, self.offset, shares
             for (name, _), spread in self.spreads.items():
-                spread.add(*positions, self.channels[name].amounts(weights, values, self.offset))
+                spread.add(*positions, self.channels[name].amounts(*given))
 
     def _seen_on_lattice(
         self,

@@ -46,7 +46,7 @@ def compare(a: SkyMap, b: SkyMap, *, statistic: Comparison = "significance") -> 
     ------
     TypeError
         If one is no map of a density or of counts, as `sky_map` makes it with a kernel that is
-        nowhere negative.
+        nowhere negative and has one width.
     ValueError
         If their pixels or kernels differ, or weights are in units of different kinds.
 
@@ -117,7 +117,8 @@ def _sums_of(name: str, sky_map: Any) -> KernelSums:
     if sums is None:
         raise TypeError(
             f"{name} must be a map of a density or of counts, as sky_map makes it (and not with a "
-            f"difference of kernels, nor with boundary='reflect'); got {_text_of(sky_map)}"
+            "difference of kernels, one of more than one width, nor with boundary='reflect'); got "
+            f"{_text_of(sky_map)}"
         )
     return sums
 

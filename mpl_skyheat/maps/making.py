@@ -25,7 +25,14 @@ from mpl_skyheat.maps.own_share import own_share
 from mpl_skyheat.maps.request import MapRequest
 from mpl_skyheat.maps.sky_map import SkyMap
 from mpl_skyheat.maps.statistic_table import EXTREMES, OF_ROWS, STATISTICS
-from mpl_skyheat.maps.summing import found_in, has_too_few, mask_unseen, summed
+from mpl_skyheat.maps.statistics import statistic_of
+from mpl_skyheat.maps.summing import (
+    found_in,
+    has_too_few,
+    mask_unseen,
+    summed,
+    summed_by_width,
+)
 from mpl_skyheat.maps.totals import ADDING
 from mpl_skyheat.maps.units import map_unit
 from mpl_skyheat.maps.where import Where, choose_where
@@ -33,6 +40,7 @@ from mpl_skyheat.sky.frames import find_sky_frame, frame_text
 from mpl_skyheat.sky.grid import UNKNOWN, View
 from mpl_skyheat.sky.grid_wcs import grid_wcs
 from mpl_skyheat.sky.planes import FlatPlane, plane_of_wcs, view_of_shape
+from mpl_skyheat.smoothing.adaptive import Adaptive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +119,7 @@ def sky_map(
     Unit("1 / deg2")
     """
     request = MapRequest.of_call(locals())
-    catalogue = read_points(points, data, frame, weights, values)
+    catalogue = read_points(points, data, frame, weights, values, request.widths)
     plane, view = _plane_and_view(wcs, shape, catalogue)
     return make_map(catalogue, plane, view, request).sky_map
 
@@ -157,28 +165,54 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
                 "whose width comes from them; got an iterator: give a width"
             )
         request, auto["autoneff"] = with_best_width(catalogue, blocks, plane, region, request, team)
-    where = choose_where(request, plane, region, closed=blocks is not None)
+    finest = _finest(catalogue, request)
+    where = choose_where(request, plane, region, closed=blocks is not None, finest=finest)
     if request.live:
         check_lattice(where, request)
     shared = shared_fraction(request, where)
-    for text in filter(None, (where.choice.warning, where.kernels.warning)):
-        warnings.warn(text, SkyHeatmapWarning, stacklevel=3)
+    _warn_of_smoothing(where, stacklevel=4)
     where.geometry.measure(team)
-    sums, randoms = summed(catalogue, where, request, team, blocks)
+    field, randoms, ladder = None, None, None
+    if request.rows_kernel is None:
+        sums, randoms = summed(catalogue, where, request, team, blocks)
+        if request.terms:
+            field = field_of(sums, where, request, team, randoms)
+        found = found_in(sums, field, where, request, team)
+    else:
+        sums, ladder = summed_by_width(catalogue, where, request, team, blocks)
+        where = ladder.where
+        _warn_of_smoothing(where, stacklevel=4)
+        found = statistic_of(sums, ladder.moments(), where, request)
     warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
     frame = _frame_in_meta(request.frame, own_frame)
-    field = field_of(sums, where, request, team, randoms) if request.terms else None
-    found = found_in(sums, field, where, request, team)
     if randoms is not None:
         warn_of_density(found.seen, stacklevel=4)
     made = _map_of(sums, found, where, request, catalogue, team, view=region, frame=frame)
     made.meta |= auto | ({} if shared is None else {"shared": shared})
+    if isinstance(request.kernel, Adaptive):
+        made.meta["adaptive"] = request.kernel.mode
+    if ladder is not None:
+        made.meta["planeerr"] = ladder.error
     live = None
     if request.live:
         _, factor = _unit(catalogue, region, where, request)
         live = live_map(catalogue, region, sums, field, where, request, factor)
     team.rest()
     return Made(made, where.geometry.grid, region, live)
+
+
+def _warn_of_smoothing(where: Where, *, stacklevel: int) -> None:
+    """Warn of a map that is smoothed where it should not be, or by a kernel that does nothing."""
+    for text in filter(None, (where.choice.warning, where.kernels.warning)):
+        warnings.warn(text, SkyHeatmapWarning, stacklevel=stacklevel)
+
+
+def _finest(catalogue: Catalogue | Stream, request: MapRequest) -> float | None:
+    """The narrowest kernel (rad) of the rows, if they have their own; None of widths in pixels."""
+    kernel, narrowest = request.rows_kernel, catalogue.narrowest
+    if kernel is None or narrowest is None or catalogue.widths_unit != u.rad:
+        return None
+    return kernel.factor * narrowest
 
 
 def _map_of(
@@ -220,6 +254,7 @@ def _map_of(
         coverage=coverage,
         **_amounts(sums, catalogue, request.statistic),
         **{name: _unmasked(getattr(found, name), values) for name in ("n_on", "n_off")},
+        scales=found.scales,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
         label=request.label or (catalogue.values.label if catalogue.values else None),
@@ -254,10 +289,10 @@ def _left_for_later(
         "error": partial(_scaled, found.error, factor),
         "kernel_sums": partial(found.kernel_sums, catalogue.weights_unit),
     }
-    if found.moments is not None and request.statistic in OF_ROWS and not request.is_signed:
+    if found.exposed is not None and request.statistic in OF_ROWS and not request.is_signed:
         is_count = request.statistic == "count"
         later["own_share"] = partial(
-            own_share, found.moments, where, is_count=is_count, unit=unit, factor=factor
+            own_share, found.exposed, where, is_count=is_count, unit=unit, factor=factor
         )
     return later
 

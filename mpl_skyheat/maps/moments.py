@@ -19,7 +19,7 @@ from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereFi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from astropy.units import UnitBase
+    from astropy.units import Quantity, UnitBase
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.compute.threads import Team
@@ -41,7 +41,6 @@ class Moments(ABC):
         self._core = sums.geometry.core
         self.has_weights = "w2" in sums.channels
         self._names = sums.channels
-        self._s2: FloatArray | None = None
 
     @abstractmethod
     def first(self, channel: str) -> FloatArray:
@@ -63,18 +62,6 @@ class Moments(ABC):
     def seen(self) -> FloatArray:
         """The observed fraction of each pixel, or of what the kernel sees of full coverage."""
 
-    @abstractmethod
-    def exposures(self) -> list[FloatArray]:
-        """The observed solid angle (sr) of each pixel, or that which each kernel sees."""
-
-    @abstractmethod
-    def exposure(self) -> FloatArray:
-        """E1: K ∗ the solid angle (sr) that was observed."""
-
-    @abstractmethod
-    def exposure_of_squares(self) -> FloatArray:
-        """E2: K² ∗ the solid angle that was observed."""
-
     def amount(self, channel: str) -> FloatArray:
         """The sum of a channel over each pixel: its density times the pixel's solid angle."""
         return self.density(channel) * self.area
@@ -84,14 +71,26 @@ class Moments(ABC):
         return self.density_variance(channel) * self.area**2
 
     @property
+    def is_of_pixel(self) -> BoolArray:
+        """Which pixels have the mean over them, as they are wider than the kernels."""
+        return np.zeros((), bool)
+
+    # The width of the kernel at each pixel, where that is not the same everywhere.
+    scales: Quantity | None = None
+
     @abstractmethod
-    def peak(self) -> float:
-        """K(0): what one row adds to `first` where it is."""
+    def has_rows(self, fewest: float) -> BoolArray:
+        """Where the kernel's sum over rows with a weight is ``fewest`` K(0) or more."""
 
     @property
     def more_than_one(self) -> float:
         """Effective number of rows from which their scatter is known."""
         return 1 + 1e-6
+
+    @property
+    def seen_rows(self) -> str:
+        """The channel of rows with a weight, each of which counts 1."""
+        return "seen" if "seen" in self._names else self.weight
 
     @property
     def weight(self) -> str:
@@ -107,19 +106,9 @@ class Moments(ABC):
     def s1(self) -> FloatArray:
         return self.first(self.weight)
 
+    @abstractmethod
     def s2(self) -> FloatArray:
-        """S2 of a kernel that is nowhere negative.
-
-        It is at most S1² and K(0) w S1 of the largest weight, which it is where rounding hides it:
-        beside many rows, S2 is lost in the rounding of an FFT where S1 is not.
-        """
-        if self._s2 is None:
-            most = np.minimum(self.s1(), self.peak * self.heaviest)
-            most *= self.s1()
-            found = self.second(self.squared("w2"))
-            np.copyto(most, found, where=(found > 0) & (found < most))
-            self._s2 = most
-        return self._s2
+        """S2 of a kernel that is nowhere negative, also where rounding hides it."""
 
     @property
     def heaviest(self) -> float:
@@ -136,6 +125,58 @@ class Moments(ABC):
         w2, w = (float(self.first_sums[name][self._core].sum()) for name in ("w2", "w"))
         return w2 / w if w2 > 0 else 1.0
 
+    def n_eff(self) -> FloatArray:
+        """S1² / S2 (Kish 1965, Survey Sampling, 8.2)."""
+        return ratio(self.s1() ** 2, self.s2())
+
+
+class PeakedMoments(Moments):
+    """Sums in each pixel under one kernel, which is the same for all rows."""
+
+    def __init__(self, sums: Sums) -> None:
+        super().__init__(sums)
+        self._s2: FloatArray | None = None
+
+    @property
+    @abstractmethod
+    def peak(self) -> FloatArray | float:
+        """K(0): what one row adds to `first` where it is."""
+
+    def has_rows(self, fewest: float) -> BoolArray:
+        return np.asarray(self.first(self.seen_rows) >= fewest * self.peak)
+
+    def s2(self) -> FloatArray:
+        """S2, at most S1² and K(0) w S1 of the largest weight, which it is where rounding hides it.
+
+        Beside many rows, S2 is lost in the rounding of an FFT where S1 is not.
+        """
+        if self._s2 is None:
+            most = np.minimum(self.s1(), self.peak * self.heaviest)
+            most *= self.s1()
+            self._s2 = bounded(self.second(self.squared("w2")), most)
+        return self._s2
+
+
+def bounded(found: FloatArray, most: FloatArray) -> FloatArray:
+    """What is found, or the most that it can be where it is above that, or lost in rounding."""
+    return np.where((found > 0) & (found < most), found, most)
+
+
+class ExposedMoments(PeakedMoments):
+    """Sums with the same kernel in all pixels: of maps that may be compared."""
+
+    @abstractmethod
+    def exposures(self) -> list[FloatArray]:
+        """The observed solid angle (sr) of each pixel, or that which each kernel sees."""
+
+    @abstractmethod
+    def exposure(self) -> FloatArray:
+        """E1: K ∗ the solid angle (sr) that was observed."""
+
+    @abstractmethod
+    def exposure_of_squares(self) -> FloatArray:
+        """E2: K² ∗ the solid angle that was observed."""
+
     def kernel_sums(self, unit: UnitBase | None = None) -> KernelSums:
         """S1, E1 and E2 in all pixels; ``unit`` is that of the weights."""
         s1 = self.s1()
@@ -144,12 +185,8 @@ class Moments(ABC):
         )
         return KernelSums(s1, e1, e2, self.mean_weight, unit)
 
-    def n_eff(self) -> FloatArray:
-        """S1² / S2 (Kish 1965, Survey Sampling, 8.2)."""
-        return ratio(self.s1() ** 2, self.s2())
 
-
-class PixelMoments(Moments):
+class PixelMoments(ExposedMoments):
     """Sums over the rows in each pixel."""
 
     def __init__(self, sums: Sums) -> None:
@@ -186,7 +223,7 @@ class PixelMoments(Moments):
         return ratio(self.first(channel), self.area**2)
 
 
-class SmoothMoments(Moments):
+class SmoothMoments(ExposedMoments):
     """Sums under a kernel, or a linear combination of kernels, in each pixel."""
 
     def __init__(self, field: Field, terms: Terms) -> None:
@@ -245,7 +282,6 @@ class SmoothMoments(Moments):
 
     @property
     def is_of_pixel(self) -> BoolArray:
-        """Which pixels have the mean over them, as they are wider than the kernels."""
         means = [self._field.has_means(kernel) for _, kernel in self._terms]
         return np.asarray(np.all(means, axis=0))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astropy import units as u
 
     from mpl_skyheat.compute.arrays import FloatArray, IntArray
-    from mpl_skyheat.maps.moments import Moments
+    from mpl_skyheat.maps.moments import ExposedMoments
     from mpl_skyheat.maps.surface import Surface
     from mpl_skyheat.maps.where import Where
     from mpl_skyheat.smoothing.kernel_base import PixelKernel
@@ -118,7 +118,7 @@ class OwnShare:
 
 
 def own_share(
-    moments: Moments, where: Where, *, is_count: bool, unit: u.UnitBase, factor: float
+    moments: ExposedMoments, where: Where, *, is_count: bool, unit: u.UnitBase, factor: float
 ) -> OwnShare:
     """The share of a row in a map of densities or counts.
 

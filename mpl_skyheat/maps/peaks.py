@@ -13,7 +13,7 @@ from mpl_skyheat.maps.significance import SIGNIFICANCES
 from mpl_skyheat.maps.units import unit_of_view
 from mpl_skyheat.sky.planes import plane_of_wcs
 from mpl_skyheat.sky.vectors import to_positions, to_vectors
-from mpl_skyheat.smoothing.kernel_base import parse_width
+from mpl_skyheat.smoothing.kernel_base import parse_width, terms_of
 from mpl_skyheat.smoothing.profiles import full_width, roughness
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _separation(sky_map: Any, min_separation: Any) -> float:
     if min_separation is not None:
         width = parse_width(min_separation, "min_separation", in_pixels=False)
         return float(width.to_value(u.rad))
-    terms = () if sky_map.kernel is None else sky_map.kernel.terms
+    terms = terms_of(sky_map.kernel)
     width = full_width(terms, _side(sky_map)) if terms else None
     if width is None:
         raise ValueError(

@@ -17,10 +17,12 @@ from mpl_skyheat.maps.statistic_table import (
     STATISTICS,
     StatisticName,
 )
+from mpl_skyheat.smoothing.adaptive import Adaptive
 from mpl_skyheat.smoothing.choice import Geometry
 from mpl_skyheat.smoothing.kernel_base import KernelAlgebra, angular_kernels, parse_width
 from mpl_skyheat.smoothing.kernels import Annulus, as_kernel
 from mpl_skyheat.smoothing.plane import Boundary
+from mpl_skyheat.smoothing.row_gaussian import RowGaussian
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
 
 # Values of the arguments that are one of a few words.
 CHOICES = {"statistic": StatisticName, "boundary": Boundary, "geometry": Geometry}
+
+# Statistics of kernels of more than one width: of rows, or of places in a mode of `Adaptive`.
+OF_WIDTHS = {
+    "rows": ("density", "count", "sum", "mean", "std"),
+    "scatter": ("density", "count"),
+    "gather": ("density", "count", "mean", "std"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,16 @@ class MapRequest:
     @property
     def terms(self) -> Terms:
         return () if self.kernel is None else self.kernel.terms
+
+    @property
+    def rows_kernel(self) -> RowGaussian | None:
+        """The kernel, if each row has a width of its own."""
+        return self.kernel if isinstance(self.kernel, RowGaussian) else None
+
+    @property
+    def widths(self) -> Any:
+        """Widths of the rows' own kernels, as a column's name or an array; None of one kernel."""
+        return None if self.rows_kernel is None else self.rows_kernel.widths
 
     @property
     def all_terms(self) -> Terms:
@@ -140,6 +159,7 @@ class MapRequest:
         _check_coverage(request)
         _check_background(request)
         _check_statistic(request, has_values=has_values)
+        _check_varying(request)
         return request
 
 
@@ -197,6 +217,35 @@ def _check_statistic(request: MapRequest, *, has_values: bool) -> None:
         raise ValueError(
             f"min_count={request.min_count:g} needs a number of rows under the kernel, which there "
             "is none of with a difference of kernels, and with boundary='reflect'"
+        )
+
+
+def _check_varying(request: MapRequest) -> None:
+    """Raise a ValueError if a kernel of more than one width has no meaning with the others."""
+    kernel, name = request.kernel, request.statistic
+    if kernel is None or not kernel.varies:
+        return
+    statistics, boundaries = OF_WIDTHS["rows"], ["sky", "fill"]
+    if isinstance(kernel, Adaptive):
+        statistics, boundaries = OF_WIDTHS[kernel.mode], ["sky", "fill", "wrap"]
+    if name not in statistics:
+        is_gathered = name in OF_WIDTHS["gather"]
+        other = " (with mode='gather' for 'mean' and 'std', too)" if is_gathered else ""
+        raise ValueError(
+            f"kernel must have one width with statistic={name!r}; got {kernel!r}, which is for "
+            f"{', '.join(map(repr, statistics))}{other}"
+        )
+    if request.live:
+        raise ValueError(f"kernel must have one width with live=True; got {kernel!r}")
+    if request.boundary not in boundaries:
+        raise ValueError(
+            f"boundary must be one of {', '.join(map(repr, boundaries))} with kernel={kernel!r}; "
+            f"got {request.boundary!r}"
+        )
+    if request.randoms is not None:
+        raise ValueError(
+            "coverage must say what was observed of each pixel, as a MOC or a function does, with "
+            f"kernel={kernel!r}; got Randoms"
         )
 
 
@@ -290,7 +339,10 @@ def _parse_background(background: Any) -> KernelAlgebra | None:
             "background must be a ring such as Annulus('1 deg', '2 deg'), or a kernel; got "
             f"{background!r:.60}"
         )
-    return as_kernel(background, name="background")
+    kernel = as_kernel(background, name="background")
+    if kernel is not None and kernel.varies:
+        raise TypeError(f"background must have one width; got {kernel!r}")
+    return kernel
 
 
 def _parse_min_coverage(fraction: Any) -> float:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 # Attributes with arrays of the map's shape, which are sliced with its values.
 COMPANIONS = (
     "counts", "solid_angle", "n_eff", "coverage", "amount", "amount_variance", "n_on", "n_off",
+    "scales",
 )  # fmt: skip
 
 
@@ -74,6 +75,8 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         The observed fraction of each pixel.
     n_on, n_off : array-like, optional
         The effective counts under the kernel, and those of the background.
+    scales : `~astropy.units.Quantity`, optional
+        The width σ of the kernel at each pixel.
     amount, amount_variance : `~astropy.units.Quantity`, optional
         What the rows in each pixel add up to, not smoothed, and its variance.
     later : dict, optional
@@ -105,7 +108,10 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
     n_on, n_off : `~numpy.ndarray` or None
         Of a significance: the effective counts under the kernel (``n_on``) and in the background,
         with the mean and the variance of Poisson counts.
-    kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, a sum of them, or None
+    scales : `~astropy.units.Quantity` or None
+        Of a map with an `Adaptive` kernel: the width σ at each pixel, an angle, or in pixels. Drawn
+        by ``ax.sky_heatmap(m.like(m.scales, label="scale"))``.
+    kernel : Gaussian, TopHat, Epanechnikov, Moffat, Annulus, Adaptive, a sum of them, or None
         What the map is smoothed with, for the ``kernel=`` of another. None without smoothing, and
         on the result of two maps with different kernels. Kernels are equal by value.
     label : str or None
@@ -123,10 +129,10 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         with the pixel, as counts do); ``mincount``, ``mincover`` (the arguments
         ``min_count`` and ``min_coverage``) and ``values`` (the name of their column) as given;
         ``frame``, of two bare numbers in `value_at`; ``reason`` (why "auto" took that geometry);
-        ``planeerr`` (the error of smoothing with one pixel scale, as a fraction of a source's
-        peak); and the rows ``read``, ``dropped``
-        (not finite or masked), ``unseen`` (where nothing was observed), ``inside`` and
-        ``outside`` the map; dropped + unseen + inside + outside = read.
+        ``adaptive`` (of an `Adaptive` kernel, its mode); ``planeerr`` (the error of smoothing with
+        one pixel scale, as a fraction of a source's peak); and the rows ``read``, ``dropped`` (not
+        finite or masked), ``unseen`` (where nothing was observed), ``inside`` and ``outside`` the
+        map; dropped + unseen + inside + outside = read.
     """
 
     def __init__(
@@ -141,6 +147,7 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         amount_variance: u.Quantity | None = None,
         n_on: ArrayLike | None = None,
         n_off: ArrayLike | None = None,
+        scales: u.Quantity | None = None,
         kernel: Any = None,
         label: str | None = None,
         later: Mapping[str, Callable[[], Any] | Later] | None = None,
@@ -156,6 +163,7 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         self.coverage = None if coverage is None else np.asarray(coverage, float)
         self.n_on, self.n_off = (None if n is None else np.asarray(n, float) for n in (n_on, n_off))
         self.amount, self.amount_variance = amount, amount_variance
+        self.scales = scales
         self.solid_angle = solid_angle
         lock = RLock()
         self._later = {
@@ -492,8 +500,9 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
             Evaluate each source without what it adds to the map itself. So the region holds as
             large a fraction of *new* sources: else it would be too small, as every source is on a
             hill of its own. For other points than those of the map, give False. Slices, maps
-            of files and results of arithmetic do not know what a source adds, nor weighted maps
-            without ``points``: nothing is left out there.
+            of files and results of arithmetic do not know what a source adds, nor maps of more than
+            one width (`Adaptive`, or by row), nor weighted maps without ``points``: nothing is left
+            out there.
 
         Returns
         -------
@@ -630,10 +639,10 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         """Write the map as a FITS file, which `read` reads, or as a HEALPix map.
 
         The image has the values, with BUNIT and WCS; extensions MASK, UNCERT (standard errors, as
-        `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF and COVERAGE have what their
-        names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it again. A WCS
-        that has no header, as on the Axes of matplotlib and cartopy, is written as the FITS WCS
-        with the same positions, or as a TAN-SIP that is right to 0.01 pixel.
+        `~astropy.nddata.CCDData` reads them), COUNTS, OMEGA (sr), NEFF, COVERAGE and SCALES have
+        what their names say, and the card SKYHEAT has the rest as JSON, of which `read` makes it
+        again. A WCS that has no header, as on the Axes of matplotlib and cartopy, is written as the
+        FITS WCS with the same positions, or as a TAN-SIP that is right to 0.01 pixel.
 
         Parameters
         ----------

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpl_skyheat.maps.moments import PixelMoments, SmoothMoments
+from mpl_skyheat.maps.moments import ExposedMoments, PixelMoments
 from mpl_skyheat.maps.significance import ratio
 from mpl_skyheat.maps.statistic_table import EXTREMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from astropy.units import UnitBase
+    from astropy.units import Quantity, UnitBase
 
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.counting.sums import Sums
@@ -53,8 +53,10 @@ class Found:
     # Effective counts under the kernel, and off it: of a significance.
     n_on: FloatArray | None = None
     n_off: FloatArray | None = None
-    # The sums that it is found from; None of extremes, which have none.
-    moments: Moments | None = None
+    # The sums that it is found from, if all rows have one kernel; None of extremes.
+    exposed: ExposedMoments | None = None
+    # The width of the kernel at each pixel, where that is not the same everywhere.
+    scales: Quantity | None = None
 
 
 def statistic_of(sums: Sums, moments: Moments, where: Where, request: MapRequest) -> Found:
@@ -71,14 +73,16 @@ def statistic_of(sums: Sums, moments: Moments, where: Where, request: MapRequest
         values = VALUES[name](moments)
         if name == "std":
             values = _of_rows(values, _std, moments)
-    found = Found(values, moments.seen(), moments=moments)
+    exposed = moments if isinstance(moments, ExposedMoments) else None
+    found = Found(values, moments.seen(), exposed=exposed, scales=moments.scales)
     if has_no_spread(sums, where, request):
         return found
     if name in ERRORS:
         found = replace(found, error=lambda: _error(name, moments))
     if request.is_signed:
         return found
-    return replace(found, n_eff=lambda: rows_at(moments), kernel_sums=moments.kernel_sums)
+    found = replace(found, n_eff=lambda: rows_at(moments))
+    return found if exposed is None else replace(found, kernel_sums=exposed.kernel_sums)
 
 
 def has_no_spread(sums: Sums, where: Where, request: MapRequest) -> bool:
@@ -110,7 +114,7 @@ def _of_rows(
 
     S1² and S2 of means over a pixel do not belong together.
     """
-    if not isinstance(moments, SmoothMoments) or not (alone := moments.is_of_pixel).any():
+    if not (alone := moments.is_of_pixel).any():
         return smoothed
     return np.where(alone, function(PixelMoments(moments.sums)), smoothed)
 
@@ -148,8 +152,7 @@ def _root(variance: FloatArray) -> FloatArray:
 
 def _has_enough(moments: Moments) -> BoolArray:
     """Where there are rows enough for a mean, of those with a weight."""
-    rows = moments.first("seen" if "seen" in moments.first_sums else moments.weight)
-    return np.asarray((rows >= FEWEST_UNDER_KERNEL * moments.peak) & (moments.s1() > 0))
+    return moments.has_rows(FEWEST_UNDER_KERNEL) & (moments.s1() > 0)
 
 
 def _mean(moments: Moments) -> FloatArray:

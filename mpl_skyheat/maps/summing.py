@@ -8,10 +8,13 @@ import numpy as np
 
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
+from mpl_skyheat.maps.adaptive import adaptive_moments
 from mpl_skyheat.maps.background import about_background
 from mpl_skyheat.maps.moments import PixelMoments, SmoothMoments, sums_of_randoms
+from mpl_skyheat.maps.row_ladder import RowLadder
 from mpl_skyheat.maps.statistic_table import channels_of
 from mpl_skyheat.maps.statistics import statistic_of
+from mpl_skyheat.smoothing.adaptive import Adaptive
 
 if TYPE_CHECKING:
     from typing import Any
@@ -41,19 +44,42 @@ def summed(
 
     ``blocks`` are the rows, if they have been projected already.
     """
+    sums = _empty_sums(catalogue, where, request)
+    sums.add(catalogue, team=team, projected=blocks)
+    return sums, sums_of_randoms(request, where.geometry, sums.observed, team)
+
+
+def summed_by_width(
+    catalogue: Catalogue | Stream,
+    where: Where,
+    request: MapRequest,
+    team: Team,
+    blocks: list[ProjectedBlock] | None = None,
+) -> tuple[Sums, RowLadder]:
+    """The sums of all rows in pixels, and those of rows that each have a width of their own."""
+    sums = _empty_sums(catalogue, where, request)
+    ladder = RowLadder(request, where, catalogue, sums, team)
+    for chunk in catalogue.gathered():
+        sums.add(chunk, team=team, projected=blocks)
+        ladder.add(chunk)
+    return sums, ladder
+
+
+def _empty_sums(catalogue: Catalogue | Stream, where: Where, request: MapRequest) -> Sums:
     channels = channels_of(
         request.statistic,
         has_weights=catalogue.weights is not None,
         counts_rows=request.min_count is not None and request.kernel is None,
     )
+    if request.rows_kernel is not None:
+        # Rows are shared between widths: their number is no integer.
+        channels = tuple("w" if name == "n" else name for name in channels)
     # A sum has no difference that would lose digits.
     offset = 0.0 if request.statistic == "sum" else catalogue.typical_value()
     observed = None
     if request.coverage is not None:
         observed = observed_sky(where.geometry, request.coverage, catalogue.frame)
-    sums = Sums(where.geometry, channels, offset=offset, observed=observed)
-    sums.add(catalogue, team=team, projected=blocks)
-    return sums, sums_of_randoms(request, where.geometry, observed, team)
+    return Sums(where.geometry, channels, offset=offset, observed=observed)
 
 
 def found_in(
@@ -64,6 +90,9 @@ def found_in(
         return statistic_of(sums, PixelMoments(sums), where, request)
     if request.background is not None:
         return about_background(field, where, request, team)
+    if isinstance(request.kernel, Adaptive):
+        moments = adaptive_moments(request.kernel, field, where, request)
+        return statistic_of(sums, moments, where, request)
     return statistic_of(sums, SmoothMoments(field, request.terms), where, request)
 
 

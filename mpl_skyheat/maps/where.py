@@ -18,12 +18,20 @@ from mpl_skyheat.sky.grid import (
     native_grid,
 )
 from mpl_skyheat.sky.pixel_scale import nearest_sky, pixel_metric, pixel_steps
-from mpl_skyheat.smoothing.choice import Choice, GridKernels, choose_geometry
+from mpl_skyheat.smoothing.adaptive import Adaptive
+from mpl_skyheat.smoothing.choice import (
+    PLANE_TOLERANCE,
+    POINTLIKE,
+    Choice,
+    GridKernels,
+    choose_geometry,
+)
 from mpl_skyheat.smoothing.kernel_base import angular_kernels
 
 if TYPE_CHECKING:
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.sky.planes import Plane
+    from mpl_skyheat.smoothing.kernel_base import Terms
 
 # Fewest bins along each side of a map on a plane that has no pixels of its own.
 FEWEST_BINS = 100
@@ -54,17 +62,31 @@ class Where(NamedTuple):
     centre: tuple[float, float]
 
 
-def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool) -> Where:
+def choose_where(
+    request: MapRequest, plane: Plane, view: View, *, closed: bool, finest: float | None = None
+) -> Where:
     """The geometry of a map of a view, with the kernel laid on its pixels.
 
     A ``closed`` view holds its upper edges: bounds that come from the points hold the outermost of
-    them, as in `numpy.histogram2d`.
+    them, as in `numpy.histogram2d`. ``finest`` is a width (rad) that pixels must resolve, too.
     """
-    centre, grid = pixels_of_view(request, plane, view, closed=closed)
-    kernels = GridKernels(request.all_terms, plane, centre, grid)
-    choice = choose_geometry(kernels, asked=request.geometry, boundary=request.boundary)
+    centre, grid = pixels_of_view(request, plane, view, closed=closed, finest=finest)
+    return where_on(request, plane, grid, centre, request.all_terms)
+
+
+def where_on(
+    request: MapRequest, plane: Plane, grid: SkyGrid, centre: tuple[float, float], terms: Terms
+) -> Where:
+    """The geometry of a map on a grid with room for kernels, which are laid on its pixels.
+
+    Without any, as long as those of rows are not known, it is a plane.
+    """
+    kernels = GridKernels(terms, plane, centre, grid)
+    asked = "auto" if request.rows_kernel and not terms else request.geometry
+    choice = choose_geometry(kernels, asked=asked, boundary=request.boundary)
     _check_memory(request, grid, kernels, choice.geometry)
     _check_digits(kernels)
+    _check_narrowest(request, kernels, choice)
     if choice.geometry == "sphere":
         radial = kernels.angular
         step, reach = min(k.bin_size for k in radial), max(k.reach for k in radial)
@@ -76,11 +98,13 @@ def choose_where(request: MapRequest, plane: Plane, view: View, *, closed: bool)
 
 
 def pixels_of_view(
-    request: MapRequest, plane: Plane, view: View, *, closed: bool
+    request: MapRequest, plane: Plane, view: View, *, closed: bool, finest: float | None = None
 ) -> tuple[tuple[float, float], SkyGrid]:
-    """The centre of a view, and its pixels; ``closed`` as in `choose_where`."""
+    """The centre of a view, and its pixels; ``closed`` and ``finest`` as in `choose_where`."""
     centre = _sky_centre(plane, view)
-    return centre, _cut_grid(request, plane, view, centre, closed=closed)
+    cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
+    cores += [] if finest is None else [finest]
+    return centre, _cut_grid(request, plane, view, centre, closed=closed, cores=cores)
 
 
 def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
@@ -97,28 +121,36 @@ def _sky_centre(plane: Plane, view: View) -> tuple[float, float]:
 
 
 def _cut_grid(
-    request: MapRequest, plane: Plane, view: View, centre: tuple[float, float], *, closed: bool
+    request: MapRequest,
+    plane: Plane,
+    view: View,
+    centre: tuple[float, float],
+    *,
+    closed: bool,
+    cores: list[float],
 ) -> SkyGrid:
+    """The pixels of a view, which resolve kernels' cores (rad) if nothing else says their size."""
     size, bins = request.pixel_size, request.bins
     if not plane.has_pixels and size is None:
-        bins = bins or _default_bins(request, plane, view, centre)
+        bins = bins or _default_bins(request, cores, plane, view, centre)
     if bins is not None:
         return grid_of_bins(view, *bins, closed=closed)
     if size is None:
         grid = native_grid(view, is_merged=request.is_picture)
-        return grid if plane.has_own_pixels else _split_for_kernel(grid, request, plane, centre)
+        if plane.has_own_pixels:
+            return grid
+        return _split_for_kernel(grid, request, cores, plane, centre)
     steps = (size, size) if plane.frame is None else pixel_steps(plane.to_sky, centre, size)
     return grid_of_steps(view, *steps, closed=closed)
 
 
 def _default_bins(
-    request: MapRequest, plane: Plane, view: View, centre: tuple[float, float]
+    request: MapRequest, cores: list[float], plane: Plane, view: View, centre: tuple[float, float]
 ) -> tuple[int, int]:
-    """Bins (nx, ny) that resolve the kernel, on a plane without pixels of its own."""
+    """Bins (nx, ny) that resolve kernels' cores (rad), on a plane without pixels of its own."""
     bins = np.array([FEWEST_BINS, FEWEST_BINS])
     if request.is_auto:
         return DEFAULT_LIMIT, DEFAULT_LIMIT
-    cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
     if plane.frame is not None and cores:
         metric = pixel_metric(plane.to_sky, centre, grid_of_bins(view, *bins))
         # At a pole, a bin has no width.
@@ -130,13 +162,16 @@ def _default_bins(
 
 
 def _split_for_kernel(
-    grid: SkyGrid, request: MapRequest, plane: Plane, centre: tuple[float, float]
+    grid: SkyGrid,
+    request: MapRequest,
+    cores: list[float],
+    plane: Plane,
+    centre: tuple[float, float],
 ) -> SkyGrid:
     """A grid whose pixels, which are nobody's, are split where a kernel is narrower."""
     most = max(DEFAULT_LIMIT // max(grid.shape), 1)
     if request.is_auto:
         return grid.split(most)
-    cores = [kernel.resolution_length for kernel in angular_kernels(request.terms)]
     if not cores:
         return grid
     side = np.nan_to_num(np.linalg.det(pixel_metric(plane.to_sky, centre, grid)) ** 0.25)
@@ -150,6 +185,21 @@ def _check_digits(kernels: GridKernels) -> None:
         raise ValueError(
             f"the map's pixels are too fine, {side:.2g} deg, for positions in double precision: "
             f"give a wider region, or a pixel_size or bins of more than {FINEST_PIXEL:g} deg"
+        )
+
+
+def _check_narrowest(request: MapRequest, kernels: GridKernels, choice: Choice) -> None:
+    """Refuse widths far below a pixel where a wide map must be smoothed on the sphere for others.
+
+    (A kernel that is narrow alone is smoothed on the plane: see `choose_geometry`.)
+    """
+    is_off = kernels.error > PLANE_TOLERANCE and request.geometry == "auto"
+    is_on_plane = choice.geometry == "plane" and kernels.is_angular and kernels.is_narrow
+    if isinstance(request.kernel, Adaptive) and is_off and is_on_plane:
+        least = _angle_text(POINTLIKE * kernels.side * u.rad)
+        raise ValueError(
+            f"kernel must not be narrower than {POINTLIKE} pixels, {least}, on a map that is too "
+            f"wide to be smoothed on the plane; got {request.kernel!r}"
         )
 
 

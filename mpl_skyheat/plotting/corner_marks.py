@@ -21,7 +21,7 @@ from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from mpl_skyheat.maps.request import check_choice
 from mpl_skyheat.plotting.halo import are_light
 from mpl_skyheat.plotting.local_scale import LocalScale
-from mpl_skyheat.smoothing.kernel_base import RadialKernel, parse_width
+from mpl_skyheat.smoothing.kernel_base import RadialKernel, parse_width, terms_of
 from mpl_skyheat.smoothing.kernels import Annulus
 from mpl_skyheat.smoothing.profiles import full_width
 
@@ -240,7 +240,7 @@ def _over(color: Any, below: Any) -> Any:
 
 def _full_width(sky_map: Any) -> tuple[float, bool]:
     """The full width of a map's kernel at half maximum, in rad or else in map pixels."""
-    terms = () if sky_map.kernel is None else sky_map.kernel.terms
+    terms = terms_of(sky_map.kernel)
     kernels = [kernel for _, kernel in terms]
     in_pixels = {kernel.in_pixels for kernel in kernels if isinstance(kernel, RadialKernel)}
     has_hole = any(isinstance(kernel, Annulus) for kernel in kernels)
@@ -250,8 +250,8 @@ def _full_width(sky_map: Any) -> tuple[float, bool]:
         raise ValueError(
             "kernel must be one that has a full width at half maximum, such as kernel='10 arcmin' "
             "or kernel=mpl_skyheat.TopHat('10 arcmin') of sky_heatmap, to be drawn in a corner: "
-            "arrays, differences, rings, kernels in pixels of another map and maps without one "
-            f"have none; got {sky_map.kernel!r}"
+            "arrays, differences, rings, kernels of more than one width, kernels in pixels of "
+            f"another map and maps without one have none; got {sky_map.kernel!r}"
         )
     return width, True in in_pixels
 

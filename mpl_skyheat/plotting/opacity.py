@@ -61,8 +61,9 @@ def density_of(sky_map: SkyMap) -> SkyMap:
     else:
         raise ValueError(
             "alpha='density' needs the density of the rows, which this map does not know: it is "
-            "made with boundary='reflect', or put together of other arrays; draw one from the "
-            "points with values=, or give alpha= an array of the map's shape"
+            "made with boundary='reflect' or a kernel of more than one width, or put together of "
+            "other arrays; draw one from the points with values=, or give alpha= an array of the "
+            "map's shape"
         )
     if sky_map.meta.get("frame") == "flat" or area is None:
         per_area = density << unit

@@ -16,7 +16,7 @@ from mpl_skyheat.sky.vectors import to_vectors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.compute.arrays import FloatArray, IntArray
     from mpl_skyheat.sky.planes import Plane
 
 # Places along each side of a map at which, beside its border, its reach on the lattice is measured.
@@ -150,6 +150,30 @@ class MapGeometry:
 
         (team if len(planes) == team.size else Team(1)).share(grid.bands(), measure)
         self._solid_angles = areas
+
+    def lattice_bins(self) -> IntArray:
+        """The flat index of the lattice's bin that the centre of each pixel is in, (ny, nx).
+
+        Pixels with their centre off the sky have that of the nearest pixel with a centre on it.
+        """
+        assert self.sphere is not None
+        x, y = np.meshgrid(self.grid.x.centres, self.grid.y.centres)
+        vectors = to_vectors(*self.plane.to_sky(x.ravel(), y.ravel())) @ self.sphere.turn.T
+        lon = np.arctan2(vectors[:, 1], vectors[:, 0])
+        lat = np.arctan2(vectors[:, 2], np.hypot(vectors[:, 0], vectors[:, 1]))
+        known = np.isfinite(lon)
+        bins: IntArray = np.zeros(len(lon), np.intp)
+        on_lattice, found = self.sphere.lattice.bins_of(lon[known], lat[known])
+        known[known] = on_lattice
+        bins[known] = found
+        if known.all() or not known.any():
+            return bins.reshape(x.shape)
+        from scipy.ndimage import distance_transform_edt
+
+        nearest = distance_transform_edt(
+            ~known.reshape(x.shape), return_distances=False, return_indices=True
+        )
+        return np.asarray(bins.reshape(x.shape)[tuple(nearest)])
 
     @property
     def solid_angles(self) -> FloatArray:

@@ -77,6 +77,19 @@ class Lattice:
         """Latitudes (rad) of the rings."""
         return np.asarray((np.arange(self.rings) - 0.5 * (self.rings - 1)) * self.lat_step, float)
 
+    @property
+    def centres(self) -> tuple[FloatArray, FloatArray]:
+        """Longitudes and latitudes (rad) of the bins' centres, both (rings, columns)."""
+        lon = (np.arange(self.columns) - 0.5 * (self.columns - 1)) * self.lon_step
+        centres = np.meshgrid(lon, self.latitudes)
+        return centres[0], centres[1]
+
+    @property
+    def bin_areas(self) -> FloatArray:
+        """The solid angle (sr) of a bin of each ring."""
+        edges = (np.arange(self.rings + 1) - 0.5 * self.rings) * self.lat_step
+        return np.asarray(self.lon_step * np.diff(np.sin(edges)), float)
+
     def position(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Row and column (0 at the centre of the first bin) of positions (rad)."""
         row = lat / self.lat_step + 0.5 * (self.rings - 1)

@@ -57,6 +57,10 @@ class Field(ABC):
         self._exposures: dict[Any, FloatArray] = {}
 
     @abstractmethod
+    def of(self, sums: Sums) -> Field:
+        """The field of other sums on the same geometry, such as a part of these."""
+
+    @abstractmethod
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         """K ∗ a channel in the map's pixels, (ny, nx); NaN where there is no sky."""
 
@@ -123,7 +127,7 @@ class PlaneField(Field):
     ``metric`` is the 2 × 2 metric (rad²) of a pixel at the centre of the map. ``boundary`` is
     "sky", where the geometry has a margin with the sky beyond the map, or says how the map itself
     is continued: "fill", "wrap", "reflect". ``margin`` are the pixels that the widest kernel
-    reaches along x and y.
+    reaches along x and y. ``transfers`` are those of kernels that another field has found.
     """
 
     def __init__(
@@ -133,9 +137,11 @@ class PlaneField(Field):
         boundary: Boundary,
         margin: tuple[int, int],
         randoms: RandomField | None = None,
+        *,
+        transfers: dict[Any, Transfer] | None = None,
     ) -> None:
         super().__init__(sums, randoms)
-        self._metric, self._boundary = metric, boundary
+        self._metric, self._boundary, self._margin = metric, boundary, margin
         images = {
             name: np.asarray(image, float)
             for name, image in sums.pixels.items()
@@ -154,7 +160,11 @@ class PlaneField(Field):
                 for name, image in images.items()
             }
         self._transforms = ImageTransforms(images, margin)
-        self._transfers: dict[Any, Transfer] = {}
+        self._transfers: dict[Any, Transfer] = {} if transfers is None else transfers
+
+    def of(self, sums: Sums) -> PlaneField:
+        own = self._metric, self._boundary, self._margin, self.randoms
+        return PlaneField(sums, *own, transfers=self._transfers)
 
     def smoothed(self, channel: str, kernel: PixelKernel) -> FloatArray:
         return self._transforms.convolved(channel, self._transfer(kernel))
@@ -207,7 +217,8 @@ class PlaneField(Field):
 class SphereField(Field):
     """Rows at their positions on the sphere, spread with splines on the geometry's lattice.
 
-    Smoothed lattices are only ``kept`` where the field is read again and again.
+    ``pixels`` are the map's, if another field has found their places. Smoothed lattices are only
+    ``kept`` where the field is read again and again.
     """
 
     accuracy = 1e-2
@@ -218,6 +229,7 @@ class SphereField(Field):
         team: Team | None = None,
         randoms: RandomField | None = None,
         *,
+        pixels: SkyPixels | None = None,
         kept: dict[Any, SmoothSphere] | None = None,
         read_at: SkyPlaces | None = None,
     ) -> None:
@@ -225,8 +237,12 @@ class SphereField(Field):
         assert self.geometry.sphere is not None
         self._sphere, self._team = self.geometry.sphere, team or Team(1)
         self._waves: dict[tuple[str, int], RingWaves] = {}
-        self._pixels: SkyPixels | None = None
+        self._pixels = pixels
+        self._seen_waves: RingWaves | None = None
         self._kept_smooth, self._read_at = kept, read_at
+
+    def of(self, sums: Sums) -> SphereField:
+        return SphereField(sums, self._team, self.randoms, pixels=self._placed)
 
     def on(self, places: SkyPlaces) -> SphereField:
         """The field, read at other places, of which no pixel has the mean over the rows in it."""
@@ -246,9 +262,36 @@ class SphereField(Field):
     def _read(self, smooth: SmoothSphere, kernel: RadialKernel) -> FloatArray:
         if self._read_at is not None:
             return self._read_at.values(smooth, kernel)
+        return self._placed.values(smooth, kernel)
+
+    @property
+    def _placed(self) -> SkyPixels:
+        """The map's pixels with their places on the lattice."""
         if self._pixels is None:
             self._pixels = SkyPixels(self.geometry, self._team)
-        return self._pixels.values(smooth, kernel)
+        return self._pixels
+
+    def smoothed_in_bins(self, channel: str, kernel: RadialKernel) -> FloatArray:
+        """K ∗ a channel at the centres of the lattice's bins, (rings, columns)."""
+        return self._in_bins(self._smooth(channel, kernel))
+
+    def exposure_in_bins(self, kernel: RadialKernel) -> FloatArray:
+        """K ∗ the solid angle (sr) that was observed, at the centres of the lattice's bins."""
+        lattice, observed = self._sphere.lattice, self.sums.observed
+        if observed is None or observed.bins is None:
+            return self.full_exposure(kernel)
+        if self._seen_waves is None:
+            spread = PointSpread(lattice, kernel.spline_order)
+            areas = observed.bins.fractions * lattice.bin_areas[:, np.newaxis]
+            lon, lat = lattice.centres
+            spread.add(lon.ravel(), lat.ravel(), areas.ravel())
+            order = kernel.spline_order
+            self._seen_waves = RingWaves(lattice, spread.bins, order, self._team)
+        return self._in_bins(self._seen_waves.smoothed(kernel))
+
+    def _in_bins(self, smooth: SmoothSphere) -> FloatArray:
+        lon, lat = self._sphere.lattice.centres
+        return smooth((lon.ravel(), lat.ravel())).reshape(lon.shape)
 
     def smoothed_squares(self, channel: str, kernel: PixelKernel, other: PixelKernel) -> FloatArray:
         squares = super().smoothed_squares(channel, kernel, other)

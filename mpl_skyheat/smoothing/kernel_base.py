@@ -36,10 +36,18 @@ FINEST = 4000
 class KernelAlgebra(ABC):
     """A kernel or a sum of kernels, which can be added, subtracted and scaled."""
 
+    # Whether its width differs from place to place, or from row to row.
+    varies = False
+
     @property
     @abstractmethod
     def terms(self) -> Terms:
         """The kernel as a linear combination of unit-sum kernels."""
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What is equal for equal kernels, and for no others."""
+        return tuple((factor, kernel.key) for factor, kernel in self.terms)
 
     @property
     def is_signed(self) -> bool:
@@ -49,18 +57,18 @@ class KernelAlgebra(ABC):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KernelAlgebra):
             return NotImplemented
-        return _keys(self.terms) == _keys(other.terms)
+        return self.identity == other.identity
 
     def __hash__(self) -> int:
-        return hash(_keys(self.terms))
+        return hash(self.identity)
 
     def __add__(self, other: object) -> KernelSum:
-        if not isinstance(other, KernelAlgebra):
+        if not isinstance(other, KernelAlgebra) or other.varies:
             return NotImplemented
         return KernelSum(self.terms + other.terms)
 
     def __sub__(self, other: object) -> KernelSum:
-        if not isinstance(other, KernelAlgebra):
+        if not isinstance(other, KernelAlgebra) or other.varies:
             return NotImplemented
         return self + (-1.0) * other
 
@@ -87,6 +95,27 @@ class KernelSum(KernelAlgebra):
 
     def __repr__(self) -> str:
         return " + ".join(f"{digits(factor)} * {kernel!r}" for factor, kernel in self._terms)
+
+
+class VaryingKernel(KernelAlgebra):
+    """A kernel whose width differs from place to place, or from row to row.
+
+    Its ``terms`` are the narrowest to the widest of its Gaussians, each with factor 1, that a map
+    must have room for. It has no sums, differences or factors.
+    """
+
+    varies = True
+
+    def __add__(self, other: object) -> KernelSum:
+        raise TypeError(
+            f"{self!r:.60} has no sums, differences or factors, as its width is not the same for "
+            "all points: add or subtract two maps"
+        )
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __add__
+
+    def __neg__(self) -> KernelSum:
+        return self + self
 
 
 class PixelKernel(KernelAlgebra):
@@ -307,8 +336,9 @@ class RadialProduct(ProductKernel, RadialKernel):
         return float(2 * math.pi * limit / SAMPLES * density.sum())
 
 
-def _keys(terms: Terms) -> tuple[Any, ...]:
-    return tuple((factor, kernel.key) for factor, kernel in terms)
+def terms_of(kernel: KernelAlgebra | None) -> Terms:
+    """The terms of a kernel that has one shape everywhere; none of others, and without one."""
+    return () if kernel is None or kernel.varies else kernel.terms
 
 
 def angular_kernels(terms: Terms) -> list[RadialKernel]:

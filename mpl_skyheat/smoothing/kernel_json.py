@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from mpl_skyheat.smoothing.adaptive import Adaptive
 from mpl_skyheat.smoothing.kernel_base import KernelSum
 from mpl_skyheat.smoothing.kernels import (
     Annulus,
@@ -16,6 +17,7 @@ from mpl_skyheat.smoothing.kernels import (
     Moffat,
     TopHat,
 )
+from mpl_skyheat.smoothing.row_gaussian import RowGaussian
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,7 @@ ARGUMENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "Epanechnikov": (Epanechnikov, ("radius",)),
     "Moffat": (Moffat, ("fwhm", "beta")),
     "Annulus": (Annulus, ("inner", "outer")),
+    "Adaptive": (Adaptive, ("n_points", "narrowest", "widest", "mode")),
 }
 
 
@@ -41,6 +44,12 @@ def kernel_to_json(kernel: Any, arrays: Arrays) -> Any:
     if isinstance(kernel, ArrayKernel):
         arrays.append(kernel.raster(np.eye(2)))
         return {"array": len(arrays)}
+    if isinstance(kernel, RowGaussian):
+        widths = kernel.widths
+        if not isinstance(widths, str):
+            arrays.append(widths.value)
+            widths = [len(arrays), str(widths.unit)]
+        return {"rows": widths, "fwhm": kernel.is_fwhm}
     name = type(kernel).__name__
     made_by, arguments = ARGUMENTS.get(name, (None, ()))
     if type(kernel) is not made_by:
@@ -63,6 +72,11 @@ def kernel_of_json(found: Any, arrays: Arrays) -> Any:
         return KernelSum(tuple((c, kernel_of_json(k, arrays)) for c, k in found["sum"]))
     if "array" in found:
         return ArrayKernel(arrays[found["array"] - 1], is_normalised=True)
+    if "rows" in found:
+        widths = found["rows"]
+        if not isinstance(widths, str):
+            widths = arrays[widths[0] - 1] << u.Unit(widths[1])
+        return RowGaussian(widths, is_fwhm=found["fwhm"])
     made_by, arguments = ARGUMENTS[found["name"]]
     given = {argument: found[argument] for argument in arguments}
     return made_by(**{k: u.Quantity(*v) if isinstance(v, list) else v for k, v in given.items()})

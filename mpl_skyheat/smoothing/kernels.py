@@ -23,6 +23,7 @@ from mpl_skyheat.smoothing.kernel_base import (
     parse_width,
     text_of,
 )
+from mpl_skyheat.smoothing.row_gaussian import RowGaussian, is_of_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -38,7 +39,9 @@ class Gaussian(RadialKernel):
     Parameters
     ----------
     sigma : `~astropy.units.Quantity` ['angle'] or str, optional
-        Standard deviation along one axis; ``2*u.pix`` for map pixels.
+        Standard deviation along one axis; ``2*u.pix`` for map pixels. For a width of each row, such
+        as the errors of positions: a Quantity with one for each, or the name of a column of
+        ``data``, which any text is that is no angle.
     fwhm : `~astropy.units.Quantity` ['angle'] or str, optional
         Full width at half maximum, 2 √(2 ln 2) σ, in place of ``sigma``.
 
@@ -46,12 +49,24 @@ class Gaussian(RadialKernel):
     ------
     ValueError
         If not exactly one of the two is given, or it is not a positive, finite angle.
+    TypeError
+        If widths of rows are no numbers.
 
     Notes
     -----
     An angular Gaussian is cut at 5 σ; one in pixels has the pixels of
     `astropy.convolution.Gaussian2DKernel`, which spans ± 4 σ.
+
+    Widths of rows are shared between the two nearest of a ladder of widths by 2^⅛, so that σ² is
+    kept: a lone source is its own Gaussian to 1 % of its peak. Rows without a finite width are
+    dropped, and counted like rows without a position. Kernels of rows have no sums or differences.
     """
+
+    def __new__(cls, sigma: Any = None, *, fwhm: Any = None) -> Any:
+        given = fwhm if sigma is None else sigma
+        if (sigma is None or fwhm is None) and is_of_rows(given):
+            return RowGaussian(given, is_fwhm=sigma is None)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -300,6 +315,11 @@ def as_kernel(kernel: Any, name: str = "kernel") -> KernelAlgebra | None:
     is_scalar = not isinstance(kernel, list | tuple) and np.ndim(kernel) == 0
     if not is_scalar and not isinstance(kernel, u.Quantity):
         return ArrayKernel(kernel)
+    if isinstance(kernel, u.Quantity):
+        raise TypeError(
+            f"{name} must be one width, or Gaussian(widths) for one of each row; got widths of "
+            f"shape {kernel.shape}"
+        )
     raise TypeError(
         f"{name} must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
         f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"

@@ -290,7 +290,7 @@ def draw_options(draw: Draw, call: Call, width: float) -> None:
         options |= {"statistic": draw.choice(OF_VALUES)}
         options.pop("unit", None)
     if draw.chance(0.6):
-        options["kernel"] = draw_kernel(draw, is_flat=is_flat, width=width)
+        options["kernel"] = draw_kernel(draw, call, is_flat=is_flat, width=width)
     if draw.chance(0.15):
         options |= {"coverage": draw_coverage(draw, call, width), "boundary": "sky"}
         options |= draw.some({"min_coverage": [0.0, 0.2, 1.0]}, 0.5)
@@ -306,7 +306,7 @@ def draw_options(draw: Draw, call: Call, width: float) -> None:
         options["pixel_size"] = size if is_flat else size * u.deg
 
 
-def draw_kernel(draw: Draw, *, is_flat: bool, width: float) -> Any:
+def draw_kernel(draw: Draw, call: Call, *, is_flat: bool, width: float) -> Any:
     """A kernel from 1e-6 arcsec to 180 deg, or in pixels."""
     angle = draw.log(1e-6 / 3600, 180)
     angle = angle if draw.chance(0.3) else draw.log(0.002, 1) * min(width, 180)
@@ -315,6 +315,9 @@ def draw_kernel(draw: Draw, *, is_flat: bool, width: float) -> Any:
     kinds += [sh.Epanechnikov(size), sh.Moffat(size, draw.choice([1.5, 2.5, 4.765]))]
     kinds += [sh.Annulus(draw.log(0.01, 0.99) * size, size), sh.Gaussian(size) - sh.TopHat(size)]
     kinds += [draw.rng.random((draw.choice([1, 3, 9]), draw.choice([1, 5])))]
+    widest, mode = draw.choice([1, 3, 30]) * size, draw.choice(["scatter", "gather"])
+    kinds += [sh.Adaptive(draw.choice([1, 25]), narrowest=size, widest=widest, mode=mode)]
+    kinds += [sh.Gaussian(size * draw.rng.uniform(0.3, 3, call.lon.size))]
     return draw.choice(kinds)
 
 
