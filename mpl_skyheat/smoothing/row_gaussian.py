@@ -69,7 +69,7 @@ def is_of_rows(width: Any) -> bool:
     try:
         u.Quantity(width)
     except (TypeError, ValueError):
-        return bool(width.strip())
+        return bool(width.strip()) and width != "auto"  # which is a width for all rows
     return False
 
 
