@@ -3,8 +3,8 @@ A map at any zoom
 =================
 
 A map has the pixels that it was made for: here 3' wide, which a zoom shows (left). With
-``live=True`` the smoothed function is read at the pixels of the screen, or of the print (right). The
-notebook below makes it move, after ``%matplotlib widget``.
+``live=True`` the smoothed function is read at the pixels of the screen, or of the print (right).
+The notebook below makes it move, after ``%matplotlib widget``.
 """
 
 import matplotlib.pyplot as plt
