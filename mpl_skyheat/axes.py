@@ -358,8 +358,8 @@ def sky_contour(
         raise TypeError(
             f"ax must be an Axes, as in ax.sky_contour(ra, dec); got {type(ax).__name__}"
         )
+    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.reading import read_points
-    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.maps.making import make_map
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
@@ -372,9 +372,11 @@ def sky_contour(
         return _contour_map(ax, points_or_map[0], given)
     request = MapRequest.of_call(given, is_picture=True)
     catalogue = read_points(points_or_map, data, frame, weights, values, request.widths)
+    needs_points = points is None and enclosed is not None
+    catalogue = catalogue.held() if needs_points else catalogue
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view, _ = make_map(catalogue, on_axes.plane, on_axes.view, request)
-    if points is None and enclosed is not None and not isinstance(catalogue, Stream):
+    if needs_points and isinstance(catalogue, Catalogue):
         points = catalogue
     contours = find_contours(
         sky_map, levels=levels, enclosed=enclosed, points=points, leave_one_out=leave_one_out
