@@ -139,13 +139,13 @@ class Catalogue:
     @property
     def weights_unit(self) -> u.UnitBase:
         """Unit of the weights; dimensionless where there are none."""
-        unit = self.weights.unit if self.weights else None
+        unit = self.weights.unit if self.weights is not None else None
         return unit or u.dimensionless_unscaled
 
     @property
     def values_unit(self) -> u.UnitBase:
         """Unit of the values; dimensionless where there is none."""
-        unit = self.values.unit if self.values else None
+        unit = self.values.unit if self.values is not None else None
         return unit or u.dimensionless_unscaled
 
     @property
@@ -227,8 +227,8 @@ class Catalogue:
         that names its row.
         """
         lon, lat = self.lon.block(rows), self.lat.block(rows)
-        weights = self.weights.block(rows) if self.weights else None
-        values = self.values.block(rows) if self.values else None
+        weights = self.weights.block(rows) if self.weights is not None else None
+        values = self.values.block(rows) if self.values is not None else None
         widths = self.widths.block(rows) if self.widths is not None else None
         shares = self.shares.block(rows) if self.shares is not None else None
         keep = np.isfinite(lon) & np.isfinite(lat)

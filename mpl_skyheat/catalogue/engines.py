@@ -110,7 +110,7 @@ class PolarsFrame(Batches):
 
     frame: Any
 
-    @cached_property
+    @property
     def head(self) -> FileTable:
         schema = self.frame.collect_schema()
         empty = sys.modules["polars"].DataFrame(schema=schema)
@@ -133,7 +133,7 @@ class DuckRelation(Batches):
 
     relation: Any
 
-    @cached_property
+    @property
     def head(self) -> FileTable:
         def load(wanted: Sequence[str]) -> dict[str, Any]:
             schema = self._reader(wanted, self.relation.limit(0)).schema

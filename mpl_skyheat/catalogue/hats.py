@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ class HatsCatalogue(Batches):
     def name(self) -> str:
         return self.place.name
 
-    @cached_property
+    @property
     def head(self) -> FileTable:
         return self._partitions_of(0)[0].head
 

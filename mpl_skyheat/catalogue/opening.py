@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,10 @@ def is_parquet(name: str | os.PathLike[str]) -> bool:
         return True
     if "://" in text or is_pattern(text):
         return ending_of(path) not in READERS
-    return path.expanduser().is_dir()
+    try:
+        return path.expanduser().is_dir()
+    except OSError:  # which those say who open it
+        return False
 
 
 def open_parquet(name: str | os.PathLike[str]) -> Batches:
@@ -54,11 +56,12 @@ def open_several(names: Sequence[str | os.PathLike[str]]) -> ParquetFiles:
 
 def _check_pyarrow(name: str) -> None:
     try:
-        import_module("pyarrow")
+        from pyarrow import parquet
     except ImportError as error:
         raise ImportError(
             f"{name} is read by pyarrow, which is missing: pip install 'mpl-skyheat[parquet]'"
         ) from error
+    del parquet
 
 
 def _together(places: Iterable[Place], name: str) -> ParquetFiles:

@@ -68,7 +68,7 @@ class Partition(Batches):
         ):
             yield file
 
-    @cached_property
+    @property
     def head(self) -> FileTable:
         with named_errors(self.name, "Parquet"), self.opened() as file:
             schema = file.schema_arrow

@@ -118,11 +118,12 @@ def _read_batches(
 ) -> Stream:
     """The stream of batches of tables, of which the columns that are needed are read."""
     try:
-        table = Table(batches.head)
+        described = batches.head
+        table = Table(described)
         names = table.find(points, find_frame(frame))
         columns = _names_of(table, *names, *given)
         make = RowReader(names, frame, given)
-        head = make(batches.head.load(columns))
+        head = make(described.load(columns))
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         name = getattr(batches, "name", "")
@@ -132,7 +133,7 @@ def _read_batches(
     if len(names) == 2:
         axes = head.lon, head.lat
         positions = tuple((n, axis.factor) for n, axis in zip(names, axes, strict=True))
-    return Stream(head, Batched(batches, Wanted(tuple(columns), positions), make))
+    return Stream(head, Batched(batches, Wanted(tuple(columns), positions), make, head))
 
 
 def _names_of(table: Table, *given: Any) -> list[Any]:

@@ -75,11 +75,15 @@ class Listed(Source):
 
 @dataclass(frozen=True)
 class Batched(Source):
-    """The chunks that a function makes of batches of tables, with the columns that it needs."""
+    """The chunks that a function makes of batches of tables, with the columns that it needs.
+
+    ``empty`` is one without rows.
+    """
 
     batches: Batches
     wanted: Wanted
     make: Callable[[Any], Catalogue]
+    empty: Catalogue
 
     @property
     def is_read_once(self) -> bool:  # type: ignore[override]
@@ -87,11 +91,11 @@ class Batched(Source):
 
     def chunks(self, reach: Any) -> Iterator[Catalogue]:
         for batch in self.batches.read(self.wanted.within(reach)):
-            table = batch.table
-            if table is None:
-                table = self.batches.head.load(self.wanted.columns)
+            if batch.table is None:
+                yield replace(self.empty, skipped=batch.skipped)
+                continue
             try:
-                chunk = self.make(table)
+                chunk = self.make(batch.table)
             except (TypeError, ValueError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"in {batch.name}: {error}" if batch.name else str(error)) from error
@@ -235,8 +239,8 @@ class Stream:
         if self.is_read_once or needs_sky:
             return self
         held: list[Catalogue] = []
-        for chunk in self.gathered():
-            held.append(chunk)
+        for chunk in self.chunks():
+            held.append(_joined([chunk]))
             if sum(map(len, held)) > MOST_HELD:
                 return self
         return _joined(held) if held else self

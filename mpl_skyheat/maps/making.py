@@ -270,7 +270,7 @@ def _map_of(
         scales=found.scales,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
-        label=request.label or (catalogue.values.label if catalogue.values else None),
+        label=request.label or (catalogue.values.label if catalogue.values is not None else None),
         meta=_meta(sums, where, request, catalogue, frame),
     )
 
@@ -321,7 +321,7 @@ def _meta(
         "boundary": request.boundary,
         "mincount": request.min_count,
         "mincover": request.min_coverage if request.has_coverage else None,
-        "values": catalogue.values.label if catalogue.values else None,
+        "values": catalogue.values.label if catalogue.values is not None else None,
         "frame": frame,
         **sums.rows,
         "geometry": where.choice.geometry,

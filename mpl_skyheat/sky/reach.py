@@ -176,17 +176,17 @@ def _caps_of_grid(geometry: MapGeometry) -> Caps:
     rims = [_rim(plane.to_sky, x, y, nodes, axis) for axis in (0, 1)]
     samples = [_in_blocks(values) for values in (nodes, *rims)]
     steps = [_in_blocks(_steps(nodes, rims[axis], axis)) for axis in (0, 1)]
-    slack = np.maximum(*(step[..., 0].max(axis=1) for step in steps))
+    # Between samples the sky may bulge beyond them, by far less than half a step.
+    slack = 0.5 * np.maximum(*(step[..., 0].max(axis=1) for step in steps))
     caps = _around(np.concatenate(samples, axis=1), slack)
     if np.isfinite(nodes).all():
         return caps
     # Slivers of sky may lie between the nodes.
     strays = _strays(geometry, caps)
-    gap = 2 * np.sqrt(4 * np.pi / SPREAD)
-    radii = np.append(caps.radii, np.full(len(strays), gap))
-    found = Caps(np.concatenate([caps.centres, strays]), radii)
-    # Nothing that is seen of a map does not say where on the sky it is.
-    return found if len(radii) else Caps(np.eye(3)[:1], np.full(1, np.pi))
+    if len(strays) >= len(caps.radii):  # the nodes say little of where on the sky the map is
+        return Caps(np.eye(3)[:1], np.full(1, np.pi))
+    gaps = np.full(len(strays), 2 * np.sqrt(4 * np.pi / SPREAD))
+    return Caps(np.concatenate([caps.centres, strays]), np.append(caps.radii, gaps))
 
 
 def _squarish(width: float, height: float) -> tuple[int, int]:

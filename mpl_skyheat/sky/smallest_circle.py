@@ -56,7 +56,7 @@ def smallest_circle(
                 offset = vectors - circle.center
                 farthest = int(np.argmax(np.einsum("ij,ij->i", offset, offset)))
                 distance = float(separation(vectors[farthest], circle.center))
-                if circle.radius >= 0 and distance <= circle.radius * (1 + RELATIVE) + ABSOLUTE:
+                if distance <= circle.radius * (1 + RELATIVE) + ABSOLUTE:
                     break
                 found = _circle_of_few(np.vstack([on_rim, vectors[farthest]]), widest)
                 if found is None:
