@@ -6,7 +6,7 @@ positions all over the sky in catalogue order, compressed as surveys publish the
 
 Run as ``python benchmarks/past_memory.py``; with ``--write`` the table in benchmarks/README.md is
 written anew, with ``--quick`` there are fewer rows. ``--rows`` is their number, by default 10⁸,
-which take 1.5 GB in the folder of temporary files.
+which take 2.5 GB in the folder of temporary files.
 """
 
 import tempfile
@@ -88,7 +88,8 @@ def main():
     parser.add_argument("--rows", type=int, help="rows of all files together")
     options = parser.parse_args()
     rows = options.rows or (QUICK_MANY if options.quick else MANY)
-    table = ["| job | CPU a row | beside pyarrow's read | peak of memory |", "|---|---|---|---|"]
+    head = f"| {power(rows)} rows, in files of {power(min(rows, FILE))}"
+    table = [f"{head} | CPU a row | beside the read | peak of memory |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         write_files(folder, rows)
         jobs = {
@@ -109,8 +110,7 @@ def main():
                 assert spent <= MOST[kind] * base
                 assert peak <= MOST_MEMORY
     if options.write:
-        size = f"{power(rows)} rows of Parquet, in files of {power(min(rows, FILE))}:"
-        write_table(Path(__file__).name, "\n".join([size, "", *table]))
+        write_table(Path(__file__).name, "\n".join(table))
 
 
 if __name__ == "__main__":
