@@ -583,6 +583,22 @@ def test_plain_axes_take_their_middle_from_a_file(field_file):
     assert_same(heats[0].sky_map, heats[1].sky_map)
 
 
+@pytest.mark.parametrize("kind", ["mollweide", "lambert", "degrees", "degrees around a pole"])
+def test_maps_on_axes_without_a_wcs_are_those_of_rows_in_memory(kind, kept):
+    limits = {"degrees": ((370, 340), (10, 30)), "degrees around a pole": ((370, 0), (80, 90))}
+
+    def draw(data):
+        if kind not in limits:
+            return sky_heatmap(Figure().add_subplot(projection=kind), data=data, bins=40).sky_map
+        xlim, ylim = limits[kind]
+        ax = Figure().add_subplot(xlim=xlim, ylim=ylim)
+        return sky_heatmap(ax, data=data, kernel="3 deg", bins=40).sky_map
+
+    made = draw(kept / "collection")
+    assert_same(made, draw(SKY))
+    assert (made.meta["skipped"] > 0) == (kind in limits)
+
+
 def test_contours_enclose_the_rows_of_a_file_where_they_are(field_file):
     options = {"kernel": Gaussian("2 deg"), "enclosed": 0.5}
     ax = subplot(data=FIELD, figure=Figure())

@@ -42,10 +42,13 @@ def open_parquet(name: str | os.PathLike[str]) -> Batches:
     if "://" not in text and is_pattern(text):
         return _together(local_glob(text), text)
     place = place_at(text)
-    if place.is_file:
+    if text.lower().endswith(PARQUET) and place.is_file:
         return _together([place], text)
+    # (Before it is asked for files: a server may call a folder one.)
     found: Batches | None = hats_catalogue(place)
-    return found or _together(place.parquet_files(), text)
+    if found is None:
+        found = _together([place] if place.is_file else place.parquet_files(), text)
+    return found
 
 
 def open_several(names: Sequence[str | os.PathLike[str]]) -> ParquetFiles:

@@ -48,14 +48,17 @@ class Place:
 
     @property
     def is_file(self) -> bool:
-        return bool(self.filesystem.get_file_info(self.path).is_file)
+        """Whether there is a file at this path."""
+        with named_errors(self.name, "Parquet"):
+            return bool(self.filesystem.get_file_info(self.path).is_file)
 
     def parquet_files(self) -> list[Place]:
         """All Parquet files below this path, by name."""
         from pyarrow import fs
 
-        selector = fs.FileSelector(self.path, recursive=True)
-        infos = self.filesystem.get_file_info(selector)
+        with named_errors(self.name, "Parquet"):
+            selector = fs.FileSelector(self.path, recursive=True)
+            infos = self.filesystem.get_file_info(selector)
         # With forward slashes on every machine.
         paths = sorted(info.path for info in infos if info.is_file)
         root = self.path.rstrip("/")

@@ -60,6 +60,23 @@ def read_points(
         return Stream(read_table(data[0]), Listed(data, read_table))
     if len(points) != 1 or not isinstance(points[0], Iterator):
         return read_catalogue(points, data, frame, *columns)
+    return _read_chunks(points[0], frame, *columns)
+
+
+def _check_named(points: tuple[Any, ...], columns: tuple[Any, ...], what: str) -> None:
+    """Raise a TypeError unless all columns are named, of data that have more than one table."""
+    given = *points, *(column for column in columns if column is not None)
+    if not all(map(is_name, given)):
+        raise TypeError(
+            "points, weights, values and the kernel's widths must be names of columns where data "
+            f"{what}; got {', '.join(type(name).__name__ for name in given)}"
+        )
+
+
+def _read_chunks(
+    chunks: Iterator[Any], frame: Any, weights: Any, values: Any, widths: Any
+) -> Stream:
+    """The stream of an iterator of positions, with weights or without."""
     if weights is not None:
         raise ValueError(
             "weights must come with the points, as chunks of (ra, dec, weights), where those are "
@@ -92,17 +109,7 @@ def read_points(
             )
         return read_catalogue(chunk[:number], None, frame, *chunk[number:])
 
-    return _read_once(points[0], read_chunk)
-
-
-def _check_named(points: tuple[Any, ...], columns: tuple[Any, ...], what: str) -> None:
-    """Raise a TypeError unless all columns are named, of data that have more than one table."""
-    given = *points, *(column for column in columns if column is not None)
-    if not all(map(is_name, given)):
-        raise TypeError(
-            "points, weights, values and the kernel's widths must be names of columns where data "
-            f"{what}; got {', '.join(type(name).__name__ for name in given)}"
-        )
+    return _read_once(chunks, read_chunk)
 
 
 def _read_once(items: Iterator[Any], read: Callable[[Any], Catalogue]) -> Stream:
