@@ -75,8 +75,8 @@ def sky_heatmap(
         structured array or a dict, which may be the first argument, too; or the name of a FITS,
         ECSV, CSV, VOTable or Parquet file (.gz may follow, but for Parquet), of which the columns
         that are needed are read; or a list or an iterator of such tables or names. Larger than
-        memory may be Parquet, by the name of a file, folder, pattern ("survey/*.parquet") or HATS
-        catalogue, or an address that pyarrow or fsspec opens; a pyarrow Dataset, Scanner or
+        memory may be Parquet, by the name of a file, folder, pattern (``"survey/*.parquet"``) or
+        HATS catalogue, or an address that pyarrow or fsspec opens; a pyarrow Dataset, Scanner or
         ParquetFile; a polars LazyFrame; and a duckdb relation. Of these the columns that are
         needed are read, batch by batch; of Parquet, also in a Dataset without a filter, not those
         row groups that cannot be on the map or within its kernel's reach, as their statistics say.

@@ -414,7 +414,8 @@ def test_addresses_are_opened_by_fsspec_where_pyarrow_knows_none(kept):
         if path.is_file():
             there.pipe(f"/sky/{path.relative_to(kept)}", path.read_bytes())
     expected = sky_map(data=SKY, wcs=MAPS["TAN"])
-    for name in ("memory://sky/collection", "memory://sky/collection/main"):
+    for name in ("memory://sky/collection", "memory://sky/collection/main",
+                 "memory://sky/collection/main/dataset/**/*.parquet"):  # fmt: skip
         made = sky_map(data=name, wcs=MAPS["TAN"])
         assert_same(made, expected)
         assert made.meta["skipped"] > ROWS / 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mpl_skyheat.catalogue.hats import HEALPIX, hats_catalogue
 from mpl_skyheat.catalogue.parquet import HealpixColumn, ParquetFiles, Partition
-from mpl_skyheat.catalogue.places import PARQUET, is_pattern, local_glob, place_at
+from mpl_skyheat.catalogue.places import PARQUET, is_pattern, place_at, places_like
 from mpl_skyheat.catalogue.readers import READERS, ending_of
 
 if TYPE_CHECKING:
@@ -29,18 +29,15 @@ def is_parquet(name: str | os.PathLike[str]) -> bool:
         return True
     if "://" in text or is_pattern(text):
         return ending_of(path) not in READERS
-    try:
-        return path.expanduser().is_dir()
-    except OSError:  # which those say who open it
-        return False
+    return os.path.isdir(path.expanduser())  # False for a name that cannot be looked up
 
 
 def open_parquet(name: str | os.PathLike[str]) -> Batches:
     """The Parquet files of a name: of one, a folder, a glob, a HATS catalogue, or an address."""
     text = os.fspath(name)
     _check_pyarrow(text)
-    if "://" not in text and is_pattern(text):
-        return _together(local_glob(text), text)
+    if is_pattern(text):
+        return _together(places_like(text), text)
     place = place_at(text)
     if text.lower().endswith(PARQUET) and place.is_file:
         return _together([place], text)

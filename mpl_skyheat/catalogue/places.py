@@ -77,7 +77,9 @@ def _is_hidden(name: str) -> bool:
 
 def is_pattern(text: str) -> bool:
     """Whether a name is a pattern of many files, and not one of a file."""
-    return any(letter in text for letter in WILD) and not Path(text).exists()
+    if "://" in text:
+        return "*" in text  # other letters have other meanings in an address
+    return any(letter in text for letter in WILD) and not os.path.exists(text)
 
 
 def place_at(name: str | os.PathLike[str]) -> Place:
@@ -100,31 +102,38 @@ def _place_of_url(url: str) -> Place:
     with named_errors(url, "Parquet"):
         try:
             known, path = fs.FileSystem.from_uri(url)
-            return Place(known, path, url.rstrip("/"))
-        except ArrowInvalid as unknown:
-            try:
-                from fsspec.core import url_to_fs
-            except ImportError as error:
-                raise ImportError(
-                    f"{url} is opened by fsspec, which is missing: pip install fsspec"
-                ) from error
-            try:
-                filesystem, path = url_to_fs(url)
-            except ValueError as error:
-                raise ValueError(f"{error} ({unknown})") from error
-    return Place(fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path, url.rstrip("/"))
+        except ArrowInvalid:
+            filesystem, path = _by_fsspec(url)
+            known = fs.PyFileSystem(fs.FSSpecHandler(filesystem))
+    return Place(known, path, url.rstrip("/"))
 
 
-def local_glob(pattern: str) -> list[Place]:
-    """The Parquet files of this machine whose names are as a pattern says."""
+def _by_fsspec(url: str) -> tuple[Any, str]:
+    """The filesystem of fsspec, and the path in it, of an address."""
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        text = f"{url} is opened by fsspec, which is missing: pip install fsspec"
+        raise ImportError(text) from error
+    filesystem, path = url_to_fs(url)
+    return filesystem, path
+
+
+def places_like(pattern: str) -> list[Place]:
+    """The Parquet files whose names are as a pattern says; those at an address by fsspec."""
     from pyarrow import fs
 
-    found = sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))
-    paths = (Path(name) for name in found)
-    names = [path.as_posix() for path in paths if path.is_file()]
-    local = fs.LocalFileSystem()
+    if "://" in pattern:
+        with named_errors(pattern, "Parquet"):
+            filesystem, path = _by_fsspec(pattern)
+            found = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
+        where: Any = fs.PyFileSystem(fs.FSSpecHandler(filesystem))
+    else:
+        paths = map(Path, glob.glob(str(Path(pattern).expanduser()), recursive=True))
+        found = [path.as_posix() for path in paths if path.is_file()]
+        where = fs.LocalFileSystem()
     return [
-        Place(local, name, name)
-        for name in names
+        Place(where, name, name)
+        for name in sorted(found)
         if name.lower().endswith(PARQUET) and PurePosixPath(name).name != THUMBNAIL
     ]
