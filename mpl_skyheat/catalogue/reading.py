@@ -54,9 +54,14 @@ def read_points(
         _check_named(points, columns, "is an iterator of tables")
         return _read_once(data, read_table)
     if isinstance(data, list | tuple):
-        _check_named(points, columns, "is a list of tables")
         if not data:
             raise ValueError("data must have at least one table; got an empty list")
+        if not is_table(data[0]) and not isinstance(data[0], str | os.PathLike):
+            raise TypeError(
+                f"data must be a table, or a list of tables; got a list of {type(data[0]).__name__}"
+                ": pass arrays themselves, as in sky_map(ra, dec)"
+            )
+        _check_named(points, columns, "is a list of tables")
         return Stream(read_table(data[0]), Listed(data, read_table))
     if len(points) != 1 or not isinstance(points[0], Iterator):
         return read_catalogue(points, data, frame, *columns)

@@ -176,8 +176,10 @@ def _caps_of_grid(geometry: MapGeometry) -> Caps:
     rims = [_rim(plane.to_sky, x, y, nodes, axis) for axis in (0, 1)]
     samples = [_in_blocks(values) for values in (nodes, *rims)]
     steps = [_in_blocks(_steps(nodes, rims[axis], axis)) for axis in (0, 1)]
-    # Between samples the sky may bulge beyond them, by far less than half a step.
-    slack = 0.5 * np.maximum(*(step[..., 0].max(axis=1) for step in steps))
+    # Between samples the sky may bulge beyond them, by far less than half a step; more where a
+    # table may have features of its own.
+    slack = np.maximum(*(step[..., 0].max(axis=1) for step in steps))
+    slack *= 0.5 if plane.is_smooth else 2.0
     caps = _around(np.concatenate(samples, axis=1), slack)
     if np.isfinite(nodes).all():
         return caps
