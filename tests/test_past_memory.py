@@ -27,7 +27,7 @@ from mpl_skyheat.catalogue import streams
 from mpl_skyheat.catalogue.reading import read_points
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.sky.geometry import MapGeometry
-from mpl_skyheat.sky.grid import native_grid
+from mpl_skyheat.sky.grid import View, native_grid
 from mpl_skyheat.sky.planes import plane_of_wcs, view_of_shape
 
 pa = pytest.importorskip("pyarrow")
@@ -608,6 +608,39 @@ def test_contours_enclose_the_rows_of_a_file_where_they_are(field_file):
     )
     assert made.level.value == pytest.approx(expected.level.value, rel=1e-12)
     assert made.attained == expected.attained
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+@pytest.mark.parametrize("wcs", [UNBOUNDED, MAPS["TAN"]], ids=["unbounded", "TAN"])
+def test_the_best_width_is_that_of_rows_in_memory(wcs, is_large, tmp_path, monkeypatch):
+    if is_large:
+        monkeypatch.setattr(streams, "MOST_HELD", 300)
+    rng = np.random.default_rng(4)
+    columns = {"ra": 83 + rng.normal(0, 2, 3000), "dec": -5 + rng.normal(0, 2, 3000)}
+    columns = {name: np.append(values, FIELD[name]) for name, values in columns.items()}
+    parquet.write_table(pa.table(columns), tmp_path / "f.parquet", row_group_size=100)
+    options = {"kernel": "auto", "wcs": wcs, "bins": (60, 45)}
+    made, expected = (sky_map(data=d, **options) for d in (tmp_path / "f.parquet", columns))
+    assert_same(made, expected)
+    assert made.kernel == expected.kernel
+    with pytest.raises(ValueError, match="with kernel='auto', whose width comes from them"):
+        sky_map(data=dataset.dataset(tmp_path).scanner(), kernel="auto", wcs=MAPS["TAN"])
+
+
+def test_live_maps_read_of_a_file_what_comes_into_view(kept, reads):
+    fields = []
+    for data in (kept / "file.parquet", SKY):
+        ax = subplot(figure=Figure(), center=(83, -5), radius="5 deg")
+        heat = sky_heatmap(ax, data=data, kernel="1 deg", live=True)
+        fields.append(heat.live)
+        skipped = heat.sky_map.meta["skipped"]
+        assert (skipped > ROWS / 2) == (data is not SKY)
+    before = sum(number for _, number in reads)
+    wide = View(-400.0, 100.0, -300.0, 200.0)
+    made, expected = (field.read(wide, (40, 40))[0] for field in fields)
+    assert sum(number for _, number in reads) > before
+    np.testing.assert_allclose(made, expected, rtol=1e-9, atol=1e-9)
+    assert np.isfinite(made).all()
 
 
 # Parts, as for workers
