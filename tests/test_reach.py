@@ -157,8 +157,7 @@ def test_frames_that_are_no_rotation_lose_nothing_either(frame):
 # Row groups as they are in files: by HEALPix number, or in strips of declination.
 
 NEEDED = {
-    "TAN": ("TAN", (10, 20), 0.05, (100, 60), None),
-    "TAN, smoothed": ("TAN", (10, 20), 0.05, (100, 60), "15 arcmin"),
+    "TAN": ("TAN", (10, 20), 0.05, (100, 60), "15 arcmin"),
     "0h": ("TAN", (0, -50), 0.05, (100, 60), "15 arcmin"),
     "pole": ("TAN", (10, 89.5), 0.05, (100, 60), None),
     "ZEA of 40°": ("ZEA", (100, -30), 0.4, (100, 100), None),
@@ -166,7 +165,6 @@ NEEDED = {
     "SIN": ("SIN", (100, -30), 1.0, (120, 120), None),
     "SIN at its limb": ("SIN", (100, -30), 0.3, (40, 40), None),
     "strip": ("CAR", (0, 0), 0.1, (2000, 20), None),
-    "MOL": ("MOL", (0, 0), 2.0, (180, 90), None),
     "all-sky strip on the sphere": ("CAR", (0, 0), 0.5, (700, 10), "1 deg"),
 }
 
