@@ -14,6 +14,7 @@ from helpers import healpix_numbers, make_wcs, write_hats
 from matplotlib.figure import Figure
 
 from mpl_skyheat import (
+    Adaptive,
     Gaussian,
     Randoms,
     SkyHeatmapWarning,
@@ -628,6 +629,29 @@ def test_the_best_width_is_that_of_rows_in_memory(wcs, is_large, tmp_path, monke
     assert made.kernel == expected.kernel
     with pytest.raises(ValueError, match="with kernel='auto', whose width comes from them"):
         sky_map(data=dataset.dataset(tmp_path).scanner(), kernel="auto", wcs=MAPS["TAN"])
+
+
+@pytest.mark.parametrize(
+    ("where", "mode"), [("TAN", "scatter"), ("TAN", "gather"), ("all around", "scatter")]
+)
+def test_adaptive_maps_are_those_of_rows_in_memory(where, mode, kept):
+    band = make_wcs("CAR", shape=(90, 4), center=(180.0, 0.0), cdelt=(-4.0, 4.0))
+    kernel = Adaptive(5, narrowest="1 deg", widest="2 deg", mode=mode)
+    options = {"wcs": band if where == "all around" else MAPS["TAN"], "kernel": kernel}
+    made, expected = (sky_map(data=d, **options) for d in (kept / "collection", SKY))
+    assert_same(made, expected)
+    assert made.meta["skipped"] > 0
+
+
+def test_rows_with_a_width_of_their_own_reach_as_far_as_that(tmp_path):
+    """However far off the map they are."""
+    widths = np.where(np.arange(ROWS) % 50 == 0, 5.0, 0.5) * u.deg
+    QTable(SKY | {"err": widths}).write(tmp_path / "w.parquet")
+    table = parquet.read_table(tmp_path / "w.parquet")
+    parquet.write_table(table, tmp_path / "w.parquet", row_group_size=100)
+    options = {"wcs": MAPS["TAN"], "kernel": Gaussian("err")}
+    made = sky_map(data=tmp_path / "w.parquet", **options)
+    assert_same(made, sky_map(data=QTable(SKY | {"err": widths}), **options))
 
 
 def test_live_maps_read_of_a_file_what_comes_into_view(kept, reads):

@@ -161,8 +161,9 @@ def caps_of(geometry: MapGeometry) -> Caps:
     if sphere is None:
         return on_map
     if sphere.lattice.has_poles:
-        # All points are on the lattice; those far off have no effect on the map.
-        far = sphere.reach + NO_EFFECT * sphere.lattice.lat_step
+        # All points are on the lattice; those far off have no effect on the map, nor on the width
+        # of the kernel at places that have one.
+        far = 2 * sphere.reach + NO_EFFECT * sphere.lattice.lat_step
         return Caps(on_map.centres, on_map.radii + far)
     return Caps(*map(np.concatenate, zip(on_map, _caps_of_window(sphere), strict=True)))
 
