@@ -73,6 +73,7 @@ benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --write
 	$(BIN)/python benchmarks/statistics_of_maps.py --write
 	$(BIN)/python benchmarks/live.py --write
+	$(BIN)/python benchmarks/past_memory.py --write
 	$(BIN)/python benchmarks/large.py --write $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
 # That the benchmarks run, and that their answers are right.
@@ -80,6 +81,7 @@ benchmark-quick: $(VENV)/installed-test
 	$(BIN)/python benchmarks/recipe.py --quick
 	$(BIN)/python benchmarks/statistics_of_maps.py --quick
 	$(BIN)/python benchmarks/live.py --quick
+	$(BIN)/python benchmarks/past_memory.py --quick
 	$(BIN)/python benchmarks/large.py --quick
 
 $(BIN)/python:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 TABLES = {"recipe.py": ROOT / "README.md", "large.py": ROOT / "docs" / "comparison.md"}
 TABLES["statistics_of_maps.py"] = ROOT / "docs" / "numbers.md"
 TABLES["live.py"] = ROOT / "docs" / "live.md"
+TABLES["past_memory.py"] = ROOT / "benchmarks" / "README.md"
 END = "<!-- end -->"
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

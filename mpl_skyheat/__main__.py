@@ -19,6 +19,8 @@ from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure
 
 import mpl_skyheat
+from mpl_skyheat.catalogue.engines import batches_of
+from mpl_skyheat.catalogue.files import FileColumns
 from mpl_skyheat.catalogue.reading import read_catalogue, read_data
 from mpl_skyheat.compute.writing import replacing
 from mpl_skyheat.maps.map_files import has_map
@@ -242,8 +244,9 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file, or a map that this "
-        "command has written (default: the stars that come with the package)")  # fmt: skip
+    add("catalogue", nargs="?", help="FITS, ECSV, CSV, VOTable or Parquet file; a folder, pattern, "
+        "HATS catalogue or address of Parquet files; or a map that this command has written "
+        "(default: the stars that come with the package)")  # fmt: skip
     add("-o", "--output", type=_output, metavar="FILE",
         help=f"PNG, PDF or SVG picture, or FITS file of the map (default: {OUTPUT})")  # fmt: skip
     add("--show", action="store_true", help="open a window in which the map can be zoomed; a file "
@@ -416,11 +419,14 @@ def _of_catalogue(options: argparse.Namespace) -> SkyHeatmap:
     """The heatmap of a catalogue, as `subplot` and `sky_heatmap` make it."""
     frame = find_sky_frame("--frame", options.frame)
     names = () if options.ra is None else (options.ra, options.dec)
-    data = read_data(names, options.catalogue, frame, options.weights, options.values)
+    data = batches_of(options.catalogue)
+    if data is None:
+        data = read_data(names, options.catalogue, frame, options.weights, options.values)
+    is_here = Path(options.catalogue).exists()  # and no address, or pattern of names
     for flag, path in (("--output", options.output), ("--peaks", options.peaks)):
-        if path is not None and path.exists() and path.samefile(options.catalogue):
+        if path is not None and path.exists() and is_here and path.samefile(options.catalogue):
             raise ValueError(f"{flag} must not be the catalogue; got {path}")
-    if not len(read_catalogue(names, data, frame)):
+    if isinstance(data, FileColumns) and not len(read_catalogue(names, data, frame)):
         raise ValueError(f"{options.catalogue} has no rows")
     figure = _new_figure(options)
     ax = mpl_skyheat.subplot(*names, data=data, figure=figure, **_given(options, "subplot"))

@@ -73,8 +73,14 @@ def sky_heatmap(
     data : table-like, str or path-like, optional
         An astropy, pandas, polars, pyarrow, xarray or FITS table, a zarr or HDF5 group, a
         structured array or a dict, which may be the first argument, too; or the name of a FITS,
-        ECSV, CSV, VOTable or Parquet file (.gz may follow), of which the columns that are needed
-        are read; or an iterator of such tables or names.
+        ECSV, CSV, VOTable or Parquet file (.gz may follow, but for Parquet), of which the columns
+        that are needed are read; or a list or an iterator of such tables or names. Larger than
+        memory may be Parquet, by the name of a file, folder, pattern (``"survey/*.parquet"``) or
+        HATS catalogue, or an address that pyarrow or fsspec opens; a pyarrow Dataset, Scanner or
+        ParquetFile; a polars LazyFrame; and a duckdb relation. Of these the columns that are
+        needed are read, batch by batch; of Parquet, also in a Dataset without a filter, not those
+        row groups that cannot be on the map or within its kernel's reach, as their statistics say.
+        Their rows are counted as skipped in the map's ``meta``.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers: any name that astropy knows, or a frame; ``"flat"`` for
         Cartesian x, y on a plain Axes. An Axes that knows no frame (all but WCSAxes) shows the sky
@@ -306,8 +312,8 @@ def sky_contour(
         `SkyMap.contour`.
     points : `~astropy.coordinates.SkyCoord`, table, file or tuple, optional
         The sources that a fraction is of, as in `SkyMap.contour`: by default the points that the
-        map is made of, each where it is. Of a `SkyMap`, and of an iterator of chunks, the centres
-        of pixels stand for the points in these.
+        map is made of, each where it is. Of a `SkyMap`, of an iterator of chunks, and of more than
+        8 million rows that are not in memory, the centres of pixels stand for the points in these.
     leave_one_out : bool, optional
         Evaluate each source without itself; see `SkyMap.contour`.
     filled : bool, optional
@@ -358,8 +364,8 @@ def sky_contour(
         raise TypeError(
             f"ax must be an Axes, as in ax.sky_contour(ra, dec); got {type(ax).__name__}"
         )
+    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.reading import read_points
-    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.maps.making import make_map
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
@@ -372,9 +378,11 @@ def sky_contour(
         return _contour_map(ax, points_or_map[0], given)
     request = MapRequest.of_call(given, is_picture=True)
     catalogue = read_points(points_or_map, data, frame, weights, values, request.widths)
+    needs_points = points is None and enclosed is not None
+    catalogue = catalogue.held() if needs_points else catalogue
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     sky_map, grid, view, _ = make_map(catalogue, on_axes.plane, on_axes.view, request)
-    if points is None and enclosed is not None and not isinstance(catalogue, Stream):
+    if needs_points and isinstance(catalogue, Catalogue):
         points = catalogue
     contours = find_contours(
         sky_map, levels=levels, enclosed=enclosed, points=points, leave_one_out=leave_one_out

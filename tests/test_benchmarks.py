@@ -34,7 +34,7 @@ def test_benchmarks_use_the_public_face_only(module):
 def test_make_and_ci_run_all_benchmarks():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert {path.name for path in SCRIPTS} == {
-        *("recipe.py", "large.py", "live.py", "statistics_of_maps.py"),
+        *("recipe.py", "large.py", "live.py", "past_memory.py", "statistics_of_maps.py"),
     }
     for target, option in (("benchmark", "--write"), ("benchmark-quick", "--quick")):
         recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE)[1]

@@ -790,7 +790,7 @@ def refuses(command):
     ("arguments", "text"),
     [
         ("nowhere.fits", "no such file: nowhere.fits"),
-        (".", ". is a folder, not a file"),
+        (".", "no Parquet file in ."),
         ("notes.txt", "CATALOGUE must be a file whose name ends in .fits, "),
         ("https://a.org/a.fits", "CATALOGUE must be a file on this machine; got 'https://a.org/"),
         ("stars.csv --ra ra", "--ra and --dec must be given together"),
@@ -876,7 +876,10 @@ def test_pictures_that_cannot_be_are_refused(command, name, text):
         ({"x": [1.0], "y": [2.0]}, "catalogue.ecsv: data must have one recognisable pair of"),
         ({"ra": [], "dec": []}, "catalogue.ecsv has no rows"),
         ({"ra": [np.nan] * 2, "dec": [1.0, 2.0]}, "catalogue.ecsv has no row with a position"),
-        ({"ra": [1.0, 2.0], "dec": [0.0, 91.0]}, "dec must lie within ±90 deg; row 1 of cat"),
+        (
+            {"ra": [1.0, 2.0], "dec": [0.0, 91.0]},
+            "in catalogue.ecsv: dec must lie within ±90 deg; ",
+        ),
         ({"ra": ["5h"], "dec": ["3d"]}, "catalogue.ecsv cannot be read as ECSV: ra must be numb"),
         ({"ra": [1, 2] * u.m, "dec": [1.0, 2.0]}, "catalogue.ecsv: ra must be an angle"),
     ],
@@ -895,7 +898,7 @@ def test_columns_that_are_not_recognised_are_answered_with_the_options(refuses):
 def test_a_latitude_beyond_the_poles_is_refused_also_outside_the_view(refuses, latitude):
     name = write("catalogue.csv", Table({"ra": [1.0, 2.0], "dec": [0.0, latitude]}))
     error = refuses(name, "--center", "1 0", "--radius", "1deg")
-    assert error == f"dec must lie within ±90 deg; row 1 of catalogue.csv has {latitude:g}"
+    assert error == f"in catalogue.csv: dec must lie within ±90 deg; row 1 has {latitude:g}"
 
 
 DAMAGES = {

@@ -87,7 +87,7 @@ def test_all_python_is_on_pages_whose_numbers_are_looked_at():
         page.name for page in PAGES if {"python", "pycon"} & {kind for kind, _ in snippets(page)}
     }
     assert with_python == {
-        *("README.md", "guide.md", "how.md", "large.md", "live.md"),
+        *("README.md", "guide.md", "how.md", "large.md", "live.md", "past_memory.md"),
         *("numbers.md", "traps.md", "tutorial.md"),
     }
 
@@ -146,6 +146,16 @@ def test_the_page_of_live_maps_runs(in_folder):
     assert run_page(DOCS / "live.md", names) == 1
     assert (in_folder / "pleiades.pdf").read_bytes().startswith(b"%PDF")
     assert names["heat"].live is not None
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_the_page_of_catalogues_past_memory_runs():
+    pytest.importorskip("pyarrow")
+    names = {}
+    assert run_page(DOCS / "past_memory.md", names) == 5
+    dec = names["stars"]["DEC"].value
+    assert names["north"].meta["read"] == (dec > 24).sum()
+    assert 100 < names["north"].meta["inside"] < 270
 
 
 @pytest.mark.usefixtures("in_folder")

@@ -137,7 +137,13 @@ EITHER = {"RAJ2000": RA, "DEJ2000": DEC, "ra": RA, "dec": DEC}
             ValueError,
             "frame …; got 'fk5' for elon and elat, …: give frame='barycentricmeanecliptic' (…",
         ),
-        ((), {"data": [RA, DEC]}, TypeError, "data must be a table (…; got list"),
+        (
+            (),
+            {"data": [RA, DEC]},
+            TypeError,
+            "data must be a table, or a list of tables; got a list of ndarray: "
+            "pass arrays themselves, as in sky_map(ra, dec)",
+        ),
         ((), {"data": 3}, TypeError, "data must be a table (…; got int"),
         ((), {"data": "stars"}, ValueError, "data must be a table, or a file …; got 'stars'"),
     ],

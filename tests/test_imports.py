@@ -43,6 +43,10 @@ NUMBA = ("compute/numba_options", "compute/numba_tiles", "compute/numba_sphere")
 
 # These cost time that not every script has use for: they are imported at first use.
 LAZY = {"scipy", "pandas", "numba", "astropy.convolution", "astropy.visualization.wcsaxes"}
+LAZY |= {"pyarrow", "fsspec"}
+
+# Tables of these are recognised by their classes; who has none does not load them.
+NEVER = {"polars", "duckdb", "dask", "lsdb", "hats"}
 
 
 class Import(NamedTuple):
@@ -181,6 +185,7 @@ def test_what_is_slow_to_import_is_imported_at_first_use(module):
     at_once = [i.name for i in imports_of(module) if not (i.is_within or i.is_for_types)]
     # The compiled modules are imported themselves at first use.
     assert not [n for n in at_once if is_in(n, LAZY) and module not in (*NUMBA, "__main__")]
+    assert not [found for found in imports_of(module) if is_in(found.name, NEVER)]
     assert module in NUMBA or not [n for n in at_once if own_module(n) in NUMBA]
 
 

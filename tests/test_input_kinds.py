@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from astropy import units as u
 from astropy.io import fits
@@ -122,12 +121,6 @@ def zarr_group():
 @pytest.mark.parametrize("make", [arrow_decimals, xarray_dataset, zarr_group])
 def test_tables_of_other_packages_are_read(make):
     assert (sky_map("ra", "dec", data=make(), wcs=FIELD).counts == right_counts()).all()
-
-
-def test_a_lazy_table_says_how_to_read_it():
-    table = pl.DataFrame({"ra": RA, "dec": DEC}).lazy()
-    with pytest.raises(TypeError, match=r"got a LazyFrame: pass what its collect\(\) returns"):
-        sky_map("ra", "dec", data=table, wcs=FIELD)
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_no_stream_is_held_in_memory_where_code_cannot_be_compiled(monkeypatch):
 def test_a_bad_row_of_a_gathered_stream_is_named_by_its_chunk():
     ra, dec, _, _ = rows()
     dec[1405] = 95.0
-    with pytest.raises(ValueError, match=r"within ±90 deg; row 5 of chunk 2 has 95"):
+    with pytest.raises(ValueError, match=r"in chunk 2: dec must lie within ±90 deg; row 5 has 95"):
         Sums(field_geometry()).add(read_points((chunks_of(ra, dec, 700),)))
 
 
@@ -297,7 +297,7 @@ def test_a_bad_row_after_an_empty_chunk_is_named_by_its_own():
                 dec[2] = 95.0
             yield np.full(len(dec), 83.0), dec
 
-    with pytest.raises(ValueError, match=r"row 2 of chunk 10 has 95"):
+    with pytest.raises(ValueError, match=r"in chunk 10: .*; row 2 has 95"):
         Sums(field_geometry()).add(read_points((chunks(),)))
 
 

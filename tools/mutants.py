@@ -197,6 +197,37 @@ MUTANTS = {
         "[] if shares is None else [shares ** max(self.w_power, 1)]",
         "test_row_widths.py::test_maps_are_sums_of_each_rows_own_gaussian",
     ),
+    "boxes across 0h": Mutant(
+        "sky/reach.py",
+        "past = (lon - west) % (2 * np.pi)",
+        "past = lon - west",
+        "test_reach.py::test_nothing_that_counts_is_out_of_reach",
+    ),
+    "what is in reach, turned the other way": Mutant(
+        "sky/reach.py",
+        "centres = centres @ rotation.T",
+        "centres = centres @ rotation",
+        "test_reach.py::test_nothing_that_counts_is_out_of_reach",
+    ),
+    "cells without their size": Mutant(
+        "sky/reach.py",
+        "self.caps.radii + cell_radius(int(some))",
+        "self.caps.radii",
+        "test_reach.py::test_nothing_that_counts_is_out_of_reach",
+    ),
+    "rows that are skipped and not counted": Mutant(
+        "counting/sums.py",
+        'self.rows["skipped"] += chunk.skipped',
+        'self.rows["skipped"] += 0',
+        "test_past_memory.py::test_every_form_makes_the_map_of_rows_in_memory",
+    ),
+    "rows numbered from the first that is read": Mutant(
+        "catalogue/parquet.py",
+        "first = run.first",
+        "first = 0",
+        "test_past_memory.py::test_a_bad_row_after_row_groups_that_are_skipped_has_its_number_in_"
+        "the_file",
+    ),
 }
 
 

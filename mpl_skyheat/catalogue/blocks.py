@@ -63,6 +63,18 @@ class Rows(NamedTuple):
     shares: FloatArray | None
 
 
+class Part(NamedTuple):
+    """Rows from ``start`` on that are those of a file or chunk, from its row ``first`` on."""
+
+    start: int
+    name: str
+    first: int = 0
+
+    def after(self, rows: int) -> Part:
+        """The part where a number of other rows are before it."""
+        return Part(rows + self.start, self.name, self.first)
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Positions in one frame (None: Cartesian x and y), with optional weights and values.
@@ -70,9 +82,9 @@ class Catalogue:
     ``widths`` are those of kernels (rad, or pixels), ``shares`` the parts of rows that count here
     while others count elsewhere.
 
-    ``parts`` has the first row and the name of each chunk of the stream that this was gathered
-    from, for messages about rows. ``coordinates`` are the positions again, of a SkyCoord with
-    distances or in a frame with an origin.
+    ``parts`` say where rows are from, for messages about them. ``coordinates`` are the positions
+    again, of a SkyCoord with distances or in a frame with an origin. Before these rows a number of
+    others was ``skipped``, which cannot be on the map.
     """
 
     frame: BaseCoordinateFrame | None
@@ -82,8 +94,9 @@ class Catalogue:
     values: Column | None = None
     widths: Column | None = None
     shares: Column | None = None
-    parts: tuple[tuple[int, str], ...] = ((0, ""),)
+    parts: tuple[Part, ...] = (Part(0, ""),)
     coordinates: BaseCoordinateFrame | None = None
+    skipped: int = 0
 
     def __post_init__(self) -> None:
         for column in (self.lat, self.weights, self.values, self.widths):
@@ -126,19 +139,19 @@ class Catalogue:
     @property
     def weights_unit(self) -> u.UnitBase:
         """Unit of the weights; dimensionless where there are none."""
-        unit = self.weights.unit if self.weights else None
+        unit = self.weights.unit if self.weights is not None else None
         return unit or u.dimensionless_unscaled
 
     @property
     def values_unit(self) -> u.UnitBase:
         """Unit of the values; dimensionless where there is none."""
-        unit = self.values.unit if self.values else None
+        unit = self.values.unit if self.values is not None else None
         return unit or u.dimensionless_unscaled
 
     @property
     def widths_unit(self) -> u.UnitBase | None:
         """Unit of the widths, rad or pix; None without any."""
-        return self.widths.unit if self.widths else None
+        return self.widths.unit if self.widths is not None else None
 
     @property
     def narrowest(self) -> float | None:
@@ -188,6 +201,15 @@ class Catalogue:
 
     gathered = chunks
 
+    def within(self, reach: Any) -> Catalogue:
+        """The catalogue without what is out of reach of a map: in memory, all of it."""
+        del reach
+        return self
+
+    def held(self) -> Catalogue:
+        """The catalogue itself, which is in memory, or mapped to it."""
+        return self
+
     def arrays(self, rows: int = ARRAY_ROWS) -> Iterator[Rows]:
         """Yield all rows in batches, unchecked. Callers must not modify the arrays."""
         for start in range(0, len(self), rows):
@@ -205,10 +227,10 @@ class Catalogue:
         that names its row.
         """
         lon, lat = self.lon.block(rows), self.lat.block(rows)
-        weights = self.weights.block(rows) if self.weights else None
-        values = self.values.block(rows) if self.values else None
-        widths = self.widths.block(rows) if self.widths else None
-        shares = self.shares.block(rows) if self.shares else None
+        weights = self.weights.block(rows) if self.weights is not None else None
+        values = self.values.block(rows) if self.values is not None else None
+        widths = self.widths.block(rows) if self.widths is not None else None
+        shares = self.shares.block(rows) if self.shares is not None else None
         keep = np.isfinite(lon) & np.isfinite(lat)
         for column in (weights, values, widths):
             if column is not None:
@@ -260,8 +282,10 @@ class Catalogue:
             return
         first = int(np.argmax(bad))
         row = int(rows.start + first if isinstance(rows, slice) else rows[first])
-        start, name = [part for part in self.parts if part[0] <= row][-1]
-        raise ValueError(f"{rule}; row {row - start}{name} has {values[first]:g}")
+        part = [part for part in self.parts if part.start <= row][-1]
+        place = f"in {part.name}: " if part.name else ""
+        number = row - part.start + part.first
+        raise ValueError(f"{place}{rule}; row {number} has {values[first]:g}")
 
 
 def _is_mapped(array: Any) -> bool:

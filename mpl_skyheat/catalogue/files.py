@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,17 +86,24 @@ def checked_path(name: str | os.PathLike[str]) -> Path:
 
 
 def _named(tables: Iterator[Any], path: Path, kind: str) -> Iterator[Any]:
-    """Yield tables; an error of a reader, which may be of any class, then names the file."""
-    try:
+    """Yield tables, with `named_errors`."""
+    with named_errors(path, kind):
         yield from tables
+
+
+@contextmanager
+def named_errors(name: object, kind: str) -> Iterator[None]:
+    """Have an error of a reader, which may be of any class, name what it reads as which kind."""
+    try:
+        yield
     except ImportError:
         raise
     except MemoryError as error:
-        raise ValueError(f"{path} does not fit in memory") from error
+        raise ValueError(f"{name} does not fit in memory") from error
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
         text = f"{text} is missing" if isinstance(error, KeyError) else text
-        raise ValueError(f"{path} cannot be read as {kind}: {text}") from error
+        raise ValueError(f"{name} cannot be read as {kind}: {text}") from error
 
 
 def _load(table: FileTable, wanted: Sequence[str], path: Path, kind: str) -> Any:

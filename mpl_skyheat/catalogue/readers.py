@@ -68,13 +68,15 @@ class FileTable:
     """A table of a file: its columns' names, and a function that reads some of them.
 
     ``load`` returns anything that `~mpl_skyheat.catalogue.tables.Table` takes. ``coordinates`` are
-    the names of SkyCoords, and ``place`` says which table of the file this is.
+    the names of SkyCoords, and ``place`` says which table of the file this is. ``positions`` are
+    the names of the columns of right ascension and declination, where the file itself tells them.
     """
 
     column_names: Sequence[str]
     load: Callable[[Sequence[str]], Any]
     coordinates: Sequence[str] = ()
     place: str = ""
+    positions: Sequence[str] = ()
 
 
 def ending_of(path: Path) -> str:
@@ -424,36 +426,64 @@ def _parquet_tables(path: Path) -> Iterator[FileTable]:
         ) from error
 
     with parquet.ParquetFile(path, memory_map=True) as file:
-        schema = file.schema_arrow
-        header = _yaml_header(_parquet_yaml(schema.metadata or {}))
-        units, coordinates = _units(header), _coordinates(header)
+        columns = ArrowColumns(file.schema_arrow)
 
-        def read(wanted: list[str]) -> dict[str, Any]:
-            _check_memory(8 * file.metadata.num_rows * len(wanted))
-            masks = [f"{name}.mask" for name in wanted if f"{name}.mask" in units]
-            table = file.read(columns=[*wanted, *masks])
-            return {name: _parquet_column(table, name, units) for name in wanted}
+        def load(wanted: Sequence[str]) -> dict[str, Any]:
+            stored = columns.stored(wanted)
+            _check_memory(8 * file.metadata.num_rows * len(stored))
+            return columns.taken(file.read(columns=stored), wanted)
 
-        yield FileTable(
-            [*schema.names, *coordinates],
-            lambda wanted: _with_coordinates(wanted, coordinates, units, read),
-            tuple(coordinates),
-        )
+        yield columns.described(load)
 
 
-def _parquet_yaml(metadata: Mapping[bytes, bytes]) -> list[str]:
-    return metadata.get(b"table_meta_yaml", b"").decode().splitlines()
+class ArrowColumns:
+    """The columns that a schema of Arrow has, as astropy may have described them in a Parquet file.
 
+    Those that astropy took apart are put together again: units, masks, and SkyCoords.
+    """
 
-def _parquet_column(table: Any, name: str, units: Mapping[str, str | None]) -> Any:
-    """A column with the unit and the mask that astropy wrote beside it."""
-    from astropy.table import MaskedColumn
+    def __init__(self, schema: Any) -> None:
+        self.names: list[str] = list(schema.names)
+        metadata: Mapping[bytes, bytes] = schema.metadata or {}
+        header = _yaml_header(metadata.get(b"table_meta_yaml", b"").decode().splitlines())
+        self._units, self._coordinates = _units(header), _coordinates(header)
 
-    column, mask = table.column(name), f"{name}.mask"
-    if units.get(name) is None and mask not in units:
-        return column
-    is_missing = table.column(mask).to_numpy() if mask in units else False
-    return MaskedColumn(column.to_numpy(), mask=is_missing, unit=_unit(units[name]))
+    def described(
+        self, load: Callable[[Sequence[str]], Any], positions: Sequence[str] = ()
+    ) -> FileTable:
+        """A table of these columns, which a function reads."""
+        names = [*self.names, *self._coordinates]
+        return FileTable(names, load, tuple(self._coordinates), positions=positions)
+
+    def stored(self, wanted: Sequence[str]) -> list[str]:
+        """The names of the columns of a file that make the columns that are wanted."""
+        parts = [
+            part
+            for name in wanted
+            for part in (
+                _parts(self._coordinates[name]).values() if name in self._coordinates else (name,)
+            )
+        ]
+        masks = [f"{name}.mask" for name in parts if f"{name}.mask" in self._units]
+        return list(dict.fromkeys([*parts, *masks]))
+
+    def taken(self, table: Any, wanted: Sequence[str]) -> dict[str, Any]:
+        """The columns that are wanted, by name, of an Arrow table of those that are stored."""
+
+        def read(names: list[str]) -> dict[str, Any]:
+            return {name: self._column(table, name) for name in names}
+
+        return _with_coordinates(wanted, self._coordinates, self._units, read)
+
+    def _column(self, table: Any, name: str) -> Any:
+        """A column with the unit and the mask that astropy wrote beside it."""
+        from astropy.table import MaskedColumn
+
+        column, mask = table.column(name), f"{name}.mask"
+        if self._units.get(name) is None and mask not in self._units:
+            return column
+        is_missing = table.column(mask).to_numpy() if mask in self._units else False
+        return MaskedColumn(column.to_numpy(), mask=is_missing, unit=_unit(self._units[name]))
 
 
 # Name and reader of each format, by the ending of a file's name, which ".gz" may follow.

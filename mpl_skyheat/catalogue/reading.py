@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord, UnitSphericalRepresentation
 
-from mpl_skyheat.catalogue.blocks import Catalogue
+from mpl_skyheat.catalogue.batches import Wanted
+from mpl_skyheat.catalogue.blocks import Catalogue, Part
 from mpl_skyheat.catalogue.columns import _column, _in_degrees, column_of_widths
+from mpl_skyheat.catalogue.engines import batches_of, is_engine
 from mpl_skyheat.catalogue.files import FileColumns, read_file
 from mpl_skyheat.catalogue.names import _axis_names
-from mpl_skyheat.catalogue.streams import Stream
+from mpl_skyheat.catalogue.streams import Batched, Listed, Once, Stream
 from mpl_skyheat.catalogue.tables import Table, is_name, is_table
 from mpl_skyheat.sky.frames import ROTATED_FRAMES, find_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mpl_skyheat.catalogue.batches import Batches
     from mpl_skyheat.catalogue.columns import Column
     from mpl_skyheat.catalogue.readers import FileTable
     from mpl_skyheat.compute.arrays import FloatArray
@@ -38,17 +43,45 @@ def read_points(
     ``widths`` are those of its kernel, a column's name or an array, if each row has its own.
     """
     columns = weights, values, widths
+    if data is None and len(points) == 1 and is_engine(points[0]):
+        data, points = points[0], ()
+    batches = batches_of(data)
+    if batches is not None:
+        _check_named(points, columns, "comes in batches")
+        return _read_batches(batches, points, frame, columns)
+    read_table = RowReader(points, frame, columns)
     if isinstance(data, Iterator):
-        given = *points, *(column for column in columns if column is not None)
-        if not all(map(is_name, given)):
+        _check_named(points, columns, "is an iterator of tables")
+        return _read_once(data, read_table)
+    if isinstance(data, list | tuple):
+        if not data:
+            raise ValueError("data must have at least one table; got an empty list")
+        if not is_table(data[0]) and not isinstance(data[0], str | os.PathLike):
             raise TypeError(
-                "points, weights, values and the kernel's widths must be names of columns where "
-                "data is an iterator of tables; "
-                f"got {', '.join(type(name).__name__ for name in given)}"
+                f"data must be a table, or a list of tables; got a list of {type(data[0]).__name__}"
+                ": pass arrays themselves, as in sky_map(ra, dec)"
             )
-        return Stream(data, lambda table: read_catalogue(points, table, frame, *columns))
+        _check_named(points, columns, "is a list of tables")
+        return Stream(read_table(data[0]), Listed(data, read_table))
     if len(points) != 1 or not isinstance(points[0], Iterator):
         return read_catalogue(points, data, frame, *columns)
+    return _read_chunks(points[0], frame, *columns)
+
+
+def _check_named(points: tuple[Any, ...], columns: tuple[Any, ...], what: str) -> None:
+    """Raise a TypeError unless all columns are named, of data that have more than one table."""
+    given = *points, *(column for column in columns if column is not None)
+    if not all(map(is_name, given)):
+        raise TypeError(
+            "points, weights, values and the kernel's widths must be names of columns where data "
+            f"{what}; got {', '.join(type(name).__name__ for name in given)}"
+        )
+
+
+def _read_chunks(
+    chunks: Iterator[Any], frame: Any, weights: Any, values: Any, widths: Any
+) -> Stream:
+    """The stream of an iterator of positions, with weights or without."""
     if weights is not None:
         raise ValueError(
             "weights must come with the points, as chunks of (ra, dec, weights), where those are "
@@ -66,7 +99,7 @@ def read_points(
             f"chunks as tables, data=, for widths in a column; got {widths!r:.60}"
         )
 
-    def read(chunk: Any) -> Catalogue:
+    def read_chunk(chunk: Any) -> Catalogue:
         chunk = tuple(chunk) if isinstance(chunk, tuple | list) else (chunk,)
         number = 1 if chunk and isinstance(chunk[0], SkyCoord | BaseCoordinateFrame) else 2
         if not chunk or len(chunk) > number + 1:
@@ -81,7 +114,57 @@ def read_points(
             )
         return read_catalogue(chunk[:number], None, frame, *chunk[number:])
 
-    return Stream(points[0], read)
+    return _read_once(chunks, read_chunk)
+
+
+def _read_once(items: Iterator[Any], read: Callable[[Any], Catalogue]) -> Stream:
+    """The stream of an iterator."""
+    for first in items:
+        head = read(first)
+        return Stream(head, Once(head, map(read, items)))
+    raise ValueError("points must have at least one chunk; got an iterator without any")
+
+
+def _read_batches(
+    batches: Batches, points: tuple[Any, ...], frame: Any, given: tuple[Any, ...]
+) -> Stream:
+    """The stream of batches of tables, of which the columns that are needed are read."""
+    try:
+        described = batches.head
+        table = Table(described)
+        names = table.find(points, find_frame(frame))
+        columns = _names_of(table, *names, *given)
+        make = RowReader(names, frame, given)
+        head = make(described.load(columns))
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        name = getattr(batches, "name", "")
+        is_named = not name or str(error).startswith(name)
+        raise kind(str(error) if is_named else f"{name}: {error}") from error
+    positions: tuple[tuple[str, float], ...] = ()
+    if len(names) == 2:
+        axes = head.lon, head.lat
+        positions = tuple((n, axis.factor) for n, axis in zip(names, axes, strict=True))
+    return Stream(head, Batched(batches, Wanted(tuple(columns), positions), make, head))
+
+
+def _names_of(table: Table, *given: Any) -> list[Any]:
+    """Those of some arguments that are names of columns; a ValueError if one is not there."""
+    names = list(dict.fromkeys(name for name in given if table.is_name(name)))
+    table.check(*names)
+    return names
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Makes a catalogue of each of many tables, by arguments of `mpl_skyheat.sky_map`."""
+
+    points: tuple[Any, ...]
+    frame: Any
+    columns: tuple[Any, ...]
+
+    def __call__(self, table: Any) -> Catalogue:
+        return read_catalogue(self.points, table, self.frame, *self.columns)
 
 
 def read_catalogue(
@@ -102,7 +185,7 @@ def read_catalogue(
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{data.path}: {error}") from error
-    return replace(catalogue, parts=((0, f" of {data.path}"),))
+    return replace(catalogue, parts=(Part(0, str(data.path)),))
 
 
 def read_data(
@@ -118,10 +201,7 @@ def read_data(
 
     def choose(in_file: FileTable) -> list[str]:
         table = Table(in_file)
-        needed = [*table.find(points, sky_frame), *columns]
-        names = list(dict.fromkeys(name for name in needed if table.is_name(name)))
-        table.check(*names)
-        return names
+        return _names_of(table, *table.find(points, sky_frame), *columns)
 
     return read_file(data, choose)
 

@@ -1,41 +1,170 @@
-"""A catalogue that comes in chunks and can be read once."""
+"""A catalogue that comes in chunks, from an iterator, a list, files or an engine."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpl_skyheat.catalogue.blocks import ARRAY_ROWS, Catalogue
+from mpl_skyheat.catalogue.blocks import ARRAY_ROWS, Catalogue, Part
 from mpl_skyheat.catalogue.columns import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from astropy import units as u
     from astropy.coordinates import BaseCoordinateFrame
+
+    from mpl_skyheat.catalogue.batches import Batches, Wanted
+    from mpl_skyheat.catalogue.blocks import Block
 
 # Attributes of a `Catalogue` that are columns.
 COLUMNS = ("lon", "lat", "weights", "values", "widths")
 
+# Most rows that are held in memory where they are needed more than once.
+MOST_HELD = 2**23
+
+
+class Source(ABC):
+    """Where the chunks of a stream are from."""
+
+    is_read_once = False
+
+    @abstractmethod
+    def chunks(self, reach: Any) -> Iterator[Catalogue]:
+        """Begin to read; rows out of reach of a map (None: no rows are) may be skipped."""
+
+    def parts(self) -> Sequence[Source]:
+        """Parts that can be read apart from each other."""
+        return [self]
+
+
+class Once(Source):
+    """The chunks of an iterator, of which the first is there already."""
+
+    is_read_once = True
+
+    def __init__(self, first: Catalogue, rest: Iterator[Catalogue]) -> None:
+        self._chunks: Iterator[Catalogue] | None = chain([first], rest)
+
+    def chunks(self, reach: Any) -> Iterator[Catalogue]:
+        del reach
+        if self._chunks is None:
+            raise ValueError(
+                "points must be arrays or a table where they are to be read more than once, as for "
+                "the bounds of a map; got an iterator, which can be read once"
+            )
+        chunks, self._chunks = self._chunks, None
+        return chunks
+
+
+@dataclass(frozen=True)
+class Listed(Source):
+    """The chunks that a function makes of the items of a list, whenever they are asked for."""
+
+    items: Sequence[Any]
+    make: Callable[[Any], Catalogue]
+
+    def chunks(self, reach: Any) -> Iterator[Catalogue]:
+        del reach
+        return map(self.make, self.items)
+
+
+@dataclass(frozen=True)
+class Batched(Source):
+    """The chunks that a function makes of batches of tables, with the columns that it needs.
+
+    ``empty`` is one without rows.
+    """
+
+    batches: Batches
+    wanted: Wanted
+    make: Callable[[Any], Catalogue]
+    empty: Catalogue
+
+    @property
+    def is_read_once(self) -> bool:  # type: ignore[override]
+        return self.batches.is_read_once
+
+    def chunks(self, reach: Any) -> Iterator[Catalogue]:
+        for batch in self.batches.read(self.wanted.within(reach)):
+            if batch.table is None:
+                yield replace(self.empty, skipped=batch.skipped)
+                continue
+            try:
+                chunk = self.make(batch.table)
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"in {batch.name}: {error}" if batch.name else str(error)) from error
+            part = Part(0, batch.name, batch.first)
+            yield replace(chunk, parts=(part,), skipped=batch.skipped)
+
+    def parts(self) -> Sequence[Source]:
+        return [replace(self, batches=part) for part in self.batches.parts()]
+
 
 class Stream:
-    """A catalogue that comes in chunks, each of which is a `Catalogue`, and can be read once."""
+    """A catalogue that comes in chunks, each of which is a `Catalogue`.
 
-    def __init__(self, chunks: Iterator[Any], read: Callable[[Any], Catalogue]) -> None:
-        self._read, self._rest = read, chunks
-        first = next(chunks, None)
-        if first is None:
-            raise ValueError("points must have at least one chunk; got an iterator without any")
-        # All chunks must have the frame and the units of the first.
-        head = read(first)
-        self._first: Catalogue | None = head
-        self.frame, self.weights, self.values = head.frame, head.weights, head.values
-        self.lon, self.lat = head.lon, head.lat
-        self.weights_unit, self.values_unit = head.weights_unit, head.values_unit
-        self.widths, self.widths_unit = head.widths, head.widths_unit
-        self._sky: BaseCoordinateFrame | None = None
+    ``head`` has the columns of the chunks, with rows or without: all chunks must have its frame and
+    units.
+    """
+
+    def __init__(
+        self,
+        head: Catalogue,
+        source: Source,
+        *,
+        sky: BaseCoordinateFrame | None = None,
+        reach: Any = None,
+    ) -> None:
+        self._head, self._source, self._sky, self._reach = head, source, sky, reach
         self._read_ahead: list[Catalogue] = []
+        self._rest: Iterator[Catalogue] | None = None
+
+    @property
+    def frame(self) -> BaseCoordinateFrame | None:
+        return self._head.frame
+
+    @property
+    def lon(self) -> Column:
+        return self._head.lon
+
+    @property
+    def lat(self) -> Column:
+        return self._head.lat
+
+    @property
+    def weights(self) -> Column | None:
+        return self._head.weights
+
+    @property
+    def values(self) -> Column | None:
+        return self._head.values
+
+    @property
+    def weights_unit(self) -> u.UnitBase:
+        return self._head.weights_unit
+
+    @property
+    def values_unit(self) -> u.UnitBase:
+        return self._head.values_unit
+
+    @property
+    def widths(self) -> Column | None:
+        return self._head.widths
+
+    @property
+    def widths_unit(self) -> u.UnitBase | None:
+        return self._head.widths_unit
+
+    @property
+    def is_read_once(self) -> bool:
+        """Whether the chunks are gone once they have been read."""
+        return self._source.is_read_once
 
     @property
     def narrowest(self) -> None:
@@ -46,42 +175,50 @@ class Stream:
 
         They are kept for `chunks`.
         """
-        assert self._first is not None
-        ahead = [self._first, *self._read_ahead]
-        while self.values is not None and not ahead[-1].has_values:
-            item = next(self._rest, None)
-            if item is None:
-                break
-            ahead.append(self._next(item, len(ahead)))
-            self._read_ahead.append(ahead[-1])
-        return ahead[-1].typical_value()
+        if self.values is None:
+            return 0.0
+        chunks = self.chunks()
+        ahead: list[Catalogue] = []
+        while not (ahead and ahead[-1].has_values) and (more := next(chunks, None)) is not None:
+            ahead.append(more)
+        self._read_ahead, self._rest = ahead, chunks
+        return ahead[-1].typical_value() if ahead else 0.0
 
     def in_frame(self, frame: BaseCoordinateFrame | None) -> Stream:
-        """This stream, whose chunks are for a map in a frame from now on (`Catalogue.in_frame`)."""
-        self._sky = frame
-        return self
+        """This stream, with chunks for a map in a frame (`Catalogue.in_frame`)."""
+        return Stream(self._head, self._source, sky=frame, reach=self._reach)
+
+    def within(self, reach: Any) -> Stream:
+        """This stream without rows that are out of reach, which are counted as skipped.
+
+        ``reach`` has methods of `SkyReach`, which are called when rows are about to be read.
+        """
+        return Stream(self._head, self._source, sky=self._sky, reach=reach)
+
+    def parts(self) -> list[Stream]:
+        """Streams that can be read apart from each other, and add up to this one."""
+        kept: Any = {"sky": self._sky, "reach": self._reach}
+        return [Stream(self._head, source, **kept) for source in self._source.parts()]
 
     def chunks(self) -> Iterator[Catalogue]:
-        """Yield the chunks, checked against the first; a ValueError if they have been read."""
-        if self._first is None:
-            raise ValueError(
-                "points must be arrays or a table where they are to be read more than once, as for "
-                "the bounds of a map; got an iterator, which can be read once"
-            )
-        chunk, self._first = self._first, None
-        yield chunk.in_frame(self._sky)
-        ahead, self._read_ahead = self._read_ahead, []
-        for chunk in ahead:
-            yield chunk.in_frame(self._sky)
-        for number, item in enumerate(self._rest, 1 + len(ahead)):
-            yield self._next(item, number).in_frame(self._sky)
+        """Yield the chunks, checked against the first; a ValueError if they are gone."""
+        ahead, rest = self._read_ahead, self._rest
+        self._read_ahead, self._rest = [], None
+        if rest is not None:
+            yield from ahead
+            yield from rest
+            return
+        for number, chunk in enumerate(self._source.chunks(self._reach)):
+            named = chunk
+            if chunk.parts == (Part(0, ""),):  # a file has its name there
+                named = replace(chunk, parts=(Part(0, f"chunk {number}"),))
+            self._check(named, named.parts[0].name)
+            yield named.in_frame(self._sky)
 
-    def _next(self, item: Any, number: int) -> Catalogue:
-        chunk = self._read(item)
-        if chunk.parts == ((0, ""),):  # a file has its name there
-            chunk = replace(chunk, parts=((0, f" of chunk {number}"),))
-        self._check(chunk, number)
-        return chunk
+    def blocks(self) -> Iterator[Block]:
+        """Yield the catalogue block by block."""
+        for chunk in self.chunks():
+            yield from chunk.blocks()
 
     def gathered(self, rows: int = ARRAY_ROWS) -> Iterator[Catalogue]:
         """Yield copies of the chunks, joined until they have a number of rows or more.
@@ -90,29 +227,39 @@ class Stream:
         may use a chunk's arrays again for the next one.
         """
         copies = (_joined([chunk]) for chunk in self.chunks())
-        for copy in copies:
-            held = [copy]
+        for copied in copies:
+            held = [copied]
             while sum(map(len, held)) < rows and (more := next(copies, None)) is not None:
                 held.append(more)
-            yield _joined(held) if len(held) > 1 else copy
+            yield _joined(held) if len(held) > 1 else copied
 
-    def _check(self, chunk: Catalogue, number: int) -> None:
+    def held(self) -> Catalogue | Stream:
+        """All rows in memory, if they are few and could be read again; else the stream."""
+        needs_sky = self._head.coordinates is not None and self._sky is None
+        if self.is_read_once or needs_sky:
+            return self
+        held: list[Catalogue] = []
+        for chunk in self.chunks():
+            held.append(_joined([chunk]))
+            if sum(map(len, held)) > MOST_HELD:
+                return self
+        return _joined(held) if held else self
+
+    def _check(self, chunk: Catalogue, name: str) -> None:
         is_same_frame = self.frame is chunk.frame  # None for both
         if self.frame is not None and chunk.frame is not None:
             is_same_frame = self.frame.is_equivalent_frame(chunk.frame)
         if not is_same_frame:
             raise ValueError(
-                f"points must be in one frame; got {chunk.frame!r} in chunk {number}, after "
-                f"{self.frame!r}"
+                f"points must be in one frame; got {chunk.frame!r} in {name}, after {self.frame!r}"
             )
-        for name in ("weights", "values", "widths"):
+        for column in ("weights", "values", "widths"):
             first, own = (
-                (getattr(c, name) is None, getattr(c, f"{name}_unit")) for c in (self, chunk)
+                (getattr(c, column) is None, getattr(c, f"{column}_unit")) for c in (self, chunk)
             )
             if first != own:
                 raise ValueError(
-                    f"{name} must be alike in all chunks; got another unit, or none, in chunk "
-                    f"{number}"
+                    f"{column} must be alike in all chunks; got another unit, or none, in {name}"
                 )
 
 
@@ -120,14 +267,17 @@ def _joined(chunks: list[Catalogue]) -> Catalogue:
     """A copy of the rows of one or more catalogues with the same columns."""
     starts = np.cumsum([0, *map(len, chunks)]).tolist()
     parts = tuple(
-        (start + row, name)
+        part.after(start)
         for start, chunk in zip(starts, chunks, strict=False)
-        for row, name in chunk.parts
+        for part in chunk.parts
     )
     first, columns = chunks[0], {}  # type: Any, Any
     for name in COLUMNS:
         column = getattr(first, name)
         if column is not None:
             rows = [getattr(chunk, name).array(slice(None)) for chunk in chunks]
-            columns[name] = Column(column.name, np.concatenate(rows), (starts[-1],), column.unit)
-    return Catalogue(first.frame, parts=parts, **columns)
+            label = column.label
+            joined = np.concatenate(rows)
+            columns[name] = Column(column.name, joined, (starts[-1],), column.unit, label=label)
+    skipped = sum(chunk.skipped for chunk in chunks)
+    return Catalogue(first.frame, parts=parts, skipped=skipped, **columns)

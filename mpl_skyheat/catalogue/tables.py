@@ -103,6 +103,8 @@ class Table:
         usual, rarer = [("x", "y")], []  # type: Any, Any
         if frame is not None:
             kind = _kind(frame) or "equatorial"
+            if kind == "equatorial" and isinstance(self._data, FileTable) and self._data.positions:
+                return tuple(self._data.positions)
             usual, rarer = NAMES[kind], RARER_NAMES.get(kind, ())
         found = self._pairs(usual) or self._pairs(rarer)
         found = found or [(n,) for n in self.names if self._is_sky_coord(n)]
@@ -129,9 +131,7 @@ class Table:
 
 
 def is_table(data: Any) -> bool:
-    """Whether this is a table of an accepted kind, or one that must be read first."""
-    if type(data).__name__ in READING:
-        return True
+    """Whether this is a table of an accepted kind."""
     try:
         return bool(Table(data).names)
     except TypeError:
@@ -176,16 +176,7 @@ def _fits_column(column: Any, definition: Any) -> Any:
     return column
 
 
-# Methods of tables that are not read yet, by the name of their class.
-READING = {"LazyFrame": "collect", "DuckDBPyRelation": "df", "FileSystemDataset": "to_table"}
-
-
 def _column_names(data: Any) -> list[Any]:
-    kind = type(data).__name__
-    if kind in READING:
-        raise TypeError(
-            f"data must be a table in memory; got a {kind}: pass what its {READING[kind]}() returns"
-        )
     for names in (
         getattr(data, "colnames", None),  # astropy
         getattr(data, "column_names", None),  # pyarrow
@@ -196,6 +187,7 @@ def _column_names(data: Any) -> list[Any]:
     ):
         if isinstance(names, Sequence | Mapping):  # not pandas' columns of those names
             return list(names)
+    kind = type(data).__name__
     hint = ": ax.sky_heatmap(sky_map) draws a map" if kind == "SkyMap" else ""
     raise TypeError(
         "data must be a table (astropy, pandas, polars, pyarrow, FITS, a structured array or a "

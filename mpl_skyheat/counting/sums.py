@@ -55,7 +55,7 @@ class Sums:
     are summed as their differences from ``offset``. Only rows are added that lie in what was
     ``observed``. ``rows`` has the numbers of rows ``read``, ``dropped`` (not finite or masked),
     ``unseen`` (on the map, where nothing was observed), ``inside`` and ``outside`` the map; read is
-    the sum of the others.
+    the sum of the others. Rows that are ``skipped`` were not read, as they cannot be on the map.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Sums:
         self.channels = find_channels(channels)
         self.head: Head | None = None
         self._in_core: BoolArray | None = None
-        self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside"), 0)
+        self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside", "skipped"), 0)
         # Sums over pixels in one dimension, and over the lattice by channel and spline order.
         self.flat: dict[str, NDArray[Any]] = {}
         self.spreads: dict[tuple[str, int], PointSpread] = {}
@@ -119,6 +119,7 @@ class Sums:
             assert catalogue.frame is not None
             route = CompiledRoute(catalogue.frame, self.geometry, team)
         for chunk in chunks:
+            self.rows["skipped"] += chunk.skipped
             if self.head is None:
                 self.head = _head_of(chunk)
             if is_tiled:

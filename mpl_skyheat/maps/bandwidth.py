@@ -24,6 +24,7 @@ from mpl_skyheat.maps.units import readable_angle
 from mpl_skyheat.maps.where import pixels_of_view
 from mpl_skyheat.sky.frames import rotate
 from mpl_skyheat.sky.geometry import MapGeometry, SphereLattice
+from mpl_skyheat.sky.reach import reach_of
 from mpl_skyheat.smoothing.choice import GridKernels, choose_geometry
 from mpl_skyheat.smoothing.kernel_base import RadialKernel
 from mpl_skyheat.smoothing.kernels import Gaussian
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mpl_skyheat.catalogue.blocks import Catalogue
+    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.counting.exact_route import ProjectedBlock
@@ -210,18 +212,21 @@ def best_width(bins: OnPlane | OnSphere, widths: FloatArray) -> Bandwidth:
 
 
 def with_best_width(
-    catalogue: Catalogue,
+    catalogue: Catalogue | Stream,
     blocks: list[ProjectedBlock] | None,
     plane: Plane,
     view: View,
     request: MapRequest,
     team: Team,
+    *,
+    closed: bool,
 ) -> tuple[MapRequest, float]:
     """The request of a map with ``kernel="auto"`` with the kernel, and the rows under that.
 
-    ``blocks`` are the catalogue's rows, if they have been projected already.
+    ``blocks`` are the catalogue's rows, if they have been projected already. A ``closed`` view
+    holds its upper edges, as for `choose_where`.
     """
-    centre, grid = pixels_of_view(request, plane, view, closed=blocks is not None)
+    centre, grid = pixels_of_view(request, plane, view, closed=closed)
     shorter = min(grid.shape)
     if WIDEST * shorter < NARROWEST:
         raise ValueError(
@@ -263,7 +268,7 @@ def with_best_width(
 
 
 def _binned(
-    catalogue: Catalogue,
+    catalogue: Catalogue | Stream,
     blocks: list[ProjectedBlock] | None,
     geometry: MapGeometry,
     request: MapRequest,
@@ -275,7 +280,8 @@ def _binned(
         observed = observed_sky(geometry, request.coverage, catalogue.frame)
     channels = channels_of("density", has_weights=catalogue.weights is not None, counts_rows=False)
     sums = Sums(geometry, channels, observed=observed)
-    sums.add(catalogue, team=team, projected=blocks)
+    near = catalogue.within(reach_of(geometry, catalogue.frame))
+    sums.add(near, team=team, projected=blocks)
     sums.settle()
     weight, squared = (sums.pixels[name] for name in (channels[0], channels[-1]))
     area = geometry.solid_angles

@@ -68,6 +68,12 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
         )
     if rows["inside"]:
         return ""
+    if rows["skipped"] and not rows["read"]:
+        return (
+            f"none of the {rows['skipped']} rows was read, as files say that none can be on the "
+            f"map, whose centre is at {_middle(sums, catalogue, centre)}; are units, order and "
+            "frame right?"
+        )
     if rows["unseen"]:
         return (
             f"none of the {rows['unseen']} points on the map is where coverage says that something "
@@ -75,17 +81,22 @@ def _empty(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float
         )
     if not rows["outside"] or sums.head is None:
         return ""
-    names, plane = (catalogue.lon.name, catalogue.lat.name), sums.geometry.plane
-    middle = f"x={centre[0]:.5g}, y={centre[1]:.5g}"
-    if plane.frame is not None and catalogue.frame is not None:
-        sky = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
-        lon, lat = change_frame(*sky, plane.frame, catalogue.frame)
-        middle = f"{names[0]}={lon[0]:.5g}, {names[1]}={lat[0]:.5g} deg"
     return (
-        f"none of the {rows['outside']} points is on the map: the first of them is at "
-        f"{names[0]}={sums.head.lon:.5g}, {names[1]}={sums.head.lat:.5g}, the map's centre at "
-        f"{middle}; are units, order and frame right?"
+        f"none of the {rows['outside'] + rows['skipped']} points is on the map: the first of them "
+        f"is at {catalogue.lon.name}={sums.head.lon:.5g}, {catalogue.lat.name}="
+        f"{sums.head.lat:.5g}, the map's centre at {_middle(sums, catalogue, centre)}; are units, "
+        "order and frame right?"
     )
+
+
+def _middle(sums: Sums, catalogue: Catalogue | Stream, centre: tuple[float, float]) -> str:
+    """Where the middle of a map is, in the frame of a catalogue."""
+    plane = sums.geometry.plane
+    if plane.frame is None or catalogue.frame is None:
+        return f"x={centre[0]:.5g}, y={centre[1]:.5g}"
+    sky = plane.to_sky(np.array([centre[0]]), np.array([centre[1]]))
+    lon, lat = change_frame(*sky, plane.frame, catalogue.frame)
+    return f"{catalogue.lon.name}={lon[0]:.5g}, {catalogue.lat.name}={lat[0]:.5g} deg"
 
 
 def _other_units(sums: Sums) -> str:

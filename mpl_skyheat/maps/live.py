@@ -84,7 +84,7 @@ class LiveField:
 
     def __init__(
         self,
-        catalogue: Catalogue | None,
+        catalogue: Catalogue | Stream | None,
         sums: Sums,
         field: SphereField,
         where: Where,
@@ -282,5 +282,6 @@ def live_map(
     """What reads a map anew, of all that it was made from."""
     if not isinstance(field, SphereField):
         return LiveBins(sums, where, request, factor)
-    rows = None if isinstance(catalogue, Stream) else catalogue
+    is_gone = isinstance(catalogue, Stream) and catalogue.is_read_once
+    rows = None if is_gone else catalogue
     return LiveField(rows, sums, field, where, view, request, factor)

@@ -11,6 +11,7 @@ from astropy import units as u
 from astropy.io.fits import Header
 from astropy.wcs import WCS
 
+from mpl_skyheat.catalogue.blocks import Catalogue
 from mpl_skyheat.catalogue.reading import read_points
 from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.threads import Team, thread_count
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
     from astropy.coordinates import BaseCoordinateFrame
 
-    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.counting.exact_route import ProjectedBlock
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.maps.live import LiveBins, LiveField
     from mpl_skyheat.maps.statistic_table import StatisticName
@@ -148,25 +149,25 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
     own_frame = catalogue.frame
     catalogue = catalogue.in_frame(plane.frame)
     team = Team(thread_count(request.threads))
-    blocks = None
+    blocks, region = None, view
     if not view.is_known:
-        if isinstance(catalogue, Stream):
-            raise ValueError(
-                "points must be arrays or a table, which can be read twice, where the bounds of "
-                "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
-            )
-        blocks = list(project_blocks(catalogue, plane))
-    region = view if blocks is None else view.filled(bounds_of(blocks, plane))
+        catalogue = catalogue.held()
+        if isinstance(catalogue, Catalogue):
+            blocks = list(project_blocks(catalogue, plane))
+        region = view.filled(_bounds(catalogue, plane, blocks))
     auto: dict[str, float] = {}
+    is_closed = not view.is_known
     if request.is_auto:
-        if isinstance(catalogue, Stream):
+        if isinstance(catalogue, Stream) and catalogue.is_read_once:
             raise ValueError(
                 "points must be arrays or a table, which can be read twice, with kernel='auto', "
                 "whose width comes from them; got an iterator: give a width"
             )
-        request, auto["autoneff"] = with_best_width(catalogue, blocks, plane, region, request, team)
+        request, auto["autoneff"] = with_best_width(
+            catalogue, blocks, plane, region, request, team, closed=is_closed
+        )
     finest = _finest(catalogue, request)
-    where = choose_where(request, plane, region, closed=blocks is not None, finest=finest)
+    where = choose_where(request, plane, region, closed=is_closed, finest=finest)
     if request.live:
         check_lattice(where, request)
     shared = shared_fraction(request, where)
@@ -215,6 +216,18 @@ def _finest(catalogue: Catalogue | Stream, request: MapRequest) -> float | None:
     return kernel.factor * narrowest
 
 
+def _bounds(
+    catalogue: Catalogue | Stream, plane: Plane, blocks: list[ProjectedBlock] | None
+) -> View:
+    """Bounds on a plane of rows, which may be projected already."""
+    if blocks is None and isinstance(catalogue, Stream) and catalogue.is_read_once:
+        raise ValueError(
+            "points must be arrays or a table, which can be read twice, where the bounds of "
+            "the map come from them; got an iterator: give the WCS a shape, or the Axes limits"
+        )
+    return bounds_of(lambda: project_blocks(catalogue, plane) if blocks is None else blocks, plane)
+
+
 def _map_of(
     sums: Sums,
     found: Found,
@@ -257,7 +270,7 @@ def _map_of(
         scales=found.scales,
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
-        label=request.label or (catalogue.values.label if catalogue.values else None),
+        label=request.label or (catalogue.values.label if catalogue.values is not None else None),
         meta=_meta(sums, where, request, catalogue, frame),
     )
 
@@ -308,7 +321,7 @@ def _meta(
         "boundary": request.boundary,
         "mincount": request.min_count,
         "mincover": request.min_coverage if request.has_coverage else None,
-        "values": catalogue.values.label if catalogue.values else None,
+        "values": catalogue.values.label if catalogue.values is not None else None,
         "frame": frame,
         **sums.rows,
         "geometry": where.choice.geometry,

@@ -14,6 +14,7 @@ import numpy as np
 
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.maps.significance import KernelSums, ratio
+from mpl_skyheat.sky.reach import reach_of
 from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
 
 if TYPE_CHECKING:
@@ -336,6 +337,7 @@ def sums_of_randoms(
     if request.randoms is None:
         return None
     catalogue = request.randoms.catalogue.in_frame(geometry.plane.frame)
+    catalogue = catalogue.within(reach_of(geometry, catalogue.frame))
     channels = ("n",) if catalogue.weights is None else ("w", "w2")
     return Sums(geometry, channels, observed=observed).add(catalogue, team=team)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def _grid_of(sky_map: SkyMap, plane: Plane, view: View) -> SkyGrid:
     """The pixels of a view, or some where the plane has none; all of the map if it is not known."""
     bins = PIXELS, PIXELS
     if not view.is_known:
-        view = view.filled(bounds_of([*project_blocks(corners_of(sky_map), plane)], plane))
+        view = view.filled(bounds_of(partial(project_blocks, corners_of(sky_map), plane), plane))
         if plane.frame is None:
             bins = sky_map.data.shape[::-1]
     return native_grid(view) if plane.has_pixels else grid_of_bins(view, *bins)

@@ -132,7 +132,8 @@ class SkyMap(Reductions, NDSlicingMixin, Arithmetic, NDData):
         ``adaptive`` (of an `Adaptive` kernel, its mode); ``planeerr`` (the error of smoothing with
         one pixel scale, as a fraction of a source's peak); and the rows ``read``, ``dropped`` (not
         finite or masked), ``unseen`` (where nothing was observed), ``inside`` and ``outside`` the
-        map; dropped + unseen + inside + outside = read.
+        map, dropped + unseen + inside + outside = read; and those ``skipped``, in parts of a file
+        that cannot reach the map.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from mpl_skyheat.maps.moments import PixelMoments, SmoothMoments, sums_of_random
 from mpl_skyheat.maps.row_ladder import RowLadder
 from mpl_skyheat.maps.statistic_table import channels_of
 from mpl_skyheat.maps.statistics import statistic_of
+from mpl_skyheat.sky.reach import reach_of
 from mpl_skyheat.smoothing.adaptive import Adaptive
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def summed(
 
     ``blocks`` are the rows, if they have been projected already.
     """
-    sums = _empty_sums(catalogue, where, request)
-    sums.add(catalogue, team=team, projected=blocks)
+    near = catalogue.within(reach_of(where.geometry, catalogue.frame))
+    sums = _empty_sums(near, where, request)
+    sums.add(near, team=team, projected=blocks)
     return sums, sums_of_randoms(request, where.geometry, sums.observed, team)
 
 
@@ -56,7 +58,10 @@ def summed_by_width(
     team: Team,
     blocks: list[ProjectedBlock] | None = None,
 ) -> tuple[Sums, RowLadder]:
-    """The sums of all rows in pixels, and those of rows that each have a width of their own."""
+    """The sums of all rows in pixels, and those of rows that each have a width of their own.
+
+    All rows are read, as how far each of them reaches is in its row.
+    """
     sums = _empty_sums(catalogue, where, request)
     ladder = RowLadder(request, where, catalogue, sums, team)
     for chunk in catalogue.gathered():

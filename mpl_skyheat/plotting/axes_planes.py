@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from astropy.coordinates import SkyOffsetFrame
 from astropy.wcs.wcsapi import BaseHighLevelWCS
 from matplotlib.transforms import Affine2D
 
+from mpl_skyheat.compute.loaded import is_of
 from mpl_skyheat.plotting.projections import (
     GEO_SIZES,
     CartopyProjection,
@@ -112,12 +112,6 @@ def view_of_axes(
             return AxesView(FlatPlane(), limits, limits)
         return _view_in_degrees(catalogue, frame, limits, is_empty=is_empty)
     raise TypeError(f"{SUPPORTED}; got {type(ax).__name__}")
-
-
-def is_of(thing: Any, module: str, name: str) -> bool:
-    """Whether an object is of a class of another package, which is not imported for that."""
-    loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(thing, getattr(loaded, name))
 
 
 def _view_of_wcsaxes(ax: Any) -> AxesView:

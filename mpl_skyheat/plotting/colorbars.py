@@ -24,8 +24,8 @@ from matplotlib.ticker import (
 )
 from matplotlib.transforms import Affine2D, Bbox
 
+from mpl_skyheat.compute.loaded import is_of
 from mpl_skyheat.maps.request import check_choice, check_label
-from mpl_skyheat.plotting.axes_planes import is_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 
 from mpl_skyheat.sky.frames import change_frame
-from mpl_skyheat.sky.smallest_circle import smallest_circle
+from mpl_skyheat.sky.smallest_circle import Circle, smallest_circle
 from mpl_skyheat.sky.vectors import separation, to_positions, to_vectors
 from mpl_skyheat.sky.views import all_sky_wcs, field_wcs
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.catalogue.streams import Stream
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
 
 # Code of FITS for a projection.
 Projection = Literal["TAN", "SIN", "ARC", "STG", "ZEA", "AIT", "MOL", "CAR", "CEA", "SFL", "HPX"]
@@ -46,6 +47,12 @@ NARROWEST = 1e-9 * u.deg
 
 # Pixels across the largest view.
 MOST_PIXELS = 10_000
+
+# Why a catalogue does not say what to show.
+NO_POSITION = (
+    "the catalogue has no row with a position: points must have one, unless center and radius are "
+    "given"
+)
 
 # An all-sky view is cut open in the widest gap of the points in longitude, if it has this many deg.
 WIDE_GAP = 30
@@ -103,7 +110,7 @@ class Region:
 
 
 def find_region(
-    catalogue: Catalogue,
+    catalogue: Catalogue | Stream,
     frame: BaseCoordinateFrame,
     *,
     center: SkyCoord | None = None,
@@ -113,6 +120,7 @@ def find_region(
 ) -> Region:
     """The region asked for, or the circle that holds the catalogue, or the whole sky.
 
+    Of a stream with statistics, what cannot change the region is not read.
     An all-sky view is cut open at longitudes in ``frame`` that have no points.
     """
     asked, whole = center, 180 * u.deg
@@ -146,46 +154,69 @@ def find_region(
     )
 
 
-def _vectors(catalogue: Catalogue) -> Iterator[FloatArray]:
-    """Positions as unit vectors, block by block; a ValueError if there are none."""
-    is_empty = True
+def _vectors(catalogue: Catalogue | Stream) -> Iterator[FloatArray]:
+    """Positions as unit vectors, block by block."""
     for block in catalogue.blocks():
         if len(block.lon):
-            is_empty = False
             yield to_vectors(block.lon, block.lat)
-    if is_empty:
-        raise ValueError(
-            "the catalogue has no row with a position: points must have one, unless center and "
-            "radius are given"
-        )
 
 
-def _mean_position(catalogue: Catalogue) -> tuple[SkyCoord, float]:
+def _mean_position(catalogue: Catalogue | Stream) -> tuple[SkyCoord, float]:
     """The mean position, and the length of the mean vector: 1 of one place, 0 of the whole sky."""
     total, count = np.zeros(3), 0
     for vectors in _vectors(catalogue):
         total, count = total + vectors.sum(axis=0), count + len(vectors)
+    if not count:
+        raise ValueError(NO_POSITION)
     center = SkyCoord(*to_positions(total), unit="deg", frame=catalogue.frame)
     return center, float(np.linalg.norm(total)) / count
 
 
-def _circle_around(catalogue: Catalogue, center: SkyCoord | None) -> tuple[SkyCoord, u.Quantity]:
+def _circle_around(
+    catalogue: Catalogue | Stream, center: SkyCoord | None
+) -> tuple[SkyCoord, u.Quantity]:
     """Centre (the one given, else the best) and radius of the smallest circle with a catalogue."""
     if center is None:
         middle, farthest = smallest_circle(
-            lambda: _vectors(catalogue), WIDEST_FIELD.to_value(u.rad)
+            lambda circle: _vectors(catalogue.within(circle)), WIDEST_FIELD.to_value(u.rad)
         )
         center = SkyCoord(*to_positions(middle), unit="deg", frame=catalogue.frame)
     else:
         middle = to_vectors(center.spherical.lon.deg, center.spherical.lat.deg)
-        farthest = max(separation(vectors, middle).max() for vectors in _vectors(catalogue))
+        circle = Circle(middle)
+        for vectors in _vectors(catalogue.within(circle)):
+            circle.radius = max(circle.radius, float(separation(vectors, middle).max()))
+        farthest = circle.radius
+    if farthest < 0:
+        raise ValueError(NO_POSITION)
     return center, max(1.02 * float(np.degrees(farthest)), 1e-4) * u.deg
 
 
-def _uncut(catalogue: Catalogue, frame: BaseCoordinateFrame) -> SkyCoord | None:
+class Unoccupied:
+    """Whole degrees of longitude in which there is no point yet."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(360, int)
+
+    def boxes(
+        self, west: FloatArray, east: FloatArray, south: FloatArray, north: FloatArray
+    ) -> BoolArray:
+        """Whether boxes may have points in a degree that has none yet; bounds in deg."""
+        reached = np.ones(len(west), bool)
+        is_known = np.isfinite(west) & np.isfinite(east) & (south >= -90) & (north <= 90)
+        for i in np.flatnonzero(is_known):
+            degrees = np.arange(np.floor(west[i]), np.floor(east[i]) + 1).astype(int)
+            reached[i] = not self.counts[degrees[:360] % 360].all()
+        return reached
+
+
+def _uncut(catalogue: Catalogue | Stream, frame: BaseCoordinateFrame) -> SkyCoord | None:
     """A centre opposite to the widest gap in longitude; None if no gap is wide."""
     assert catalogue.frame is not None
-    counts = np.zeros(360, int)
+    unoccupied = Unoccupied()
+    if frame.is_equivalent_frame(catalogue.frame):
+        catalogue = catalogue.within(unoccupied)
+    counts = unoccupied.counts
     for block in catalogue.blocks():
         lon, lat = change_frame(block.lon, block.lat, catalogue.frame, frame)
         lon = lon[np.abs(lat) <= 75]  # Points near the poles do not close a gap in longitude.

@@ -15,7 +15,8 @@ from astropy.coordinates import ICRS, BaseCoordinateFrame, SkyCoord
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
-from mpl_skyheat.catalogue.reading import read_catalogue
+from mpl_skyheat.catalogue.reading import read_points
+from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.plotting.halo import Halo
 from mpl_skyheat.plotting.labels import axis_names
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.regions import Projection
+
+# Why a catalogue is refused that is gone once it has been read.
+READ_ONCE = (
+    "points must be arrays or a table, which can be read again to be drawn; got an iterator: give "
+    "center and radius, with points=[], [] in its place"
+)
 
 # Size (inches) of a new figure with a field: wider than that, for a colorbar and its labels.
 FIELD_SIZE = (6.7, 5.2)
@@ -97,8 +104,8 @@ def subplot(
     Parameters
     ----------
     *points, data
-        The catalogue, as in `sky_heatmap`, in one piece. It is not drawn. It may be left out where
-        ``center`` and ``radius``, or a radius of 180°, say what to show.
+        The catalogue, as in `sky_heatmap`, but no iterator. It is not drawn. It may be left out
+        where ``center`` and ``radius``, or a radius of 180°, say what to show.
     frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
         The frame of bare numbers; by default ICRS.
     map_frame : str or `~astropy.coordinates.BaseCoordinateFrame`, optional
@@ -144,10 +151,7 @@ optional
     >>> heat = ax.sky_heatmap(data=stars, kernel="3 deg", label="stars")
     """
     if any(isinstance(given, Iterator) for given in (*points, data)):
-        raise TypeError(
-            "points must be arrays or a table, which can be read again to be drawn; got an "
-            "iterator: give center and radius, with points=[], [] in its place"
-        )
+        raise TypeError(READ_ONCE)
     radius = _parse_angle(radius, "radius")
     if not points and data is None:
         if radius is None and center is not None:
@@ -158,9 +162,12 @@ optional
                 "radius, or radius=180*u.deg for the whole sky"
             )
         points = [], []
-    catalogue = read_catalogue(points, data, "icrs" if frame is None else frame)
+    catalogue = read_points(points, data, "icrs" if frame is None else frame)
+    if isinstance(catalogue, Stream) and catalogue.is_read_once:
+        raise TypeError(READ_ONCE)
     if not isinstance(catalogue.frame, ROTATED_FRAMES):
         catalogue = catalogue.in_frame(ICRS())
+    catalogue = catalogue.held() if radius is None or center is None else catalogue
     shown = find_sky_frame("frame", catalogue.frame if frame is None else frame)
     if map_frame is not None:
         shown = find_map_frame("map_frame", map_frame)

@@ -32,11 +32,15 @@ class SphereLattice:
     """A lattice, turned against the frame of a plane.
 
     The matrix ``turn`` (3, 3) takes unit vectors of the plane's frame to the lattice; ``orders``
-    are those of the splines, 1 or 3, that points are spread with.
+    are those of the splines, 1 or 3, that points are spread with, and ``reach`` (rad) is that of
+    the kernel.
     """
 
-    def __init__(self, lattice: Lattice, turn: FloatArray, orders: Sequence[int]) -> None:
+    def __init__(
+        self, lattice: Lattice, turn: FloatArray, orders: Sequence[int], reach: float
+    ) -> None:
         self.lattice, self.turn, self.orders = lattice, turn, tuple(orders)
+        self.reach = reach
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SphereLattice):
@@ -75,7 +79,7 @@ class SphereLattice:
                 f"{lattice.rings} x {lattice.columns} bins and {takes}; a wider kernel, a smaller "
                 "region, or geometry='plane' would do"
             )
-        return cls(lattice, turn, orders)
+        return cls(lattice, turn, orders, reach)
 
 
 class MapGeometry:

@@ -1,0 +1,117 @@
+"""Measure Parquet files larger than memory, beside pyarrow's own read of the same two columns.
+
+What is compared is CPU time, of all threads; each job is a process of its own, whose second turn
+counts, and whose peak of memory (of Linux) is that of all it has loaded. The files are generated:
+positions all over the sky in catalogue order, compressed as surveys publish them.
+
+Run as ``python benchmarks/past_memory.py``; with ``--write`` the table in benchmarks/README.md is
+written anew, with ``--quick`` there are fewer rows. ``--rows`` is their number, by default 10⁸,
+which take 2.5 GB in the folder of temporary files.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from timing import output_of, parser_of, power, write_table
+
+MANY, QUICK_MANY = 10**8, 10**6
+FILE = 10**7  # rows of a file
+GROUP = 2**20  # rows of a row group
+
+# Most CPU time beside pyarrow's, and most memory (MiB).
+MOST = {"counts": 3.0, "smoothed": 4.5}
+MOST_MEMORY = 1024
+
+READ = """
+import time
+from pathlib import Path
+from pyarrow import parquet
+for turn in range(2):
+    start, rows = time.process_time(), 0
+    for path in sorted(Path({folder!r}).iterdir()):
+        with parquet.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                rows += file.read_row_group(group, columns=["ra", "dec"]).num_rows
+    spent = time.process_time() - start
+assert rows == {rows}
+"""
+MAP = """
+import time
+from pathlib import Path
+import numpy as np
+from astropy.wcs import WCS
+from pyarrow import parquet
+from mpl_skyheat import sky_map
+wcs = WCS(naxis=2)
+wcs.wcs.ctype, wcs.wcs.crpix = ["GLON-AIT", "GLAT-AIT"], [720.5, 360.5]
+wcs.wcs.cdelt, wcs.pixel_shape = [-0.25, 0.25], [1440, 720]
+for turn in range(2):
+    start = time.process_time()
+    sky = sky_map(data={folder!r}, wcs=wcs, kernel={kernel!r})
+    spent = time.process_time() - start
+assert sky.meta["read"] == sky.meta["inside"] == sky.counts.sum() == {rows}
+"""
+CHECK = """
+first = min(Path({folder!r}).iterdir())
+table = parquet.read_table(first, columns=["ra", "dec"])
+ours, theirs = (sky_map(data=data, wcs=wcs, kernel={kernel!r}) for data in (first, table))
+assert np.array_equal(ours.counts, theirs.counts)
+assert np.nanmax(np.abs(ours.data - theirs.data)) <= 1e-12 * np.nanmax(theirs.data)
+"""
+END = """
+status = Path("/proc/self/status").read_text()
+peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+print(1e9 * spent / {rows}, int(peak.split()[1]) / 1024)
+"""
+
+
+def write_files(folder, rows):
+    """Write files of positions all over the sky, by bands of declination."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    number = max(rows // FILE, 1)
+    edges = np.linspace(-1, 1, number + 1)
+    for i in range(number):
+        rng, size = np.random.default_rng(i), rows // number
+        ra = rng.uniform(0, 360, size)
+        dec = np.degrees(np.arcsin(rng.uniform(*edges[i : i + 2], size)))
+        order = np.lexsort((ra // 0.25, dec // 0.25))
+        columns = {"ra": ra[order], "dec": dec[order], "mag": rng.uniform(10, 20, size)}
+        path = f"{folder}/{i:03}.parquet"
+        parquet.write_table(pa.table(columns), path, compression="zstd", row_group_size=GROUP)
+
+
+def main():
+    parser = parser_of(__doc__)
+    parser.add_argument("--rows", type=int, help="rows of all files together")
+    options = parser.parse_args()
+    rows = options.rows or (QUICK_MANY if options.quick else MANY)
+    head = f"| {power(rows)} rows, in files of {power(min(rows, FILE))}"
+    table = [f"{head} | CPU a row | beside the read | peak of memory |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(folder, rows)
+        jobs = {
+            "pyarrow's read of two columns": ("", READ, None),
+            "counts, all-sky Galactic AIT of 0.25°": ("counts", MAP, None),
+            "the same, σ = 1° on the sphere": ("smoothed", MAP, "1 deg"),
+        }
+        base = np.nan
+        for title, (kind, code, kernel) in jobs.items():
+            known = {"folder": folder, "rows": rows, "kernel": kernel}
+            code += END + (CHECK if kind else "")
+            spent, peak = map(float, output_of(code.format(**known)))
+            base = base if kind else spent
+            text = f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | {peak:.0f} MiB |"
+            print(text, flush=True)
+            table.append(text)
+            if kind and not options.quick:
+                assert spent <= MOST[kind] * base
+                assert peak <= MOST_MEMORY
+    if options.write:
+        write_table(Path(__file__).name, "\n".join(table))
+
+
+if __name__ == "__main__":
+    main()
