@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpl_skyheat.catalogue.batches import Batch, Batches
 from mpl_skyheat.catalogue.blocks import ARRAY_ROWS
+from mpl_skyheat.catalogue.clusters import DaskFrame, LsdbCatalogue
 from mpl_skyheat.catalogue.hats import HEALPIX
 from mpl_skyheat.catalogue.opening import is_parquet, open_parquet, open_several
 from mpl_skyheat.catalogue.parquet import HealpixColumn, Partition
@@ -178,4 +179,6 @@ KINDS: dict[tuple[str, str], Callable[[Any], Batches]] = {
     ("pyarrow.parquet", "ParquetFile"): _parquet_file,
     ("polars", "LazyFrame"): PolarsFrame,
     ("duckdb", "DuckDBPyRelation"): DuckRelation,
+    ("dask.dataframe", "DataFrame"): DaskFrame,
+    ("lsdb", "Catalog"): LsdbCatalogue,
 }

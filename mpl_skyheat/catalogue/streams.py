@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpl_skyheat.catalogue.blocks import ARRAY_ROWS, Catalogue, Part
+from mpl_skyheat.catalogue.clusters import Partitions
 from mpl_skyheat.catalogue.columns import Column
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.batches import Batches, Wanted
     from mpl_skyheat.catalogue.blocks import Block
+    from mpl_skyheat.catalogue.clusters import LazyTable
 
 # Attributes of a `Catalogue` that are columns.
 COLUMNS = ("lon", "lat", "weights", "values", "widths")
@@ -103,7 +105,16 @@ class Batched(Source):
             yield replace(chunk, parts=(part,), skipped=batch.skipped)
 
     def parts(self) -> Sequence[Source]:
-        return [replace(self, batches=part) for part in self.batches.parts()]
+        return [self.of(part) for part in self.batches.parts()]
+
+    def of(self, batches: Batches) -> Batched:
+        """The chunks of other tables with the same columns."""
+        return replace(self, batches=batches)
+
+    def lazy(self, reach: Any) -> tuple[list[LazyTable], int]:
+        """Tables for workers that may have rows in reach, and the number of the others."""
+        assert isinstance(self.batches, Partitions)
+        return self.batches.lazy(self.wanted.within(reach))
 
 
 class Stream:
@@ -169,6 +180,22 @@ class Stream:
     @property
     def narrowest(self) -> None:
         """The smallest of the widths, which is not known before all chunks have been read."""
+
+    @property
+    def lazy_source(self) -> Batched | None:
+        """The source of tables that workers compute; None of other streams."""
+        source = self._source
+        is_lazy = isinstance(source, Batched) and isinstance(source.batches, Partitions)
+        return source if is_lazy and isinstance(source, Batched) else None
+
+    @property
+    def reach(self) -> Any:
+        """What says which rows may be on the map; None if all are read."""
+        return self._reach
+
+    def of(self, source: Source) -> Stream:
+        """A stream of other chunks with the same columns, all of which are read."""
+        return Stream(self._head, source, sky=self._sky)
 
     def typical_value(self) -> float:
         """The median of some values of the first chunk that has any, up to which chunks are read.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.loader import is_worth_compiling, run, should_compile
 from mpl_skyheat.compute.memory import allowed_bytes
 from mpl_skyheat.compute.threads import Team
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
     from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.sky.geometry import MapGeometry
@@ -71,6 +71,8 @@ class Sums:
         self.head: Head | None = None
         self._in_core: BoolArray | None = None
         self.rows = dict.fromkeys(("read", "dropped", "unseen", "inside", "outside", "skipped"), 0)
+        # Partitions that cannot reach the map, and were not read to count their rows.
+        self.parts_skipped = 0
         # Sums over pixels in one dimension, and over the lattice by channel and spline order.
         self.flat: dict[str, NDArray[Any]] = {}
         self.spreads: dict[tuple[str, int], PointSpread] = {}
@@ -111,6 +113,11 @@ class Sums:
         says whether compiled code is worth loading for the job that this is a part of; by default
         the numbers of rows and of pixels decide.
         """
+        if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
+            from mpl_skyheat.counting.workers import add_by_workers
+
+            add_by_workers(self, catalogue)
+            return self._told()
         team = team or Team(1)
         chunks, is_compiled = self._decided(catalogue, is_large)
         is_tiled = is_compiled and projected is None
@@ -134,6 +141,10 @@ class Sums:
         for spread in self.spreads.values():
             spread.settle()
         self._in_core = None
+        return self._told()
+
+    def _told(self) -> Sums:
+        """These sums, after the numbers of rows that follow from others are found."""
         told = self.rows
         if list(self.channels) == ["n"] and self.geometry.margin != (0, 0):
             told["inside"] = int(self.pixels["n"][self.geometry.core].sum())
@@ -204,7 +215,9 @@ class Sums:
             known += len(chunk)
             if is_large is not None or is_worth_compiling(known):
                 break
-        is_compiled = should_compile(known) if is_large is None else is_large
+        if is_large is not None:
+            known = MOST_PIXELS if is_large else 0
+        is_compiled = should_compile(known)
         return chain(held, chunks), is_compiled
 
     @property
