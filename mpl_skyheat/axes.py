@@ -45,6 +45,7 @@ def sky_heatmap(
     colorbar: bool | Side | dict[str, Any] = False,
     live: bool = False,
     threads: int | None = None,
+    progress: Any = False,
     **image_kwargs: Any,
 ) -> SkyHeatmap:
     """Draw a smoothed, calibrated density map of a catalogue of sky positions.
@@ -161,6 +162,9 @@ def sky_heatmap(
         Threads to project a large catalogue with; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS
         of the environment, else as many as there are cores; at most 8 for each core. The map does
         not depend on it, but for rounding.
+    progress : bool or callable, optional
+        Show how far a stream, files or workers are: with tqdm, or with dask's own bar. A function
+        is called with the number of rows read and None, or of groups of partitions done and of all.
     **image_kwargs
         Arguments of `~matplotlib.axes.Axes.imshow`: ``cmap``, ``norm``, ``vmin``, ``vmax``,
         ``alpha``, ``zorder``, ``interpolation``, ... Limits may be Quantities, and ``norm`` may be
@@ -292,6 +296,7 @@ def sky_contour(
     unit: Any = None,
     label: str | None = None,
     threads: int | None = None,
+    progress: Any = False,
     **contour_kwargs: Any,
 ) -> SkyContourSet:
     """Draw contours of a catalogue's smoothed density, over what the Axes shows.
@@ -321,7 +326,7 @@ def sky_contour(
         also that inside the innermost.
     data, frame, weights, values, statistic, pixel_size, bins, kernel, boundary, geometry, center
         As in `sky_heatmap`.
-    coverage, min_coverage, min_count, background, unit, label, threads
+    coverage, min_coverage, min_count, background, unit, label, threads, progress
         As in `sky_heatmap`.
     **contour_kwargs
         Arguments of `~matplotlib.axes.Axes.contour`: ``colors``, ``cmap``, ``norm``,

@@ -16,6 +16,7 @@ from mpl_skyheat.catalogue.batches import Batch, Batches
 from mpl_skyheat.catalogue.hats import OF_CELLS
 from mpl_skyheat.catalogue.parquet import FINEST
 from mpl_skyheat.catalogue.readers import FileTable
+from mpl_skyheat.sky.reach import SkyReach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,8 +99,7 @@ class LsdbCatalogue(Partitions):
         kind = str(getattr(self._told, "catalog_type", ""))
         names = tuple(name for name, _ in wanted.positions)
         own = (self._told.ra_column, self._told.dec_column)
-        is_told = kind in OF_CELLS and names == own and hasattr(wanted.reach, "ranges")
-        if not is_told or wanted.reach is None:
+        if kind not in OF_CELLS or names != own or not isinstance(wanted.reach, SkyReach):
             return np.ones(len(cells), bool)
         shift = 2 * (FINEST - np.array([cell.order for cell in cells], int))
         pixel = np.array([cell.pixel for cell in cells], np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.compute.loader import is_worth_compiling, run, should_compile
 from mpl_skyheat.compute.memory import allowed_bytes
+from mpl_skyheat.compute.progress import rows_told
 from mpl_skyheat.compute.threads import Team
 from mpl_skyheat.compute.tile_layout import LOST, OFF
 from mpl_skyheat.counting.channels import find_channels, recentred
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
+    from mpl_skyheat.compute.progress import Told
     from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.sky.geometry import MapGeometry
 
@@ -106,18 +108,14 @@ class Sums:
         team: Team | None = None,
         projected: list[ProjectedBlock] | None = None,
         is_large: bool | None = None,
+        progress: bool | Told = False,
     ) -> Sums:
         """Add the rows of a catalogue; return the sums.
 
         ``projected`` are the catalogue's rows, if they have been projected already. ``is_large``
         says whether compiled code is worth loading for the job that this is a part of; by default
-        the numbers of rows and of pixels decide.
+        the numbers of rows and of pixels decide. ``progress`` shows how far this is, of a stream.
         """
-        if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
-            from mpl_skyheat.counting.workers import add_by_workers
-
-            add_by_workers(self, catalogue)
-            return self._told()
         team = team or Team(1)
         chunks, is_compiled = self._decided(catalogue, is_large)
         is_tiled = is_compiled and projected is None
@@ -125,25 +123,28 @@ class Sums:
         if is_tiled:
             assert catalogue.frame is not None
             route = CompiledRoute(catalogue.frame, self.geometry, team)
-        for chunk in chunks:
-            self.rows["skipped"] += chunk.skipped
-            if self.head is None:
-                self.head = _head_of(chunk)
-            if is_tiled:
-                self._add_by_tiles(chunk, route, team)
-            else:
-                blocks = project_blocks(chunk, self.geometry.plane)
-                self._add_blocks(chunk, blocks if projected is None else projected)
-            if self.spreads:
-                self._spread(chunk, is_compiled, team)
+        with rows_told(progress if isinstance(catalogue, Stream) else False) as told:
+            for chunk in chunks:
+                self.rows["skipped"] += chunk.skipped
+                if self.head is None:
+                    self.head = _head_of(chunk)
+                if is_tiled:
+                    self._add_by_tiles(chunk, route, team)
+                else:
+                    blocks = project_blocks(chunk, self.geometry.plane)
+                    self._add_blocks(chunk, blocks if projected is None else projected)
+                if self.spreads:
+                    self._spread(chunk, is_compiled, team)
+                if told is not None:
+                    told(self.rows["read"])
         if is_tiled and "n" in self.flat:
             route.settle(self.flat["n"])
         for spread in self.spreads.values():
             spread.settle()
         self._in_core = None
-        return self._told()
+        return self.told()
 
-    def _told(self) -> Sums:
+    def told(self) -> Sums:
         """These sums, after the numbers of rows that follow from others are found."""
         told = self.rows
         if list(self.channels) == ["n"] and self.geometry.margin != (0, 0):

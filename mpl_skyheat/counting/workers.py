@@ -3,14 +3,21 @@
 A job is where the map is, which sums are wanted and what was observed; it is sent once. Of each
 group of partitions the sums come back as boxes, the smallest arrays that hold all that is not
 empty, which are added in a tree on the workers. What is smoothed is smoothed where the map is made.
+
+Imported only with tables of dask, which is then there.
 """
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from dask.callbacks import Callback
+from dask.delayed import delayed
+from dask.diagnostics import ProgressBar
 
 from mpl_skyheat.catalogue.clusters import Computed
 from mpl_skyheat.counting.sums import COMBINE, Sums
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.clusters import LazyTable
     from mpl_skyheat.catalogue.streams import Batched, Stream
+    from mpl_skyheat.compute.progress import Told
     from mpl_skyheat.counting.sums import Head
     from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.sky.geometry import MapGeometry
@@ -125,11 +133,10 @@ def _total(job: Job, *parts: PartOfSums) -> PartOfSums:
     return job.total(*parts)
 
 
-def add_by_workers(sums: Sums, stream: Stream, told: Any = None) -> None:
+def add_by_workers(sums: Sums, stream: Stream, progress: bool | Told = False) -> None:
     """Add the rows of a stream whose partitions dask computes, on whatever scheduler it has.
 
-    ``told`` is called with the numbers of partitions done and of all, or shows dask's own bar if it
-    is True.
+    ``progress`` shows dask's own bar, or is told the numbers of groups of partitions.
     """
     held = [name for name, channel in sums.channels.items() if channel.is_held]
     if held:
@@ -137,28 +144,22 @@ def add_by_workers(sums: Sums, stream: Stream, told: Any = None) -> None:
             f"statistic={held[0]!r} needs all values in one place, and these are on workers: take "
             "'mean', or give data.compute()"
         )
-    from dask import delayed
-
     source = stream.lazy_source
     assert source is not None
     tables, left_out = source.lazy(stream.reach)
+    sums.parts_skipped += left_out
+    if not tables:
+        return
     bare = source.of(Computed((), ()))
     where = sums.geometry, tuple(sums.channels), sums.offset, sums.observed
-    job = Job(*where, stream.of(bare), bare)
-    sent = delayed(job, traverse=False)
+    job = delayed(Job(*where, stream.of(bare), bare), traverse=False)
     parts = [
-        delayed(_part)(sent, tuple(table.name for table in some), *(table.table for table in some))
+        delayed(_part)(job, tuple(table.name for table in some), *(table.table for table in some))
         for some in _groups(tables)
     ]
-    if not parts:
-        return
-    level = parts
-    while len(level) > 1:
-        level = [
-            delayed(_total)(sent, *level[i : i + TOGETHER]) for i in range(0, len(level), TOGETHER)
-        ]
-    _computed(level[0], parts, told).add_to(sums)
-    sums.parts_skipped += left_out
+    client = _client()
+    found = _by_client(client, job, parts, progress) if client else _here(job, parts, progress)
+    found.add_to(sums)
 
 
 def _groups(tables: list[LazyTable]) -> list[list[LazyTable]]:
@@ -167,42 +168,62 @@ def _groups(tables: list[LazyTable]) -> list[list[LazyTable]]:
     return [tables[i : i + size] for i in range(0, len(tables), size)]
 
 
-def _computed(total: Any, parts: list[Any], told: Any) -> PartOfSums:
-    """What a delayed object computes to; an interruption stops the workers' tasks."""
-    client = _client()
-    if client is None:
-        return _computed_here(total, parts, told)
-    import distributed
-
-    future = client.compute(total)
-    try:
-        if told is True:
-            distributed.progress(future, notebook=False)
-        found: PartOfSums = future.result()
-    except BaseException:
-        client.cancel([future], force=True)
-        raise
-    return found
+def _tree(job: Any, parts: list[Any]) -> Any:
+    """The sum of all parts, added in groups."""
+    while len(parts) > 1:
+        parts = [
+            delayed(_total)(job, *parts[i : i + TOGETHER]) for i in range(0, len(parts), TOGETHER)
+        ]
+    return parts[0]
 
 
 def _client() -> Any:
     """The client of dask.distributed that computes by default, if there is one."""
-    import sys
-
     distributed = sys.modules.get("distributed")
-    if distributed is None:
-        return None
     try:
-        return distributed.default_client()
+        return None if distributed is None else distributed.default_client()
     except ValueError:
         return None
 
 
-def _computed_here(total: Any, parts: list[Any], told: Any) -> PartOfSums:
-    from contextlib import nullcontext
+def _by_client(client: Any, job: Any, parts: list[Any], progress: bool | Told) -> PartOfSums:
+    """What workers of dask.distributed find; an interruption stops their tasks."""
+    from distributed import as_completed, futures_of
+    from distributed import progress as show
 
-    from dask.diagnostics import ProgressBar
-
-    with ProgressBar() if told is True else nullcontext():
-        found: PartOfSums = total.compute()
+    parts = client.persist(parts)
+    future = client.compute(_tree(job, parts))
+    try:
+        if callable(progress):
+            for done, _ in enumerate(as_completed(futures_of(parts)), 1):
+                progress(done, len(parts))
+        elif progress:
+            show(future, notebook=False)
+        found: PartOfSums = future.result()
+    except BaseException:
+        client.cancel([future, *futures_of(parts)], force=True)
+        raise
     return found
+
+
+def _here(job: Any, parts: list[Any], progress: bool | Told) -> PartOfSums:
+    """What threads or processes of dask's own find."""
+    with _shown_here(len(parts), progress):
+        found: PartOfSums = _tree(job, parts).compute()
+    return found
+
+
+def _shown_here(number: int, progress: bool | Told) -> Any:
+    if not progress:
+        return nullcontext()
+    if not callable(progress):
+        return ProgressBar()
+    done = 0
+
+    def after(key: Any, *_: Any) -> None:
+        nonlocal done
+        if str(key).startswith(_part.__name__):
+            done += 1
+            progress(done, number)
+
+    return Callback(posttask=after)

@@ -81,6 +81,7 @@ def sky_map(
     unit: Any = None,
     label: str | None = None,
     threads: int | None = None,
+    progress: Any = False,
 ) -> SkyMap:
     """Make a smoothed, calibrated density map of a catalogue of sky positions.
 
@@ -88,7 +89,9 @@ def sky_map(
     ----------
     *points, data, frame, weights, values, statistic, pixel_size, bins, kernel
         As in `sky_heatmap`.
-    boundary, geometry, coverage, min_coverage, min_count, background, unit, label, threads
+    boundary, geometry, coverage, min_coverage, min_count, background, unit, label
+        As in `sky_heatmap`.
+    threads, progress
         As in `sky_heatmap`.
     wcs : `~astropy.wcs.WCS` or other celestial WCS, `~astropy.io.fits.Header` or SkyMap
         Two celestial axes, those of a FITS header, or those of a map, of which the pixels are
@@ -324,6 +327,7 @@ def _meta(
         "values": catalogue.values.label if catalogue.values is not None else None,
         "frame": frame,
         **sums.rows,
+        **({"skippart": sums.parts_skipped} if sums.parts_skipped else {}),
         "geometry": where.choice.geometry,
         "reason": where.choice.reason,
         "planeerr": where.kernels.error,

@@ -69,6 +69,7 @@ class MapRequest:
     # Whether the map is for a picture, in which small pixels may be merged.
     is_picture: bool = False
     threads: int | None = None
+    progress: Any = False
 
     @property
     def is_flat(self) -> bool:
@@ -139,6 +140,7 @@ class MapRequest:
             "min_count": _parse_min_count,
             "min_coverage": _parse_min_coverage,
             "threads": _parse_threads,
+            "progress": _parse_progress,
         }
         if isinstance(given["kernel"], str) and given["kernel"] == "auto":
             given["kernel"], given["is_auto"] = None, True
@@ -350,6 +352,15 @@ def _parse_min_coverage(fraction: Any) -> float:
     if not is_number or not 0 <= float(fraction) <= 1:
         raise ValueError(f"min_coverage must be a fraction of 0 to 1; got {fraction!r:.60}")
     return float(fraction)
+
+
+def _parse_progress(progress: Any) -> Any:
+    if not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(
+            "progress must be True, False or a function of the numbers done and of all; got "
+            f"{progress!r:.60}"
+        )
+    return progress
 
 
 def _parse_threads(threads: Any) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.adaptive import adaptive_moments
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.catalogue.streams import Stream
     from mpl_skyheat.compute.arrays import FloatArray
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.counting.exact_route import ProjectedBlock
@@ -47,8 +47,26 @@ def summed(
     """
     near = catalogue.within(reach_of(where.geometry, catalogue.frame))
     sums = _empty_sums(near, where, request)
-    sums.add(near, team=team, projected=blocks)
+    add_rows(sums, near, team, blocks, progress=request.progress)
     return sums, sums_of_randoms(request, where.geometry, sums.observed, team)
+
+
+def add_rows(
+    sums: Sums,
+    catalogue: Catalogue | Stream,
+    team: Team,
+    blocks: list[ProjectedBlock] | None = None,
+    *,
+    progress: Any = False,
+) -> None:
+    """Add the rows of a catalogue to sums: here, or by the workers that have them."""
+    if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
+        from mpl_skyheat.counting.workers import add_by_workers
+
+        add_by_workers(sums, catalogue, progress)
+        sums.told()
+    else:
+        sums.add(catalogue, team=team, projected=blocks, progress=progress)
 
 
 def summed_by_width(
@@ -62,6 +80,11 @@ def summed_by_width(
 
     All rows are read, as how far each of them reaches is in its row.
     """
+    if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
+        raise ValueError(
+            "kernel must have one width for all rows of data that are on workers; got "
+            f"{request.kernel!r}: give data.compute(), or the files' name"
+        )
     sums = _empty_sums(catalogue, where, request)
     ladder = RowLadder(request, where, catalogue, sums, team)
     for chunk in catalogue.gathered():
