@@ -43,10 +43,10 @@ NUMBA = ("compute/numba_options", "compute/numba_tiles", "compute/numba_sphere")
 
 # These cost time that not every script has use for: they are imported at first use.
 LAZY = {"scipy", "pandas", "numba", "astropy.convolution", "astropy.visualization.wcsaxes"}
-LAZY |= {"pyarrow", "fsspec"}
+LAZY |= {"pyarrow", "fsspec", "dask", "distributed"}
 
 # Tables of these are recognised by their classes; who has none does not load them.
-NEVER = {"polars", "duckdb", "dask", "lsdb", "hats"}
+NEVER = {"polars", "duckdb", "lsdb", "hats"}
 
 
 class Import(NamedTuple):

@@ -159,9 +159,13 @@ def in_memory(where):
     return sky_map(data=SKY, wcs=MAPS[where], **KERNELS.get(where, {"kernel": "1 deg"}))
 
 
+SLOW = [("HATS root", "SIN"), ("HATS root", "galactic"), ("file", "pole"), ("file", "ZEA")]
+
+
 @pytest.mark.parametrize(
     ("form", "where"),
-    [*(("HATS root", where) for where in MAPS), ("file", "pole"), ("file", "ZEA")],
+    [("HATS root", where) for where in MAPS if where not in ("SIN", "galactic")]
+    + [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW],
 )
 def test_maps_everywhere_are_those_of_rows_in_memory(where, form, kept):
     data = FORMS[form][0](kept)
@@ -426,7 +430,7 @@ def test_addresses_are_opened_by_fsspec_where_pyarrow_knows_none(kept):
         sky_map(data="nothing://a/b", wcs=MAPS["TAN"])
 
 
-@pytest.mark.parametrize("route", ["exact", "compiled"])
+@pytest.mark.parametrize("route", ["exact", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_a_bad_row_is_named_by_its_partition(route, tmp_path, monkeypatch):
     monkeypatch.setattr("mpl_skyheat.counting.sums.should_compile", lambda _: route == "compiled")
     columns = dict(SKY, dec=SKY["dec"].copy())
@@ -587,7 +591,14 @@ def test_plain_axes_take_their_middle_from_a_file(field_file):
     assert_same(heats[0].sky_map, heats[1].sky_map)
 
 
-@pytest.mark.parametrize("kind", ["mollweide", "lambert", "degrees", "degrees around a pole"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("mollweide", "lambert")),
+        "degrees",
+        "degrees around a pole",
+    ],
+)
 def test_maps_on_axes_without_a_wcs_are_those_of_rows_in_memory(kind, kept):
     limits = {"degrees": ((370, 340), (10, 30)), "degrees around a pole": ((370, 0), (80, 90))}
 
@@ -632,7 +643,12 @@ def test_the_best_width_is_that_of_rows_in_memory(wcs, is_large, tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("where", "mode"), [("TAN", "scatter"), ("TAN", "gather"), ("all around", "scatter")]
+    ("where", "mode"),
+    [
+        ("TAN", "scatter"),
+        ("TAN", "gather"),
+        pytest.param("all around", "scatter", marks=pytest.mark.slow),
+    ],
 )
 def test_adaptive_maps_are_those_of_rows_in_memory(where, mode, kept):
     band = make_wcs("CAR", shape=(90, 4), center=(180.0, 0.0), cdelt=(-4.0, 4.0))

@@ -147,7 +147,10 @@ def test_nothing_that_counts_is_out_of_reach(
     assert_none_lost(geometry, frame, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("frame", [FK4(), ALT_AZ], ids=["FK4", "AltAz"])
+@pytest.mark.parametrize(
+    "frame",
+    [pytest.param(FK4(), id="FK4"), pytest.param(ALT_AZ, id="AltAz", marks=pytest.mark.slow)],
+)
 def test_frames_that_are_no_rotation_lose_nothing_either(frame):
     geometry = geometry_of(make_wcs("TAN", (80, 40), 0.05))
     assert frame_rotation(frame, ICRS()) is None
@@ -198,7 +201,9 @@ def test_few_row_groups_are_read_in_vain(case, by_number):
     assert read.sum() <= 2 * has_some.sum()
 
 
-@pytest.mark.parametrize("case", ["0h", "pole", "strip"])
+@pytest.mark.parametrize(
+    "case", ["pole", *(pytest.param(case, marks=pytest.mark.slow) for case in ("0h", "strip"))]
+)
 def test_boxes_lose_nothing_and_are_not_all_read(case):
     code, center, side, shape, kernel = NEEDED[case]
     geometry = geometry_of(make_wcs(code, center, side, shape), kernel=kernel)
