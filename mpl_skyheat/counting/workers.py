@@ -4,7 +4,7 @@ A job is where the map is, which sums are wanted and what was observed; it is se
 group of partitions the sums come back as boxes, the smallest arrays that hold all that is not
 empty, which are added in a tree on the workers. What is smoothed is smoothed where the map is made.
 
-Imported only with tables of dask, which is then there.
+dask is imported by what runs on it only.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from dask.callbacks import Callback
-from dask.delayed import delayed
-from dask.diagnostics import ProgressBar
 
 from mpl_skyheat.catalogue.clusters import Computed
 from mpl_skyheat.counting.sums import COMBINE, Sums
@@ -144,6 +141,8 @@ def add_by_workers(sums: Sums, stream: Stream, progress: bool | Told = False) ->
             f"statistic={held[0]!r} needs all values in one place, and these are on workers: take "
             "'mean', or give data.compute()"
         )
+    from dask.delayed import delayed
+
     source = stream.lazy_source
     assert source is not None
     tables, left_out = source.lazy(stream.reach)
@@ -170,6 +169,8 @@ def _groups(tables: list[LazyTable]) -> list[list[LazyTable]]:
 
 def _tree(job: Any, parts: list[Any]) -> Any:
     """The sum of all parts, added in groups."""
+    from dask.delayed import delayed
+
     while len(parts) > 1:
         parts = [
             delayed(_total)(job, *parts[i : i + TOGETHER]) for i in range(0, len(parts), TOGETHER)
@@ -217,7 +218,11 @@ def _shown_here(number: int, progress: bool | Told) -> Any:
     if not progress:
         return nullcontext()
     if not callable(progress):
+        from dask.diagnostics import ProgressBar
+
         return ProgressBar()
+    from dask.callbacks import Callback
+
     done = 0
 
     def after(key: Any, *_: Any) -> None:

@@ -80,11 +80,6 @@ def summed_by_width(
 
     All rows are read, as how far each of them reaches is in its row.
     """
-    if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
-        raise ValueError(
-            "kernel must have one width for all rows of data that are on workers; got "
-            f"{request.kernel!r}: give data.compute(), or the files' name"
-        )
     sums = _empty_sums(catalogue, where, request)
     ladder = RowLadder(request, where, catalogue, sums, team)
     for chunk in catalogue.gathered():
