@@ -209,7 +209,6 @@ def lsdb_catalogue():
         return lsdb.from_dataframe(table, ra_column="ra", dec_column="dec", partition_rows=3000)
 
 
-@pytest.mark.filterwarnings("ignore:.*PDEP-8")
 @pytest.mark.parametrize("header", [AIT, TAN], ids=["AIT", "TAN"])
 @pytest.mark.parametrize("kernel", [None, "4 deg"])
 @pytest.mark.parametrize("cut", ["all", "query", "cone"])
