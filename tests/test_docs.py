@@ -152,7 +152,7 @@ def test_the_page_of_live_maps_runs(in_folder):
 def test_the_page_of_catalogues_past_memory_runs():
     pytest.importorskip("pyarrow")
     names = {}
-    assert run_page(DOCS / "past_memory.md", names) == 5
+    assert run_page(DOCS / "past_memory.md", names) == 6
     dec = names["stars"]["DEC"].value
     assert names["north"].meta["read"] == (dec > 24).sum()
     assert 100 < names["north"].meta["inside"] < 270
