@@ -9,11 +9,12 @@ written anew, with ``--quick`` there are fewer rows. ``--rows`` is their number,
 which take 2.5 GB in the folder of temporary files.
 """
 
+import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from timing import output_of, parser_of, power, write_table
+from timing import output_of, output_of_file, parser_of, power, write_table
 
 MANY, QUICK_MANY = 10**8, 10**6
 FILE = 10**7  # rows of a file
@@ -59,6 +60,42 @@ ours, theirs = (sky_map(data=data, wcs=wcs, kernel={kernel!r}) for data in (firs
 assert np.array_equal(ours.counts, theirs.counts)
 assert np.nanmax(np.abs(ours.data - theirs.data)) <= 1e-12 * np.nanmax(theirs.data)
 """
+WORKERS = """
+import time
+import numpy as np
+import dask.dataframe as dd
+from astropy.wcs import WCS
+from distributed import Client, LocalCluster
+from mpl_skyheat import sky_map
+wcs = WCS(naxis=2)
+wcs.wcs.ctype, wcs.wcs.crpix = ["GLON-AIT", "GLAT-AIT"], [720.5, 360.5]
+wcs.wcs.cdelt, wcs.pixel_shape = [-0.25, 0.25], [1440, 720]
+
+def spent_by(client):
+    return time.process_time() + sum(client.run(time.process_time).values())
+
+if __name__ == "__main__":
+    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        frame = dd.read_parquet({folder!r}, columns=["ra", "dec"])
+        for turn in range(2):
+            start = spent_by(client)
+            {job}
+            spent = spent_by(client) - start
+    print(1e9 * spent / {rows}, 0)
+"""
+JUST_READ = "assert len(frame.map_partitions(lambda part: part.iloc[:1]).compute())"
+HEALPIX = """import dask, healpy
+            def counted(part):
+                pixels = healpy.ang2pix(256, part.ra, part.dec, lonlat=True)
+                return np.bincount(pixels, minlength=12 * 256**2)
+            parts = [dask.delayed(counted)(part) for part in frame.to_delayed()]
+            assert dask.delayed(sum)(parts).compute().sum() == {rows}"""
+DATASHADER = """import datashader
+            canvas = datashader.Canvas(1440, 720, (0, 360), (-90, 90))
+            assert canvas.points(frame, "ra", "dec").sum() == {rows}"""
+WITH_WORKERS = """sky = sky_map(data=frame, wcs=wcs, kernel={kernel!r})
+            assert sky.meta["read"] == sky.meta["inside"] == sky.counts.sum() == {rows}"""
 END = """
 status = Path("/proc/self/status").read_text()
 peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
@@ -81,6 +118,40 @@ def write_files(folder, rows):
         columns = {"ra": ra[order], "dec": dec[order], "mag": rng.uniform(10, 20, size)}
         path = f"{folder}/{i:03}.parquet"
         parquet.write_table(pa.table(columns), path, compression="zstd", row_group_size=GROUP)
+
+
+def with_workers(folder, rows, *, quick):
+    """Return rows of maps by two workers of dask, beside the same workers only reading."""
+    try:
+        import distributed  # noqa: F401 (the processes import it)
+    except ImportError:
+        print("no distributed: left out")
+        return []
+    found, base = [], np.nan
+    for title, (kind, job, kernel) in {
+        "dask's read of two columns, two workers": ("", JUST_READ, None),
+        "counts by these": ("counts", WITH_WORKERS, None),
+        "the same, σ = 1°": ("smoothed", WITH_WORKERS, "1 deg"),
+        "HEALPix counts of 0.23° by healpy, in the same partitions": ("peer", HEALPIX, None),
+        "datashader with dask, ra and dec as x and y": ("peer", DATASHADER, None),
+    }.items():
+        job = job.format(rows=rows, kernel=kernel)
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            # (Worker processes import the script that starts them.)
+            file.write(WORKERS.format(folder=folder, rows=rows, job=job))
+            file.flush()
+            try:
+                spent = float(output_of_file(file.name)[-2])
+            except subprocess.CalledProcessError:
+                if kind == "peer":  # which is not there
+                    continue
+                raise
+        base = base if kind else spent
+        found.append(f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | |")
+        print(found[-1], flush=True)
+        if kind in MOST and not quick:
+            assert spent <= MOST[kind] * base
+    return found
 
 
 def main():
@@ -109,6 +180,7 @@ def main():
             if kind and not options.quick:
                 assert spent <= MOST[kind] * base
                 assert peak <= MOST_MEMORY
+        table += with_workers(folder, rows, quick=options.quick)
     if options.write:
         write_table(Path(__file__).name, "\n".join(table))
 

@@ -49,6 +49,12 @@ def output_of(code):
     return subprocess.check_output(command, env=environment(), text=True).split()
 
 
+def output_of_file(name):
+    """Return the words that a script prints in a new process."""
+    command = [sys.executable, "-W", "ignore", name]
+    return subprocess.check_output(command, env=environment(), text=True).split()
+
+
 def seconds(job):
     """Return the time (s) of a job, and its answer."""
     gc.collect()  # what other jobs have left is not for this one to clear away
