@@ -444,7 +444,11 @@ def points_at_edges(wcs):
 @pytest.mark.parametrize(
     ("code", "layout", "kernel"),
     [
-        *itertools.product(CODES, ["edges", "slivers", "neither"], [None]),
+        *itertools.product(CODES, ["slivers"], [None]),
+        *(
+            pytest.param(code, layout, None, marks=pytest.mark.slow)
+            for code, layout in itertools.product(CODES, ["edges", "neither"])
+        ),
         *itertools.product(["AIT", "CAR", "ZEA", "SIN"], ["slivers"], [12 * u.deg]),
     ],
 )

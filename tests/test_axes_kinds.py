@@ -451,7 +451,14 @@ def test_what_is_said_to_be_sky_is_where_it_is_said_to_be(kind):
     np.testing.assert_allclose(again, (x[on_sky], y[on_sky]), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["mollweide", "cartopy Mollweide", "skyproj Mollweide, 150"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "mollweide",
+        pytest.param("cartopy Mollweide", marks=pytest.mark.slow),
+        pytest.param("skyproj Mollweide, 150", marks=pytest.mark.slow),
+    ],
+)
 def test_pixels_that_are_nobodys_resolve_the_kernel(kind):
     ax, _ = KINDS[kind]()
     sizes = []

@@ -121,11 +121,20 @@ def check(lon, lat, **kwargs):
 # Every kind of projection
 
 
+# Projections that astropy inverts slowly.
+SLOW = ("PCO", "COD", "ZPN", "TSC", "SZP")
+
+
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
     ("projection", "is_rotated"),
     [
-        *(pytest.param(code, True, id=f"{code}-rotated") for code in PROJECTIONS),
+        *(
+            pytest.param(
+                code, True, id=f"{code}-rotated", marks=[pytest.mark.slow] if code in SLOW else []
+            )
+            for code in PROJECTIONS
+        ),
         # On the exact route all are native, too, in test_counts.py.
         *(pytest.param(code, False, id=f"{code}-native") for code in ("AZP", "SZP", "TAN")),
     ],

@@ -144,7 +144,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("axes", ["RADEC", "GLON"])
+@pytest.mark.parametrize("axes", ["RADEC", pytest.param("GLON", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_observed_fraction_of_pixels(form, axes):
     centre = (50, 30) if axes == "RADEC" else (157.56, -22.55)

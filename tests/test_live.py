@@ -281,7 +281,14 @@ def test_a_view_beyond_the_field_gets_a_new_one_but_from_a_stream():
         assert np.isfinite(values[beyond]).any() != is_stream
 
 
-@pytest.mark.parametrize("name", ["plain", "mollweide", "cartopy", "skyproj"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        "mollweide",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("cartopy", "skyproj")),
+    ],
+)
 def test_on_other_axes(name):
     lon, lat = points("TAN")
     figure = plt.figure(figsize=(4, 3), dpi=50)

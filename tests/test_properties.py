@@ -55,6 +55,11 @@ FIELDS = {
     "FK4 pole": make_wcs(crval=(10, 89.0), RADESYS="FK4", EQUINOX=1950.0),
     "all-sky AIT": make_wcs(crval=(0, 0), cdelt=9.0, types=("GLON-AIT", "GLAT-AIT")),
 }
+# Those that take long are slow tests.
+SOME_FIELDS = [
+    "TAN",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIP", "FK4 pole", "all-sky AIT")),
+]
 # Of each kind of grid, and smoothed or not.
 OPTIONS = [
     {},
@@ -186,7 +191,7 @@ def test_a_field_turned_by_a_right_angle_gives_the_turned_map(kernel, seed):
     np.testing.assert_allclose(np.rot90(first.data), second.data, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", SOME_FIELDS)
 @given(seed=seeds, rows=st.integers(30, 400), options=st.sampled_from(OPTIONS[:1] + OPTIONS[3:]))
 @FEWER
 def test_the_size_of_the_blocks_read_does_not_matter_to_the_bit(field, seed, rows, options):
@@ -212,7 +217,7 @@ def test_a_catalogue_is_read_in_blocks(monkeypatch):
     assert blocks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", SOME_FIELDS)
 @given(seed=seeds, cut=st.integers(0, 300))
 @FEW
 def test_the_counts_of_two_catalogues_add(field, seed, cut):

@@ -120,6 +120,7 @@ def test_a_figure_and_its_bounds():
     assert plain.sky_map.meta["inside"] == NUMBER - 1
 
 
+@pytest.mark.slow
 def test_wcs_ships_to_the_bit():
     """Points on the edges of pixels of a WCS with a CD matrix and SIP."""
     wcs = WCS(naxis=2)
@@ -209,6 +210,7 @@ def lsdb_catalogue():
         return lsdb.from_dataframe(table, ra_column="ra", dec_column="dec", partition_rows=3000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [AIT, TAN], ids=["AIT", "TAN"])
 @pytest.mark.parametrize("kernel", [None, "4 deg"])
 @pytest.mark.parametrize("cut", ["all", "query", "cone"])
@@ -233,6 +235,7 @@ def test_lsdb(lsdb_catalogue, header, kernel, cut):
         assert found.meta["read"] < 0.6 * expected.meta["read"]
 
 
+@pytest.mark.slow
 def test_lsdb_names_the_cell_of_a_bad_row(lsdb_catalogue):
     names = "|".join(
         f"Norder={cell.order}, Npix={cell.pixel}"
