@@ -1240,3 +1240,15 @@ def test_a_colorbar_stays_beside_axes_that_are_zoomed(field, stars):
     assert (places[:, 0] > 0).all()
     assert (places[:, 0] < 0.1).all()
     assert (places[:, 1] < 1).all()
+
+
+def test_a_wide_title_does_not_move_a_colorbar(field, stars):
+    places = []
+    for title in ("", 90 * "a title "):
+        ax = add_axes(field)
+        FigureCanvasAgg(ax.figure)
+        bar = ax.sky_heatmap(*stars, colorbar=True).colorbar
+        ax.set_title(title)
+        ax.figure.canvas.draw()
+        places.append(bar.ax.get_position().extents)
+    np.testing.assert_allclose(*places, atol=1e-9)

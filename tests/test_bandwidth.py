@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.wcs import WCS
 from matplotlib.figure import Figure
 
-from mpl_skyheat import Gaussian, Randoms, TopHat, sky_heatmap, sky_map
+from mpl_skyheat import Gaussian, Randoms, SkyHeatmapWarning, TopHat, sky_heatmap, sky_map
 
 SIDE = 128  # pixels
 DEGREES = 4.0
@@ -184,3 +184,16 @@ def test_auto_is_no_kernel_in_a_sum():
         Gaussian("auto")
     with pytest.raises(TypeError):
         TopHat("1 deg") - "auto"
+
+
+def test_narrowest_width_is_warned_of():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal([[60.0], [60.0]], 0.7, (2, 3000))
+    lon, lat = field()["wcs"].wcs_pix2world(x, y, 0)
+    with pytest.warns(SkyHeatmapWarning, match=r"took the narrowest width, 3\.75 arcmin, of 2 pix"):
+        sky_map(lon, lat, kernel="auto", **field())
+
+
+def test_one_of_kernel_and_pixels_must_have_a_size():
+    with pytest.raises(ValueError, match="give the size of one of them"):
+        sky_map([359.5], [30.0], kernel="auto", pixel_size="auto", **field())

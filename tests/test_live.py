@@ -231,12 +231,16 @@ def test_colours_stay_until_asked_to_follow():
     ax = axes(wcs_of("TAN"))
     heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True, colorbar=True)
     limits = heat.get_clim()
-    zoom(ax, 8, (20.0, 20.0))
+    zoom(ax, 8, (100.0, 130.0))
     ax.figure.canvas.draw()
     assert heat.get_clim() == limits
+    zoom(ax, 2)  # and not drawn
     heat.autoscale()
-    assert heat.get_clim()[1] < 0.5 * limits[1]
-    assert heat.get_clim() == pytest.approx((0, heat.get_array().max()), abs=1e-5)
+    assert heat.get_clim()[0] == 0
+    assert heat.get_clim()[1] < 0.9 * limits[1]
+    ax.figure.canvas.draw()
+    assert heat.get_array().min() > 0
+    assert heat.get_clim()[1] == pytest.approx(heat.get_array().max(), rel=0.01)
     assert heat.colorbar.vmax == heat.get_clim()[1]
 
 
@@ -351,6 +355,11 @@ def test_pixels_of_the_kernels_size():
 def test_refusals(options, text):
     with pytest.raises(ValueError, match=text):
         axes(wcs_of("TAN")).sky_heatmap(*points("TAN"), live=True, **options)
+
+
+def test_live_is_yes_or_no():
+    with pytest.raises(TypeError, match="live must be True or False; got 'no'"):
+        axes(wcs_of("TAN")).sky_heatmap(*points("TAN"), live="no")
 
 
 def test_a_lattice_that_is_too_large_names_the_narrowest_kernel():

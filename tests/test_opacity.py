@@ -177,7 +177,7 @@ def test_the_key_has_values_along_x_and_density_along_y(rows):
     np.testing.assert_allclose(colors[-1], expected)
     np.testing.assert_allclose(colors[:, 3, 3], np.linspace(0, 1, len(colors)))
     assert [text.get_text() for text in key.get_xticklabels()] == ["-10", "10"]
-    assert key.get_yticklabels()[1].get_text() == f"{heat.opaque_from.value:.2g}"
+    assert key.get_yticklabels()[1].get_text() == f"{heat.opaque_from.value:.3g}"
     assert key.get_xlabel() == heat.colorbar_label
     assert "deg" in key.get_ylabel()
 

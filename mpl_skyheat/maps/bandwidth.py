@@ -7,6 +7,7 @@ of the density f̂ but for a constant. f̂₋ᵢ is the density without row i.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from astropy import units as u
 
 from mpl_skyheat.compute.loader import LOG, should_compile
+from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.counting.sums import Sums
 from mpl_skyheat.coverage.observed import observed_sky
@@ -264,6 +266,13 @@ def with_best_width(
         "kernel='auto' is a Gaussian of σ = %s, of %d widths from %s to %s: %.3g points under it",
         *(chosen, number, first, last, found.n_eff),
     )
+    if found.width == widths[0]:
+        warnings.warn(
+            f"kernel='auto' took the narrowest width, {chosen}, of {NARROWEST:g} pixels: with a "
+            "finer pixel_size, a narrower one may fit better",
+            SkyHeatmapWarning,
+            stacklevel=5,
+        )
     return replace(request, kernel=Gaussian(chosen)), found.n_eff
 
 

@@ -141,6 +141,7 @@ class MapRequest:
             "min_coverage": _parse_min_coverage,
             "threads": _parse_threads,
             "progress": _parse_progress,
+            "live": _parse_live,
         }
         if isinstance(given["kernel"], str) and given["kernel"] == "auto":
             given["kernel"], given["is_auto"] = None, True
@@ -354,6 +355,12 @@ def _parse_min_coverage(fraction: Any) -> float:
     return float(fraction)
 
 
+def _parse_live(live: Any) -> bool:
+    if not isinstance(live, bool | np.bool_):
+        raise TypeError(f"live must be True or False; got {live!r:.60}")
+    return bool(live)
+
+
 def _parse_progress(progress: Any) -> Any:
     if not isinstance(progress, bool) and not callable(progress):
         raise TypeError(
@@ -389,6 +396,11 @@ def _parse_pixel_size(pixel_size: Any, *, is_flat: bool) -> float | str:
 
 def _pixel_of_kernel(request: MapRequest) -> float:
     """The side (rad) of pixels that resolve the kernel: a quarter of σ, an eighth of a radius."""
+    if request.is_auto:
+        raise ValueError(
+            "pixel_size='auto' follows the kernel, and kernel='auto' the pixels: give the size of "
+            "one of them"
+        )
     kernels = angular_kernels(request.terms)
     if not kernels or len(kernels) < len(request.terms):
         raise ValueError(

@@ -177,7 +177,10 @@ class SideAxesLocator(Artist):
                 is_sky_axes = is_of(ax, "skyproj.skyaxes", "SkyAxes")
                 if is_sky_axes:
                     ax.draw(nowhere)  # A SkyAxes places its labels only then.
-                box = ax.get_tightbbox(nowhere, bbox_extra_artists=_unclipped(ax))
+                # (A title may be wider than the Axes, and is above or below what is beside it.)
+                box = ax.get_tightbbox(
+                    nowhere, for_layout_only=True, bbox_extra_artists=_unclipped(ax)
+                )
                 # Labels of a SkyAxes are in no bounding box.
                 if is_sky_axes:
                     box = Bbox.union([extent if box is None else box, *nowhere.boxes])

@@ -97,7 +97,7 @@ def add_density_key(heat: Any, corner: str, label: str) -> Axes:
     key: Axes = panel.inset_axes((LEFT / PANEL, BELOW / PANEL, across / PANEL, up / PANEL))
     key.set(xlim=(0, 1), ylim=(0, 1), facecolor=ax.get_facecolor())
     DensityKey(key, heat)
-    key.set_yticks([0, 1], ["0", f"{opaque.value:.2g}"])
+    key.set_yticks([0, 1], ["0", f"{opaque.value:.3g}"])
     key.tick_params(labelsize=size, length=2, pad=1)
     unit = opaque.unit
     per = "" if unit == u.dimensionless_unscaled else f" [{unit.to_string('latex_inline')}]"

@@ -140,13 +140,17 @@ class LiveHeatmap(SkyHeatmap):
     def autoscale(self) -> None:
         """Scale the colours to what is seen, as at first to the map."""
         shown: Any = self.get_array()
+        if self.live is not None:
+            self.axes.apply_aspect()  # as a draw does first
+            shown, _ = self._read(self.shown())
         values = np.ma.compressed(shown)
         norm: Any = self.norm
-        norm.vmin = norm.vmax = None
         some = values if len(values) else np.zeros(1)
-        is_smoothed = self.sky_map.is_smoothed
-        set_open_limits(self.norm, some, look_of(self.sky_map), is_smoothed=is_smoothed)
-        self.changed()
+        # (A colorbar would fill open limits at once.)
+        with norm.callbacks.blocked():
+            norm.vmin = norm.vmax = None
+            set_open_limits(norm, some, look_of(self.sky_map), is_smoothed=self.sky_map.is_smoothed)
+        norm.callbacks.process("changed")
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the function's value at positions on the sky, whatever the zoom.

@@ -53,7 +53,7 @@ class Adaptive(VaryingKernel):
     ----------
     n_points : float, optional
         Points that are to be under the kernel; their effective number, which in a field of λ points
-        per sr is 4πσ²λ. 10 or more.
+        per sr is 4πσ²λ. With fewer than 10, maps show noise.
     narrowest, widest : `~astropy.units.Quantity` ['angle'] or str
         Smallest and largest σ; ``2*u.pix`` for map pixels. Between them, the widths are a ladder of
         steps of √2, from the narrowest up to at most the widest.

@@ -322,5 +322,6 @@ def as_kernel(kernel: Any, name: str = "kernel") -> KernelAlgebra | None:
         )
     raise TypeError(
         f"{name} must be an angle such as 2*u.arcmin (or 2*u.pix for map pixels), a kernel such as "
-        f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D or a 2-D array; got {kernel!r}"
+        f"mpl_skyheat.TopHat('5 arcmin'), an astropy Kernel2D, a 2-D array or 'auto'; got "
+        f"{kernel!r}"
     )
