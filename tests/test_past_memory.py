@@ -627,6 +627,7 @@ def test_contours_enclose_the_rows_of_a_file_where_they_are(field_file):
 @pytest.mark.parametrize(
     ("wcs", "is_large"), [(UNBOUNDED, False), (MAPS["TAN"], True)], ids=["unbounded", "large"]
 )
+@pytest.mark.filterwarnings("ignore:kernel='auto' took the narrowest")
 def test_the_best_width_is_that_of_rows_in_memory(wcs, is_large, tmp_path, monkeypatch):
     if is_large:
         monkeypatch.setattr(streams, "MOST_HELD", 300)
