@@ -387,3 +387,12 @@ def test_pixels_without_a_size_need_none_without_a_kernel():
     wcs = WCS({"CTYPE1": "RA---MOL", "CTYPE2": "DEC--MOL", "LONPOLE": 0.0, **header})
     heat = sky_heatmap(add_axes(wcs), [198.0, 70.0, 83.0], [-90.0, -90.0, -0.01])
     assert heat.sky_map.meta["inside"] == 3
+
+
+def test_a_map_without_sky_has_no_rows_under_the_kernel():
+    header = {"CRPIX1": -33.824, "CRPIX2": 32.529, "CDELT1": -4.043, "CDELT2": 2.8301}
+    header |= {"CTYPE1": "ELON-QSC", "CTYPE2": "ELAT-QSC", "CRVAL2": 21.0, "LONPOLE": 0.0}
+    size = {"pixel_size": 6.867 * u.deg, "kernel": "46.5 deg"}
+    made = sky_map([], [], weights=[], wcs=WCS(header), shape=(51, 7), **size)
+    assert made.solid_angle.max() == 0
+    assert not (made.n_eff > 0).any()

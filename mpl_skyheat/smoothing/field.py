@@ -317,8 +317,9 @@ class SphereField(Field):
         assert isinstance(kernel, RadialKernel)
         distances = np.linspace(0, kernel.reach, DISTANCES)
         peak = float(kernel.density(distances, self._sphere.lattice.lat_step).max())
-        # A pixel that is wider than the kernel has the mean over it.
-        return min(peak, 1 / float(self.geometry.solid_angles.max()))
+        # A pixel that is wider than the kernel has the mean over it. (A map may show no sky.)
+        largest = float(self.geometry.solid_angles.max())
+        return min(peak, 1 / largest) if largest else peak
 
     def smoothed_at(
         self, channel: str, kernel: PixelKernel, lon: FloatArray, lat: FloatArray
