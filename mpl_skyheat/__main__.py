@@ -10,6 +10,7 @@ import sys
 import warnings
 from contextlib import contextmanager, suppress
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
 
@@ -431,8 +432,15 @@ def _of_catalogue(options: argparse.Namespace) -> SkyHeatmap:
     figure = _new_figure(options)
     ax = mpl_skyheat.subplot(*names, data=data, figure=figure, **_given(options, "subplot"))
     nx, ny = ax.wcs.pixel_shape
-    given = {"data": data, "live": options.show, **_given(options, "sky_heatmap")}
+    given = {"data": data, "live": options.show, "progress": _has_bar()}
+    given |= _given(options, "sky_heatmap")
     return _finished(ax, names, given, options, nx > WIDE * ny)
+
+
+def _has_bar() -> bool:
+    """Whether somebody waits at a terminal for what is read, and tqdm is there to show it."""
+    is_watched = sys.stderr is not None and sys.stderr.isatty()
+    return is_watched and find_spec("tqdm") is not None
 
 
 def _new_figure(options: argparse.Namespace) -> Figure:

@@ -1117,3 +1117,14 @@ def test_what_cannot_be_live_names_the_option(command, window):
     assert result.status == 2
     assert "--kernel must be an angle with --show" in result.err[0]
     assert not window
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_is_shown_on_a_terminal_only(command, monkeypatch, is_terminal):
+    pytest.importorskip("tqdm")
+    pytest.importorskip("pyarrow")
+    stars().write("stars.parquet")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    result = command("stars.parquet", "-o", "map.fits")
+    assert result.status == 0
+    assert any("rows" in line for line in result.err) == is_terminal
