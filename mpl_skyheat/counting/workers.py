@@ -1,6 +1,6 @@
 """Sums that dask's workers make: what is sent to them, what comes back, and how it is added.
 
-A job is where the map is, which sums are wanted and what was observed; it is sent once (10 kB). Of each
+A job is where the map is, which sums are wanted and what was observed; it is sent once. Of each
 group of partitions the sums come back as boxes, the smallest arrays that hold all that is not
 empty, which are added in a tree on the workers. What is smoothed is smoothed where the map is made.
 
