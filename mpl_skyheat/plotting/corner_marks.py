@@ -107,8 +107,11 @@ class CornerMark(AnchoredOffsetbox):
         inside = ax.patch.contains_points(places)
         behind = np.where(inside[:, np.newaxis], _over(face, figure), figure)
         values: Any = np.ma.asarray(heat.get_array())
-        column, row = np.floor(LocalScale(heat).pixels(places).T + 0.5)
         ny, nx = values.shape
+        left, right, bottom, top = heat.array_extent
+        x, y = heat.get_transform().inverted().transform(places).T
+        column = np.floor((x - left) / (right - left) * nx)
+        row = np.floor((y - bottom) / (top - bottom) * ny)
         on_map = inside & (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
         pixel = row[on_map].astype(int), column[on_map].astype(int)
         colors, alpha = np.array(heat.to_rgba(values[pixel])), heat.get_alpha()
