@@ -716,3 +716,21 @@ def test_the_command_draws_parquet_of_many_files(name, kept, tmp_path, capsys):
     assert main([*given, "-o", str(output)]) == 0
     assert output.stat().st_size > 10_000
     assert "wrote" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("statistic", ["mean", "std"])
+def test_chunks_that_use_their_arrays_again_may_begin_without_values(statistic):
+    columns = {name: column.copy() for name, column in SKY.items()}
+    columns["v"][:3000] = np.nan
+
+    def chunks():
+        arrays = {name: np.empty(1500) for name in columns}
+        for start in range(0, ROWS, 1500):
+            for name, array in arrays.items():
+                array[:] = columns[name][start : start + 1500]
+            yield arrays
+
+    asked = {"values": "v", "wcs": MAPS["MOL"], "statistic": statistic}
+    found, expected = (sky_map(data=data, **asked) for data in (chunks(), columns))
+    assert found.meta["dropped"] == expected.meta["dropped"] == 3000
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-9)
