@@ -366,6 +366,13 @@ def test_text_in_place_of_numbers_is_refused_by_file(tmp_path):
         sky_map(data=tmp_path / "t.parquet", wcs=MAPS["TAN"])
 
 
+@pytest.mark.parametrize("values", [np.full(2, "2020-01-01", "datetime64[us]"), [True, False]])
+def test_statistics_of_what_is_no_number_skip_nothing(tmp_path, values):
+    parquet.write_table(pa.table({"ra": values, "dec": [-80.0, -81.0]}), tmp_path / "t.parquet")
+    with pytest.raises(TypeError, match=r"in .*t\.parquet: ra must be numbers or angles; got"):
+        sky_map(data=tmp_path / "t.parquet", wcs=MAPS["TAN"])
+
+
 # What is refused
 
 

@@ -89,7 +89,9 @@ class CornerMark(AnchoredOffsetbox):
         return found
 
     def draw(self, renderer: Any) -> None:
-        """Draw the mark in black or white, whichever can be read there."""
+        """Draw the mark in black or white, whichever can be read there; none without its map."""
+        if self.heat.axes is None:  # has been removed
+            return
         if self.get_visible() and not self.has_own_color:
             box = self.get_window_extent(renderer)
             light = bool(self.patch.get_visible()) or are_light(self._colors_behind(box))
