@@ -360,7 +360,8 @@ def test_pixels_of_the_kernels_size():
         ({"kernel": "1 deg", "statistic": "count"}, r"statistic='count' is that of a pixel"),
         ({"kernel": "1 deg", "geometry": "plane"}, r"geometry must be 'sphere' or 'auto'"),
         ({"values": np.ones(3000), "statistic": "median"}, r"statistic must not be 'median'"),
-        ({"values": np.ones(3000), "alpha": "density"}, r"alpha must be a number with live=True"),
+        ({"values": np.ones(3000), "alpha": "density"}, r"number with live=True; got 'density'"),
+        ({"alpha": np.ones((SIDE, SIDE))}, r"with live=True; got an array of shape \(200, 200\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
