@@ -248,10 +248,8 @@ def sky_heatmap(
     request = MapRequest.of_call(given, is_picture=True)
     bar = _colorbar_arguments(colorbar)
     check_image_keywords(image_kwargs)
-    if fades := check_alpha(image_kwargs.get("alpha")):
+    if fades := check_alpha(image_kwargs.get("alpha"), live=live):
         check_has_values(request.statistic)
-        if live:
-            raise ValueError("alpha must be a number with live=True; got 'density'")
     catalogue = read_points(points, data, frame, weights, values, request.widths)
     on_axes = view_on(ax, catalogue, find_frame(frame), center)
     made = make_map(catalogue, on_axes.plane, on_axes.view, request)

@@ -163,6 +163,7 @@ def refused(values):
     yield good[:2], TypeError, "maps must be three SkyMaps, .*; got SkyMap, SkyMap$"
     yield good[0], TypeError, "maps must be three SkyMaps, .*; got SkyMap$"
     yield [], TypeError, "got nothing"
+    yield None, TypeError, "maps must be three SkyMaps, .*; got NoneType$"
     yield [*good[:2], values[2]], TypeError, "got SkyMap, SkyMap, ndarray"
     shifted = maps_of(values, other)
     yield [*good[:2], shifted[2]], ValueError, "maps must have the same pixels; got pixels up to"
@@ -174,7 +175,7 @@ def refused(values):
     yield [*good[:2], maps_of(values * np.nan)[2]], ValueError, "all of the blue one is masked"
 
 
-@pytest.mark.parametrize("case", range(7))
+@pytest.mark.parametrize("case", range(8))
 def test_what_is_no_composite_is_refused(values, case):
     maps, error, text = [*refused(values)][case]
     ax = Figure().add_subplot(projection=WCS)

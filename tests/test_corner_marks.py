@@ -362,3 +362,20 @@ def test_a_corner_that_is_not_there_is_refused(name):
     ):
         getattr(heat, name)(*given, corner="lower left")
     assert not [a for a in heat.axes.get_children() if isinstance(a, CornerMark)]
+
+
+def test_marks_go_with_their_map():
+    heat = heat_on(make_wcs())
+    heat.add_kernel()
+    heat.add_scalebar("0.5 deg")
+    canvas = FigureCanvasAgg(heat.axes.figure)
+    canvas.draw()
+    drawn = np.array(canvas.buffer_rgba())
+    heat.remove()
+    canvas.draw()
+    without = np.array(canvas.buffer_rgba())
+    assert (without != drawn).any()
+    for mark in [a for a in canvas.figure.axes[0].artists if hasattr(a, "heat")]:
+        mark.remove()
+    canvas.draw()
+    np.testing.assert_array_equal(np.array(canvas.buffer_rgba()), without)

@@ -8,12 +8,24 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.table import Table
 from astropy.wcs import WCS
+from astropy_healpix import HEALPix
 from matplotlib.backend_bases import MouseEvent
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mpl_skyheat import Annulus, Gaussian, Moffat, Randoms, TopHat, sky_map
+from mpl_skyheat import (
+    Annulus,
+    Gaussian,
+    Moffat,
+    Randoms,
+    SkyHeatmapWarning,
+    TopHat,
+    sky_map,
+)
+from mpl_skyheat.maps import live
+from mpl_skyheat.maps.summing import summed
 
 SIDE = 200
 
@@ -348,7 +360,8 @@ def test_pixels_of_the_kernels_size():
         ({"kernel": "1 deg", "statistic": "count"}, r"statistic='count' is that of a pixel"),
         ({"kernel": "1 deg", "geometry": "plane"}, r"geometry must be 'sphere' or 'auto'"),
         ({"values": np.ones(3000), "statistic": "median"}, r"statistic must not be 'median'"),
-        ({"values": np.ones(3000), "alpha": "density"}, r"alpha must be a number with live=True"),
+        ({"values": np.ones(3000), "alpha": "density"}, r"number with live=True; got 'density'"),
+        ({"alpha": np.ones((SIDE, SIDE))}, r"with live=True; got an array of shape \(200, 200\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -385,3 +398,129 @@ def test_randoms():
     known = np.isfinite(values) & np.isfinite(expected)
     assert known.mean() > 0.9
     np.testing.assert_allclose(values[known], expected[known], atol=0.01 * np.nanmax(expected))
+
+
+def test_the_first_draw_needs_no_other_field(monkeypatch):
+    # The edges of the Axes are between two device pixels.
+    made = []
+    monkeypatch.setattr(live, "summed", lambda *args: made.append(1) or summed(*args))
+    figure = Figure(figsize=(5, 3), dpi=77)
+    FigureCanvasAgg(figure)
+    heat = figure.add_subplot(projection=wcs_of("TAN")).sky_heatmap(
+        *points("TAN"), kernel="0.3 deg", live=True
+    )
+    figure.canvas.draw()
+    view = heat.shown()[0]
+    assert view.x_min < -0.5 - 1e-3 or view.y_min < -0.5 - 1e-3
+    assert not made
+    zoom(heat.axes, 1, (300.0, 100.0))
+    figure.canvas.draw()
+    assert made == [1]
+    zoom(heat.axes, 1, (99.5, 99.5))
+    figure.canvas.draw()
+    assert made == [1]
+
+
+def test_values_on_the_map_stay_when_the_view_leaves_it():
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True)
+    places = SkyCoord([40.0, 43.0], [30.0, 27.0], unit="deg")
+    before = heat.value_at(places)
+    zoom(ax, 1, (400.0, 100.0))
+    ax.figure.canvas.draw()
+    np.testing.assert_array_equal(heat.value_at(places), before)
+    beyond = heat.sky_map.wcs.pixel_to_world(400.0, 100.0)
+    assert np.isfinite(heat.live.at(np.array([400.0]), np.array([100.0]))).all()
+    assert np.isnan(heat.sky_map.value_at(beyond))
+
+
+def test_rows_that_were_skipped_are_read_for_a_view_that_needs_them(tmp_path):
+    # The lattice of a strip from pole to pole is the whole sphere.
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(5)
+    lon, lat = rng.uniform(0, 360, 4000), np.degrees(np.arcsin(rng.uniform(-1, 1, 4000)))
+    cells = HEALPix(4, order="nested").lonlat_to_healpix(lon * u.deg, lat * u.deg)
+    order = np.argsort(cells)
+    table = Table({"ra": lon[order], "dec": lat[order]})
+    arrow = pytest.importorskip("pyarrow").table({n: np.asarray(table[n]) for n in table.colnames})
+    pytest.importorskip("pyarrow.parquet").write_table(
+        arrow, tmp_path / "sky.parquet", row_group_size=20
+    )
+    wcs = WCS({"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRVAL1": 180.0, "CRPIX1": 90.5,
+               "CRPIX2": 45.5, "CDELT1": -2.0, "CDELT2": 2.0})  # fmt: skip
+    wcs.pixel_shape = (180, 90)
+    drawn = []
+    for given in ({"data": tmp_path / "sky.parquet"}, {"data": table}):
+        ax = axes(wcs)
+        ax.set_xlim(85, 95)
+        ax.set_ylim(0, 89)
+        heat = ax.sky_heatmap(**given, kernel="2 deg", live=True)
+        ax.figure.canvas.draw()
+        assert (heat.sky_map.meta["skipped"] > 500) == (given["data"] is not table)
+        ax.set_xlim(-0.5, 179.5)
+        ax.figure.canvas.draw()
+        drawn.append(heat.get_array().filled(np.nan))
+    np.testing.assert_allclose(*drawn, atol=1e-3 * np.nanmax(drawn))
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.7, 40.0])
+def test_the_cursor_reads_the_bins_that_are_shown(factor):
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), live=True, unit="deg-2")
+    zoom(ax, factor, (101.0, 98.0))
+    ax.figure.canvas.draw()
+    values, view = heat.live.read(*heat.shown())
+    ny, nx = values.shape
+    for x, y in ((101.2, 97.9), (102.6, 98.8), (99.0, 96.3)):
+        event = MouseEvent("motion_notify_event", ax.figure.canvas, *ax.transData.transform((x, y)))
+        x, y = ax.transData.inverted().transform((event.x, event.y))
+        column = int((x - view.x_min) / (view.x_max - view.x_min) * nx)
+        row = int((y - view.y_min) / (view.y_max - view.y_min) * ny)
+        assert heat.get_cursor_data(event) == values[row, column]
+
+
+def test_a_figure_pickled_after_a_zoom_has_the_whole_map():
+    ax = axes(None)
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True)
+    whole = heat.get_array().copy()
+    zoom(ax, 8)
+    ax.figure.canvas.draw()
+    assert heat.get_array().shape != whole.shape
+    again = pickle.loads(pickle.dumps(ax.figure)).axes[0].images[0]
+    np.testing.assert_array_equal(again.get_array(), whole)
+    assert again.get_extent() == heat.get_extent()
+
+
+def test_subfigures_are_read_at_their_own_pixels():
+    figure = Figure(figsize=(8, 4), dpi=50)
+    FigureCanvasAgg(figure)
+    ax = figure.subfigures(1, 2)[1].add_axes((0.1, 0.1, 0.8, 0.8), projection=wcs_of("TAN"))
+    heat = ax.sky_heatmap(*points("TAN"), kernel="0.3 deg", live=True)
+    zoom(ax, 5)
+    figure.canvas.draw()
+    assert heat.get_array().shape == (160, 160)
+    assert heat.shown()[0] == pytest.approx((*ax.get_xlim(), *ax.get_ylim()))
+
+
+def test_colours_of_a_view_without_any_value_can_be_drawn():
+    ax = axes(wcs_of("TAN"))
+    heat = ax.sky_heatmap([40.0], [30.0], kernel="0.1 deg", norm="log", live=True, colorbar=True)
+    zoom(ax, 20, (20.0, 20.0))
+    ax.figure.canvas.draw()
+    with pytest.warns(SkyHeatmapWarning, match="norm='log' has no positive value to scale"):
+        heat.autoscale()
+    assert heat.get_clim() == (0.1, 1.0)
+    ax.figure.canvas.draw()
+
+
+def test_corner_marks_can_be_read_on_what_the_screen_shows():
+    # Dark on the left, light on the right; the screen has other pixels than the map.
+    ax = axes(wcs_of("TAN"))
+    lon, lat = (v.ravel() for v in np.meshgrid(np.linspace(33, 39, 60), np.linspace(23, 37, 140)))
+    heat = ax.sky_heatmap(lon, lat, kernel="0.5 deg", cmap="gray", live=True)
+    left, right = (heat.add_kernel(f"bottom {side}") for side in ("left", "right"))
+    for limits, color in (((0, 140), (0, 0, 0, 1)), ((-60, 80), (1, 1, 1, 1))):
+        ax.set_xlim(limits)
+        ax.figure.canvas.draw()
+        assert left.circle.get_edgecolor() == (1, 1, 1, 1)
+        assert right.circle.get_edgecolor() == color

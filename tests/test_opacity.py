@@ -218,6 +218,24 @@ def test_the_key_is_in_its_corner_whatever_the_figure(rows):
             np.testing.assert_allclose(near, 4.2 * heat.figure.dpi / 72, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("density", "text"),
+    [(384.2, "384"), (6250.0, "6250"), (0.0123, "0.0123"), (4.1e6, r"$4{\times}10^{6}$"),
+     (2.2e-5, r"$2{\times}10^{-5}$")],
+)  # fmt: skip
+def test_labels_of_the_key_are_in_its_panel(rows, density, text):
+    heat = draw(rows)
+    heat.fade(sky_map(data=rows, wcs=WCS, kernel="0.2 deg", unit="deg-2"), density * u.deg**-2)
+    key = heat.add_density_key()
+    assert key.get_yticklabels()[1].get_text() == text
+    renderer = FigureCanvasAgg(heat.figure).get_renderer()
+    heat.figure.draw(renderer)
+    (panel,) = heat.axes.child_axes
+    box = key.get_tightbbox(renderer)
+    assert box.x0 >= panel.bbox.x0
+    assert box.y0 >= panel.bbox.y0
+
+
 def test_a_key_without_density_is_refused(rows):
     with pytest.raises(ValueError, match=r"alpha must be 'density' for a key .*; got alpha=0.5"):
         draw(rows, alpha=0.5).add_density_key()

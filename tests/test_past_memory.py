@@ -366,6 +366,13 @@ def test_text_in_place_of_numbers_is_refused_by_file(tmp_path):
         sky_map(data=tmp_path / "t.parquet", wcs=MAPS["TAN"])
 
 
+@pytest.mark.parametrize("values", [np.full(2, "2020-01-01", "datetime64[us]"), [True, False]])
+def test_statistics_of_what_is_no_number_skip_nothing(tmp_path, values):
+    parquet.write_table(pa.table({"ra": values, "dec": [-80.0, -81.0]}), tmp_path / "t.parquet")
+    with pytest.raises(TypeError, match=r"in .*t\.parquet: ra must be numbers or angles; got"):
+        sky_map(data=tmp_path / "t.parquet", wcs=MAPS["TAN"])
+
+
 # What is refused
 
 
@@ -716,3 +723,21 @@ def test_the_command_draws_parquet_of_many_files(name, kept, tmp_path, capsys):
     assert main([*given, "-o", str(output)]) == 0
     assert output.stat().st_size > 10_000
     assert "wrote" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("statistic", ["mean", "std"])
+def test_chunks_that_use_their_arrays_again_may_begin_without_values(statistic):
+    columns = {name: column.copy() for name, column in SKY.items()}
+    columns["v"][:3000] = np.nan
+
+    def chunks():
+        arrays = {name: np.empty(1500) for name in columns}
+        for start in range(0, ROWS, 1500):
+            for name, array in arrays.items():
+                array[:] = columns[name][start : start + 1500]
+            yield arrays
+
+    asked = {"values": "v", "wcs": MAPS["MOL"], "statistic": statistic}
+    found, expected = (sky_map(data=data, **asked) for data in (chunks(), columns))
+    assert found.meta["dropped"] == expected.meta["dropped"] == 3000
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-9)

@@ -386,3 +386,10 @@ def test_sums_of_other_coverages_are_not_added():
     for sums in (other, Sums(geometry)):
         with pytest.raises(ValueError, match="sums must have the same coverage to be added"):
             first + sums
+
+
+def test_partitions_that_were_skipped_add_up():
+    parts = [Sums(field_geometry()) for _ in range(2)]
+    for number, part in enumerate(parts, 3):
+        part.parts_skipped = number
+    assert (parts[0] + parts[1]).parts_skipped == 7

@@ -11,7 +11,8 @@ from astropy.table import Table
 from astropy.wcs import WCS, Sip
 from matplotlib.figure import Figure
 
-from mpl_skyheat import Adaptive, Annulus, Gaussian, sky_heatmap, sky_map, subplot
+from mpl_skyheat import Adaptive, Annulus, Gaussian, Randoms, sky_heatmap, sky_map, subplot
+from mpl_skyheat.catalogue.clusters import Partitions
 
 pytest.importorskip("dask.dataframe")
 import dask
@@ -84,6 +85,33 @@ def test_nothing_is_computed_on_the_client(monkeypatch):
     frame = dd.from_pandas(rows(), npartitions=7)
     monkeypatch.setattr(type(frame), "compute", lambda *_: pytest.fail("computed on the client"))
     assert sky_map(data=frame, wcs=WCS(AIT), kernel="4 deg").meta["read"] == NUMBER
+
+
+@pytest.mark.parametrize("how", ["auto", "randoms"])
+def test_widths_and_randoms_are_found_by_the_workers(how, monkeypatch):
+    table = rows().dropna()
+    table["ra"] *= 0.05
+    density = len(table) / (18 * u.deg * 2 * u.rad)
+    frame, header = dd.from_pandas(table, npartitions=5), {**TAN, "CRVAL1": 9.0, "CRVAL2": 0.0}
+    expected, found = (
+        {"kernel": "auto"}
+        if how == "auto"
+        else {"kernel": "2 deg", "coverage": Randoms(data=data, density=density)}
+        for data in (table, frame)
+    )
+    expected = sky_map(data=table, wcs=WCS(header), **expected)
+    monkeypatch.setattr(Partitions, "read", lambda *_: pytest.fail("read on the client"))
+    found = sky_map(data=frame, wcs=WCS(header), **found)
+    assert found.kernel == expected.kernel
+    check_equal(found, expected)
+
+
+def test_a_scheduler_that_has_been_chosen_goes_before_a_client(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    frame = dd.from_pandas(rows(), npartitions=2)
+    monkeypatch.setattr(distributed, "default_client", lambda: pytest.fail("client asked for"))
+    with dask.config.set(scheduler="synchronous"):
+        assert sky_map(data=frame, wcs=WCS(AIT)).meta["read"] == NUMBER
 
 
 def test_only_the_columns_that_are_needed_are_asked_for(tmp_path):
@@ -182,6 +210,16 @@ def test_progress_of_partitions_and_of_rows(capsys):
     chunks = (Table.from_pandas(rows()) for _ in range(3))
     sky_map(data=chunks, wcs=WCS(AIT), progress=lambda *numbers: told.append(numbers))
     assert told[-1] == (3 * NUMBER, None)
+    told.clear()
+    table = Table.from_pandas(rows())
+    table["w"].unit = "deg"
+    sky_map(
+        data=iter([table, table]),
+        wcs=WCS(AIT),
+        kernel=Gaussian("w"),
+        progress=lambda *numbers: told.append(numbers),
+    )
+    assert told[-1] == (2 * NUMBER, None)
 
 
 def test_rows_of_streams_are_shown_by_tqdm(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +183,8 @@ class RowGroups:
         bounds = np.full((2, stop - start), np.nan)
         for i in range(start, stop):
             found = self._statistics(i, name)
-            if found is not None and not isinstance(found.min, str | bytes):
+            # (Of other types, such as dates, an error is raised once they are read.)
+            if found is not None and type(found.min) in (int, float, Decimal):
                 bounds[:, i - start] = float(found.min), float(found.max)
         return bounds[0], bounds[1]
 

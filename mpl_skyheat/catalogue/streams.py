@@ -200,14 +200,14 @@ class Stream:
     def typical_value(self) -> float:
         """The median of some values of the first chunk that has any, up to which chunks are read.
 
-        They are kept for `chunks`.
+        They are kept for `chunks`, as copies, as the iterator may use a chunk's arrays again.
         """
         if self.values is None:
             return 0.0
         chunks = self.chunks()
         ahead: list[Catalogue] = []
         while not (ahead and ahead[-1].has_values) and (more := next(chunks, None)) is not None:
-            ahead.append(more)
+            ahead.append(_joined([more]))
         self._read_ahead, self._rest = ahead, chunks
         return ahead[-1].typical_value() if ahead else 0.0
 

@@ -175,6 +175,7 @@ class Sums:
             for name in mine:
                 total.spreads[name, order].total = mine[name] + moved[name]
         total.rows = {name: self.rows[name] + other.rows[name] for name in self.rows}
+        total.parts_skipped = self.parts_skipped + other.parts_skipped
         total.head = self.head or other.head
         return total
 

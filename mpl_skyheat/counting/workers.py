@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mpl_skyheat.catalogue.clusters import Computed
+from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.counting.sums import COMBINE, Sums
 
 if TYPE_CHECKING:
@@ -24,15 +25,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mpl_skyheat.catalogue.blocks import Catalogue
     from mpl_skyheat.catalogue.clusters import LazyTable
-    from mpl_skyheat.catalogue.streams import Batched, Stream
+    from mpl_skyheat.catalogue.streams import Batched
     from mpl_skyheat.compute.progress import Told
+    from mpl_skyheat.compute.threads import Team
+    from mpl_skyheat.counting.exact_route import ProjectedBlock
     from mpl_skyheat.counting.sums import Head
     from mpl_skyheat.coverage.observed import ObservedSky
     from mpl_skyheat.sky.geometry import MapGeometry
 
 # Tasks, at least, of a job that has as many partitions: for some workers, a few for each.
 TASKS = 64
+
+# Names of the scheduler that a client is.
+OF_CLIENTS = ("dask.distributed", "distributed")
 
 # Parts that are added together.
 TOGETHER = 8
@@ -130,6 +137,25 @@ def _total(job: Job, *parts: PartOfSums) -> PartOfSums:
     return job.total(*parts)
 
 
+def add_rows(
+    sums: Sums,
+    catalogue: Catalogue | Stream,
+    team: Team,
+    blocks: list[ProjectedBlock] | None = None,
+    *,
+    progress: bool | Told = False,
+) -> None:
+    """Add the rows of a catalogue to sums: here, or by the workers that have them.
+
+    ``blocks`` are the rows, if they have been projected already.
+    """
+    if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
+        add_by_workers(sums, catalogue, progress)
+        sums.told()
+    else:
+        sums.add(catalogue, team=team, projected=blocks, progress=progress)
+
+
 def add_by_workers(sums: Sums, stream: Stream, progress: bool | Told = False) -> None:
     """Add the rows of a stream whose partitions dask computes, on whatever scheduler it has.
 
@@ -179,8 +205,12 @@ def _tree(job: Any, parts: list[Any]) -> Any:
 
 
 def _client() -> Any:
-    """The client of dask.distributed that computes by default, if there is one."""
+    """The client of dask.distributed, if there is one and no other scheduler has been chosen."""
+    from dask import config
+
     distributed = sys.modules.get("distributed")
+    if config.get("scheduler", None) not in (None, *OF_CLIENTS):
+        return None
     try:
         return None if distributed is None else distributed.default_client()
     except ValueError:

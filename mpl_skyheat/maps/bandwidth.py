@@ -19,6 +19,7 @@ from mpl_skyheat.compute.loader import LOG, should_compile
 from mpl_skyheat.compute.warning import SkyHeatmapWarning
 from mpl_skyheat.counting.spreading import PointSpread
 from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.counting.workers import add_rows
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.moments import sums_of_randoms
 from mpl_skyheat.maps.statistic_table import channels_of
@@ -290,7 +291,7 @@ def _binned(
     channels = channels_of("density", has_weights=catalogue.weights is not None, counts_rows=False)
     sums = Sums(geometry, channels, observed=observed)
     near = catalogue.within(reach_of(geometry, catalogue.frame))
-    sums.add(near, team=team, projected=blocks)
+    add_rows(sums, near, team, blocks)
     sums.settle()
     weight, squared = (sums.pixels[name] for name in (channels[0], channels[-1]))
     area = geometry.solid_angles

@@ -8,7 +8,7 @@ smaller than the screen's pixels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -20,18 +20,19 @@ from mpl_skyheat.maps.moments import PixelMoments, field_of
 from mpl_skyheat.maps.statistics import statistic_of
 from mpl_skyheat.maps.summing import found_in, has_too_few, mask_unseen, summed
 from mpl_skyheat.maps.units import readable_angle
-from mpl_skyheat.maps.where import Where, choose_where
+from mpl_skyheat.maps.where import LIVE_MARGIN, Where, choose_where
 from mpl_skyheat.sky.geometry import MapGeometry
-from mpl_skyheat.sky.grid import SkyGrid, View, grid_of_bins
+from mpl_skyheat.sky.grid import SkyGrid, View, grid_of_bins, widened
 from mpl_skyheat.smoothing.field import SphereField
 from mpl_skyheat.smoothing.kernel_base import angular_kernels
 from mpl_skyheat.smoothing.pixels import SkyPixels, SkyPoints
 
 if TYPE_CHECKING:
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.compute.arrays import FloatArray
+    from mpl_skyheat.compute.arrays import BoolArray, FloatArray
     from mpl_skyheat.counting.sums import Sums
     from mpl_skyheat.maps.request import MapRequest
+    from mpl_skyheat.sky.geometry import SphereLattice
     from mpl_skyheat.smoothing.field import Field
 
 # Most bins of the lattice of a field, which is held as long as its picture: some 0.5 GB.
@@ -64,18 +65,67 @@ def is_too_large(where: Where) -> bool:
     return sphere is not None and sphere.lattice.rings * sphere.lattice.columns > MOST_BINS
 
 
+class HeldField(NamedTuple):
+    """A field, the sums and the place that it was made of, and the view that it reaches."""
+
+    sums: Sums
+    field: SphereField
+    where: Where
+    view: View
+
+    @property
+    def sphere(self) -> SphereLattice:
+        sphere = self.where.geometry.sphere
+        assert sphere is not None
+        return sphere
+
+    @property
+    def has_all_sky(self) -> bool:
+        """Whether the lattice is all of the sphere, and no row was left out as out of reach."""
+        is_skipped = self.sums.rows["skipped"] or self.sums.parts_skipped
+        return self.sphere.lattice.has_poles and not is_skipped
+
+    def reaches(self, view: View) -> bool:
+        """Whether all of a view can be read."""
+        if self.has_all_sky and self.sums.observed is None:
+            return True
+        left, right, bottom, top = self.view
+        slack = 1e-6 * (right - left), 1e-6 * (top - bottom)
+        return bool(
+            left - slack[0] <= view.x_min
+            and view.x_max <= right + slack[0]
+            and bottom - slack[1] <= view.y_min
+            and view.y_max <= top + slack[1]
+        )
+
+    def holds(self, x: FloatArray, y: FloatArray) -> BoolArray:
+        """Which places of the plane can be read."""
+        if self.has_all_sky:
+            return np.ones(x.shape, bool)
+        left, right, bottom, top = self.view
+        return (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
+
+    def is_seen(self, x: FloatArray, y: FloatArray) -> BoolArray:
+        """Where something was observed, by the pixels of the map."""
+        if self.sums.observed is None:
+            return np.ones(x.shape, bool)
+        on_map, pixels = self.where.geometry.wide.index(x, y)
+        seen = np.zeros(x.shape, bool)
+        seen[on_map] = self.sums.observed.pixels.fractions.ravel()[pixels] > 0
+        return seen
+
+
 class LiveField:
     """The field of a map, read at the pixels of any view, or at positions.
 
     Parameters
     ----------
-    catalogue : Catalogue, optional
+    catalogue : Catalogue or Stream, optional
         The rows, in the frame of the plane, of which a new field is made for a view that this one
         does not reach; without them, nothing is shown there.
-    sums, field, where
-        What the map was made from.
-    view : View
-        What the field reaches.
+    held : HeldField
+        The field of the map. It is kept beside a new one, for positions on the map and for the way
+        back.
     request : MapRequest
         The arguments of the map.
     factor : float
@@ -85,23 +135,16 @@ class LiveField:
     def __init__(
         self,
         catalogue: Catalogue | Stream | None,
-        sums: Sums,
-        field: SphereField,
-        where: Where,
-        view: View,
+        held: HeldField,
         request: MapRequest,
         factor: float,
     ) -> None:
         self._catalogue, self._request, self._factor = catalogue, request, factor
-        self._hold(sums, field, where, view)
-
-    def _hold(self, sums: Sums, field: SphereField, where: Where, view: View) -> None:
-        self._sums, self._field, self._where, self._view = sums, field, where, view
+        self._first, self._latest = held, held
 
     def read(self, view: View, shape: tuple[int, int]) -> tuple[FloatArray, View]:
         """The map's values in ny × nx pixels of a view, in its unit; NaN where there are none."""
-        if not self._reaches(view):
-            self._reach(view)
+        held = self._field_for(view)
         # Threads would take longer to start than a screen to be read.
         is_print = shape[0] * shape[1] > TOGETHER
         team = Team(thread_count(self._request.threads) if is_print else 1)
@@ -111,31 +154,39 @@ class LiveField:
         for start in range(0, shape[0], rows):
             part = slice(start, min(start + rows, shape[0]))
             some = SkyGrid(grid.x, grid.y.part(part.start, part.stop))
-            values[part] = self._read_grid(some, team)
+            values[part] = self._read_grid(held, some, team)
         team.rest()
         return values, view
 
     def at(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """The map's values, in its unit, at places of the plane; NaN off the sky."""
-        sphere = self._where.geometry.sphere
-        assert sphere is not None
-        lon, lat = self._where.geometry.plane.to_sky(x, y)
-        places = SkyPoints(lon, lat, sphere.turn)
-        values = self._values(self._field.on(places), Team(1))
-        values[~np.isfinite(lon)] = np.nan
-        return self._masked(values, x, y)
+        """The map's values, in its unit, at places (n,) of the plane; NaN off the sky."""
+        values: FloatArray = np.full(x.shape, np.nan)
+        is_open = np.ones(x.shape, bool)
+        for held in (self._latest, self._first):
+            some = is_open & held.holds(x, y)
+            if some.any():
+                values[some] = self._at(held, x[some], y[some])
+            is_open &= ~some
+        return values
 
-    def _read_grid(self, grid: SkyGrid, team: Team) -> FloatArray:
-        base = self._where.geometry
-        geometry = MapGeometry(base.plane, grid, sphere=base.sphere)
+    def _at(self, held: HeldField, x: FloatArray, y: FloatArray) -> FloatArray:
+        lon, lat = held.where.geometry.plane.to_sky(x, y)
+        places = SkyPoints(lon, lat, held.sphere.turn)
+        values = self._values(held, held.field.on(places), Team(1))
+        values[~(np.isfinite(lon) & held.is_seen(x, y))] = np.nan
+        return values
+
+    def _read_grid(self, held: HeldField, grid: SkyGrid, team: Team) -> FloatArray:
+        geometry = MapGeometry(held.where.geometry.plane, grid, sphere=held.sphere)
         geometry.measure(team)
-        values = self._values(self._field.on(SkyPixels(geometry, team)), team)
-        values[geometry.solid_angles <= 0] = np.nan
+        values = self._values(held, held.field.on(SkyPixels(geometry, team)), team)
         x, y = np.meshgrid(grid.x.centres, grid.y.centres)
-        return self._masked(values, x, y)
+        is_there = (geometry.solid_angles > 0) & held.holds(x, y) & held.is_seen(x, y)
+        values[~is_there] = np.nan
+        return values
 
-    def _values(self, field: Field, team: Team) -> FloatArray:
-        found = found_in(self._sums, field, self._where, self._request, team)
+    def _values(self, held: HeldField, field: Field, team: Team) -> FloatArray:
+        found = found_in(held.sums, field, held.where, self._request, team)
         values = self._factor * found.values
         has_seen = self._request.has_coverage
         mask_unseen(values, np.ones(()) if has_seen else None, found.seen, self._request)
@@ -143,61 +194,37 @@ class LiveField:
             values[has_too_few(found.n_eff(), self._request.min_count, "sphere")] = np.nan
         return values
 
-    def _masked(self, values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Values at places of the plane, NaN out of reach, and where nothing was observed."""
-        sphere, observed = self._where.geometry.sphere, self._sums.observed
-        assert sphere is not None
-        if not sphere.lattice.has_poles:
-            left, right, bottom, top = self._view
-            values[~((x >= left) & (x <= right) & (y >= bottom) & (y <= top))] = np.nan
-        if observed is not None:
-            on_map, pixels = self._where.geometry.wide.index(x, y)
-            fractions = np.zeros(values.shape)
-            fractions[on_map] = observed.pixels.fractions.ravel()[pixels]
-            values[fractions <= 0] = np.nan
-        return values
+    def _field_for(self, view: View) -> HeldField:
+        """A field that reaches a view, made anew if there are rows to make it of and it is small.
 
-    def _reaches(self, view: View) -> bool:
-        sphere = self._where.geometry.sphere
-        assert sphere is not None
-        if sphere.lattice.has_poles and self._sums.observed is None:
-            return True
-        left, right, bottom, top = self._view
-        slack = 1e-6 * (right - left), 1e-6 * (top - bottom)
-        return bool(
-            left - slack[0] <= view.x_min
-            and view.x_max <= right + slack[0]
-            and bottom - slack[1] <= view.y_min
-            and view.y_max <= top + slack[1]
-        )
-
-    def _reach(self, view: View) -> None:
-        """Make the field anew for a view, if there are rows to make it of and it is small enough.
-
-        Else what it reaches is shown.
+        Else the latest one, of which what it reaches is shown.
         """
-        if self._catalogue is None:
-            return
-        team = Team(thread_count(self._request.threads))
-        more_x, more_y = BEYOND * (view.x_max - view.x_min), BEYOND * (view.y_max - view.y_min)
-        wide = View(
-            *(view.x_min - more_x, view.x_max + more_x),
-            *(view.y_min - more_y, view.y_max + more_y),
-        )
-        for some in (wide, view):
+        for held in (self._latest, self._first):
+            if held.reaches(view):
+                return held
+        made = None if self._catalogue is None else self._made_for(view, self._catalogue)
+        if made is not None:
+            self._latest = made
+        return self._latest
+
+    def _made_for(self, view: View, catalogue: Catalogue | Stream) -> HeldField | None:
+        """The field of a view and its surroundings, or of the view; None if both are too large."""
+        plane, request = self._first.where.geometry.plane, self._request
+        for some in (widened(view, BEYOND), view):
             try:
-                where = choose_where(self._request, self._where.geometry.plane, some, closed=False)
+                where = choose_where(request, plane, some, closed=False)
             except ValueError:  # no sky in it, or too large a lattice
                 continue
             if is_too_large(where):
                 continue
+            team = Team(thread_count(request.threads))
             where.geometry.measure(team)
-            sums, randoms = summed(self._catalogue, where, self._request, team)
-            field = field_of(sums, where, self._request, team, randoms)
+            sums, randoms = summed(catalogue, where, request, team)
+            field = field_of(sums, where, request, team, randoms)
             assert isinstance(field, SphereField)
-            self._hold(sums, field, where, some)
             team.rest()
-            return
+            return HeldField(sums, field, where, some)
+        return None
 
 
 class LiveBins:
@@ -283,5 +310,6 @@ def live_map(
     if not isinstance(field, SphereField):
         return LiveBins(sums, where, request, factor)
     is_gone = isinstance(catalogue, Stream) and catalogue.is_read_once
-    rows = None if is_gone else catalogue
-    return LiveField(rows, sums, field, where, view, request, factor)
+    # `where_on` makes the lattice of a live map larger than its view by so much.
+    held = HeldField(sums, field, where, widened(view, LIVE_MARGIN))
+    return LiveField(None if is_gone else catalogue, held, request, factor)

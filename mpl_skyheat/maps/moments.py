@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.counting.workers import add_rows
 from mpl_skyheat.maps.significance import KernelSums, ratio
 from mpl_skyheat.sky.reach import reach_of
 from mpl_skyheat.smoothing.field import Field, PlaneField, RandomField, SphereField
@@ -339,7 +340,9 @@ def sums_of_randoms(
     catalogue = request.randoms.catalogue.in_frame(geometry.plane.frame)
     catalogue = catalogue.within(reach_of(geometry, catalogue.frame))
     channels = ("n",) if catalogue.weights is None else ("w", "w2")
-    return Sums(geometry, channels, observed=observed).add(catalogue, team=team)
+    sums = Sums(geometry, channels, observed=observed)
+    add_rows(sums, catalogue, team)
+    return sums
 
 
 def field_of(

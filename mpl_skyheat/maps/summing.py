@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.catalogue.streams import Stream
+from mpl_skyheat.compute.progress import rows_told
 from mpl_skyheat.counting.sums import Sums
+from mpl_skyheat.counting.workers import add_rows
 from mpl_skyheat.coverage.observed import observed_sky
 from mpl_skyheat.maps.adaptive import adaptive_moments
 from mpl_skyheat.maps.background import about_background
@@ -51,24 +53,6 @@ def summed(
     return sums, sums_of_randoms(request, where.geometry, sums.observed, team)
 
 
-def add_rows(
-    sums: Sums,
-    catalogue: Catalogue | Stream,
-    team: Team,
-    blocks: list[ProjectedBlock] | None = None,
-    *,
-    progress: Any = False,
-) -> None:
-    """Add the rows of a catalogue to sums: here, or by the workers that have them."""
-    if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
-        from mpl_skyheat.counting.workers import add_by_workers
-
-        add_by_workers(sums, catalogue, progress)
-        sums.told()
-    else:
-        sums.add(catalogue, team=team, projected=blocks, progress=progress)
-
-
 def summed_by_width(
     catalogue: Catalogue | Stream,
     where: Where,
@@ -82,9 +66,12 @@ def summed_by_width(
     """
     sums = _empty_sums(catalogue, where, request)
     ladder = RowLadder(request, where, catalogue, sums, team)
-    for chunk in catalogue.gathered():
-        sums.add(chunk, team=team, projected=blocks)
-        ladder.add(chunk)
+    with rows_told(request.progress if isinstance(catalogue, Stream) else False) as told:
+        for chunk in catalogue.gathered():
+            sums.add(chunk, team=team, projected=blocks)
+            ladder.add(chunk)
+            if told is not None:
+                told(sums.rows["read"])
     return sums, ladder
 
 

@@ -49,6 +49,10 @@ MOST_OF_MARGIN = 2**25
 # Most pixels that a kernel reaches along x or y.
 MOST_ALONG = 2**13
 
+# Part of the sides of a live map, on each side, that its lattice reaches beyond it: an Axes whose
+# edges are between two device pixels shows up to one of these more than its limits.
+LIVE_MARGIN = 0.02
+
 # Smallest side (deg) of pixels: positions up to 360 deg are rounded to some 3e-14 deg.
 FINEST_PIXEL = 1e-11
 
@@ -91,10 +95,17 @@ def where_on(
         radial = kernels.angular
         step, reach = min(k.bin_size for k in radial), max(k.reach for k in radial)
         orders = sorted({k.spline_order for k in radial})
-        lattice = SphereLattice.covering(plane, grid, centre, step, reach, orders)
+        reached = _with_edges(grid) if request.live else grid
+        lattice = SphereLattice.covering(plane, reached, centre, step, reach, orders)
         return Where(MapGeometry(plane, grid, sphere=lattice), kernels, choice, centre)
     margin = kernels.margin() if request.boundary == "sky" else (0, 0)
     return Where(MapGeometry(plane, grid, margin), kernels, choice, centre)
+
+
+def _with_edges(grid: SkyGrid) -> SkyGrid:
+    """A grid with `LIVE_MARGIN` of its sides more on each side, in whole pixels."""
+    ny, nx = grid.shape
+    return grid.grown(int(np.ceil(LIVE_MARGIN * nx)), int(np.ceil(LIVE_MARGIN * ny)))
 
 
 def pixels_of_view(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +107,8 @@ def sky_rgb(
 
 def _checked(maps: Any) -> list[SkyMap]:
     """Three maps of the same pixels; an error for anything else."""
-    found = [maps] if isinstance(maps, SkyMap) else list(maps)
+    is_several = isinstance(maps, Iterable) and not isinstance(maps, SkyMap)
+    found = list(maps) if is_several else [maps]
     if len(found) != 3 or not all(isinstance(m, SkyMap) for m in found):
         got = ", ".join(type(m).__name__ for m in found) or "nothing"
         raise TypeError(

@@ -89,7 +89,9 @@ class CornerMark(AnchoredOffsetbox):
         return found
 
     def draw(self, renderer: Any) -> None:
-        """Draw the mark in black or white, whichever can be read there."""
+        """Draw the mark in black or white, whichever can be read there; none without its map."""
+        if self.heat.axes is None:  # has been removed
+            return
         if self.get_visible() and not self.has_own_color:
             box = self.get_window_extent(renderer)
             light = bool(self.patch.get_visible()) or are_light(self._colors_behind(box))
@@ -107,8 +109,11 @@ class CornerMark(AnchoredOffsetbox):
         inside = ax.patch.contains_points(places)
         behind = np.where(inside[:, np.newaxis], _over(face, figure), figure)
         values: Any = np.ma.asarray(heat.get_array())
-        column, row = np.floor(LocalScale(heat).pixels(places).T + 0.5)
         ny, nx = values.shape
+        left, right, bottom, top = heat.array_extent
+        x, y = heat.get_transform().inverted().transform(places).T
+        column = np.floor((x - left) / (right - left) * nx)
+        row = np.floor((y - bottom) / (top - bottom) * ny)
         on_map = inside & (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
         pixel = row[on_map].astype(int), column[on_map].astype(int)
         colors, alpha = np.array(heat.to_rgba(values[pixel])), heat.get_alpha()

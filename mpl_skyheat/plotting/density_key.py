@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from matplotlib.image import AxesImage
+from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
 from mpl_skyheat.maps.request import check_choice
@@ -21,9 +22,12 @@ STEPS = 64
 # Font size of labels, as a fraction of that of the labels of the map's Axes.
 LABEL_SIZE = 0.7
 
-# Size (font sizes of its labels) of the panel of a key and of the room for labels on its left and
-# below, and distance from the edge of the map.
+# Size (font sizes of its labels) of the panel of a key and of the room for labels on its left, at
+# least, and below, and distance from the edge of the map.
 PANEL, LEFT, BELOW, INSET, ROOM = 12.5, 3.4, 3.4, 0.6, 1.4
+
+# Room (font sizes) on the left beside the number there: for the label, and gaps.
+BESIDE = 2.2
 
 # Opacity of the panel that labels are on, as of matplotlib's legends.
 FRAME = 0.8
@@ -93,15 +97,25 @@ def add_density_key(heat: Any, corner: str, label: str) -> Axes:
     panel.set_axes_locator(CornerLocator(ax, corner, size))
     panel.set(xticks=[], yticks=[], facecolor=(1, 1, 1, FRAME))
     panel.spines[:].set_edgecolor("0.8")
-    across, up = PANEL - LEFT - ROOM, PANEL - BELOW - ROOM
-    key: Axes = panel.inset_axes((LEFT / PANEL, BELOW / PANEL, across / PANEL, up / PANEL))
+    most = _short(opaque.value)
+    left = max(LEFT, BESIDE + TextPath((0, 0), most, size=size).get_extents().width / size)
+    across, up = PANEL - left - ROOM, PANEL - BELOW - ROOM
+    key: Axes = panel.inset_axes((left / PANEL, BELOW / PANEL, across / PANEL, up / PANEL))
     key.set(xlim=(0, 1), ylim=(0, 1), facecolor=ax.get_facecolor())
     DensityKey(key, heat)
-    key.set_yticks([0, 1], ["0", f"{opaque.value:.3g}"])
+    key.set_yticks([0, 1], ["0", most])
     key.tick_params(labelsize=size, length=2, pad=1)
     unit = opaque.unit
     per = "" if unit == u.dimensionless_unscaled else f" [{unit.to_string('latex_inline')}]"
     # Labels may be longer than the key: they are in the middle of the panel.
-    key.set_xlabel(label, fontsize=size, labelpad=1, x=(0.5 * PANEL - LEFT) / across)
+    key.set_xlabel(label, fontsize=size, labelpad=1, x=(0.5 * PANEL - left) / across)
     key.set_ylabel(f"density{per}", fontsize=size, labelpad=1, y=(0.5 * PANEL - BELOW) / up)
     return key
+
+
+def _short(density: float) -> str:
+    """A density with three digits, a large or small one with one: the panel has little room."""
+    if 1e-2 <= density < 1e4:
+        return f"{float(f'{density:.3g}'):g}"
+    digit, power = f"{density:.0e}".split("e")
+    return rf"${digit}{{\times}}10^{{{int(power)}}}$"

@@ -115,7 +115,8 @@ class SkyHeatmap(AxesImage):
         self.set_data(np.ma.masked_invalid(drawn_values(sky_map, ax)))
         unit = sky_map.unit or u.dimensionless_unscaled
         self.set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
-        values = self._values_to_scale()
+        whole = sky_map.data[is_whole(sky_map) & np.isfinite(sky_map.data)]
+        values = self._values_to_scale(whole, stacklevel=5)
         set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
         if norm == "asinh":
             low, high = self.get_clim()
@@ -127,14 +128,15 @@ class SkyHeatmap(AxesImage):
         if kwargs.get("clip_path") is None:
             self.set_clip_path(ax.patch)
 
-    def _values_to_scale(self) -> NDArray[np.float64]:
-        """The values that limits of the colour scale follow, at least one."""
-        values = self.sky_map.data[is_whole(self.sky_map) & np.isfinite(self.sky_map.data)]
+    def _values_to_scale(
+        self, values: NDArray[np.float64], *, stacklevel: int
+    ) -> NDArray[np.float64]:
+        """The values, of some, that limits of the colour scale follow: at least one."""
         if isinstance(self.norm, LogNorm) and not (values > 0).any():
-            return self._log_limits_of_nothing()
+            return self._log_limits_of_nothing(stacklevel=stacklevel)
         return values if len(values) else np.zeros(1)
 
-    def _log_limits_of_nothing(self) -> NDArray[np.float64]:
+    def _log_limits_of_nothing(self, *, stacklevel: int) -> NDArray[np.float64]:
         vmin, vmax = self.get_clim()
         low = vmin or (0.1 if vmax is None else 0.1 * vmax)
         high = vmax or 10 * low
@@ -142,7 +144,7 @@ class SkyHeatmap(AxesImage):
             "norm='log' has no positive value to scale: the map is empty, and its colours are set "
             f"to vmin={low:g}, vmax={high:g}",
             SkyHeatmapWarning,
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
         return np.array([low, high])
 
@@ -164,6 +166,11 @@ class SkyHeatmap(AxesImage):
                 vmin, vmax = vmin
         unit = self.sky_map.unit or u.dimensionless_unscaled
         super().set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
+
+    @property
+    def array_extent(self) -> tuple[float, float, float, float]:
+        """The extent of ``get_array()``, which of a live map is what the screen shows."""
+        return self.get_extent()
 
     def fade(self, density: SkyMap, opaque_from: u.Quantity) -> None:
         """Have the density of rows, on the map's pixels, as opacity: see `sky_heatmap`.

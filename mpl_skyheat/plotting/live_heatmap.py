@@ -68,15 +68,25 @@ class LiveHeatmap(SkyHeatmap):
     ) -> None:
         self.live: LiveField | LiveBins | None = live
         self._readings: dict[Key, Reading] = {}
+        self._shown: Reading | None = None
         super().__init__(ax, sky_map, extent, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return dict(state) | {"live": None, "_readings": {}}
+        return dict(state) | {"live": None, "_readings": {}, "_shown": None}
 
     def get_extent(self) -> tuple[float, float, float, float]:
         """Return the extent of the map or, in a draw, of what is drawn."""
         return self.drawn_extent or super().get_extent()
+
+    def get_array(self) -> Any:
+        """Return the values on the screen since the last draw, before it those of the map."""
+        return super().get_array() if self._shown is None else self._shown[0]
+
+    @property
+    def array_extent(self) -> tuple[float, float, float, float]:
+        """The extent of `get_array`."""
+        return super().array_extent if self._shown is None else self._shown[1]
 
     def make_image(
         self, renderer: Any, magnification: float = 1.0, unsampled: bool = False
@@ -85,26 +95,28 @@ class LiveHeatmap(SkyHeatmap):
         key = None if unsampled or self.live is None else self._key(magnification)
         if key is None:
             return super().make_image(renderer, magnification, unsampled)
-        values, view = self._read(key)
+        reading = self._read(key)
         figure: Any = self.axes.figure
-        is_print = figure.canvas.is_saving()
-        if not is_print:
-            self._show(values)
-        # A copy has no stale_callback: changing it does not redraw the figure.
-        shown = copy(self)
-        shown.drawn_extent = view
-        if is_print:
-            shown.set_data(values)
-        made: tuple[Any, float, float, Any] = AxesImage.make_image(shown, renderer, magnification)
+        if not figure.canvas.is_saving():
+            self._shown = reading
+        drawn = self._drawn(reading)
+        made: tuple[Any, float, float, Any] = AxesImage.make_image(drawn, renderer, magnification)
         return made
+
+    def _drawn(self, reading: Reading) -> LiveHeatmap:
+        """A static image of what was read, which redraws nothing as it has no stale_callback."""
+        drawn = copy(self)
+        values, drawn.drawn_extent = reading
+        drawn.set_data(values)
+        return drawn
 
     def _key(self, magnification: float) -> Key | None:
         """The view that the Axes shows, to whole device pixels, and their number (ny, nx)."""
         figure: Any = self.axes.figure
         x0, y0, x1, y1 = self.axes.bbox.extents
-        width, height = figure.bbox.size
-        x0, x1 = np.clip([x0, x1], 0, width) * magnification
-        y0, y1 = np.clip([y0, y1], 0, height) * magnification
+        (left, bottom), (right, top) = figure.bbox.min, figure.bbox.max
+        x0, x1 = np.clip([x0, x1], left, right) * magnification
+        y0, y1 = np.clip([y0, y1], bottom, top) * magnification
         x0, y0, x1, y1 = np.floor(x0), np.floor(y0), np.ceil(x1), np.ceil(y1)
         if x1 <= x0 or y1 <= y0:
             return None
@@ -129,27 +141,19 @@ class LiveHeatmap(SkyHeatmap):
             self._readings[key] = np.ma.masked_invalid(values), view
         return self._readings[key]
 
-    def _show(self, values: NDArray[Any]) -> None:
-        """Make values those of the artist, without asking for another draw."""
-        if self.get_array() is values:
-            return
-        callback, self.stale_callback = self.stale_callback, None
-        self.set_data(values)
-        self.stale_callback = callback
-
     def autoscale(self) -> None:
         """Scale the colours to what is seen, as at first to the map."""
         shown: Any = self.get_array()
         if self.live is not None:
             self.axes.apply_aspect()  # as a draw does first
             shown, _ = self._read(self.shown())
-        values = np.ma.compressed(shown)
         norm: Any = self.norm
-        some = values if len(values) else np.zeros(1)
         # (A colorbar would fill open limits at once.)
         with norm.callbacks.blocked():
             norm.vmin = norm.vmax = None
-            set_open_limits(norm, some, look_of(self.sky_map), is_smoothed=self.sky_map.is_smoothed)
+            values = self._values_to_scale(np.ma.compressed(shown), stacklevel=4)
+            look, is_smoothed = look_of(self.sky_map), self.sky_map.is_smoothed
+            set_open_limits(norm, values, look, is_smoothed=is_smoothed)
         norm.callbacks.process("changed")
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
@@ -175,8 +179,10 @@ class LiveHeatmap(SkyHeatmap):
         return bool(self.axes.contains(mouseevent)[0]), {}
 
     def get_cursor_data(self, event: Any) -> Any:
-        """Return the function's value under the cursor."""
+        """Return the function's value under the cursor, without a kernel that of what is shown."""
         if not isinstance(self.live, LiveField):
-            return super().get_cursor_data(event)
+            if self._shown is None:
+                return super().get_cursor_data(event)
+            return self._drawn(self._shown).get_cursor_data(event)
         x, y = self.get_transform().inverted().transform((event.x, event.y))
         return float(self.live.at(np.array([x]), np.array([y]))[0])

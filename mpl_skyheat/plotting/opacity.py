@@ -25,13 +25,19 @@ DENSITY = "density"
 FADED = 0.95
 
 
-def check_alpha(alpha: Any) -> bool:
-    """Whether the density is to be the opacity; a ValueError for any other text."""
+def check_alpha(alpha: Any, *, live: bool = False) -> bool:
+    """Whether the density is to be the opacity; a ValueError for any other text.
+
+    Of a live map, whose pixels are those of the screen, opacity is one number.
+    """
     if isinstance(alpha, str) and alpha != DENSITY:
         raise ValueError(
             "alpha must be a number of 0 to 1, an array of the map's shape, or 'density'; got "
             f"{alpha!r:.60}"
         )
+    if live and (isinstance(alpha, str) or np.ndim(alpha) > 0):
+        got = repr(alpha) if isinstance(alpha, str) else f"an array of shape {np.shape(alpha)}"
+        raise ValueError(f"alpha must be a number with live=True; got {got}")
     return isinstance(alpha, str)
 
 

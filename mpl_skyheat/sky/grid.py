@@ -59,6 +59,12 @@ class View(NamedTuple):
 UNKNOWN = View(np.nan, np.nan, np.nan, np.nan)
 
 
+def widened(view: View, part: float) -> View:
+    """A view with a part of its sides more on each side."""
+    more_x, more_y = part * (view.x_max - view.x_min), part * (view.y_max - view.y_min)
+    return View(view.x_min - more_x, view.x_max + more_x, view.y_min - more_y, view.y_max + more_y)
+
+
 @dataclass(frozen=True)
 class Axis:
     """Equal bins along one axis of the plane, numbered from ``first`` at ``origin``.
