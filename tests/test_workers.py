@@ -19,6 +19,8 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 
+pytestmark = pytest.mark.filterwarnings("ignore:kernel='auto' took the narrowest")
+
 NUMBER = 20_000
 AIT = {"CTYPE1": "RA---AIT", "CRPIX1": 60.5, "CDELT1": -3.0, "NAXIS1": 120,
        "CTYPE2": "DEC--AIT", "CRPIX2": 30.5, "CDELT2": 3.0, "NAXIS2": 60}  # fmt: skip
