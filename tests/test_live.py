@@ -524,3 +524,23 @@ def test_corner_marks_can_be_read_on_what_the_screen_shows():
         ax.figure.canvas.draw()
         assert left.circle.get_edgecolor() == (1, 1, 1, 1)
         assert right.circle.get_edgecolor() == color
+
+
+@pytest.mark.parametrize("side", [0.7, 0.8])
+def test_what_is_masked_hides_no_pixel_beside_it(side):
+    figure = Figure(figsize=(3.37, 3.11), dpi=57)
+    FigureCanvasAgg(figure)
+    ax = figure.add_axes((0.13, 0.11, 0.77, side), projection=wcs_of("SIN"))
+    for coord in ax.coords:
+        coord.set_ticks_visible(False)
+        coord.set_ticklabel_visible(False)
+    heat = ax.sky_heatmap(*points("MOL"), kernel="30 deg", live=True, cmap="gray", vmin=0)
+    zoom(ax, 0.2)
+    figure.canvas.draw()
+    values = heat.get_array()
+    (row, column), (x, y) = np.nonzero(~np.ma.getmaskarray(values)), ax.bbox.min
+    assert 50 < len(row) < 0.1 * values.size
+    picture = np.asarray(figure.canvas.buffer_rgba())[::-1]
+    drawn = picture[row + int(np.floor(y)), column + int(np.floor(x)), 0]
+    expected = 255 * heat.norm(values[row, column])
+    np.testing.assert_allclose(drawn, expected, atol=2)

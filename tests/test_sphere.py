@@ -525,3 +525,28 @@ def test_mean_over_a_wide_pixel_is_that_of_the_great_circle_sum(projection):
     means = ((areas * values).sum(axis=(1, 2)) / areas.sum(axis=(1, 2))).reshape(8, 8)
     found = made.to("sr-1").data
     np.testing.assert_allclose(found, means, atol=5e-4 * means.max())
+
+
+@pytest.mark.parametrize(("projection", "worst"), [("AIT", 0.04), ("MOL", 0.04)])
+def test_mean_over_the_sky_of_pixels_at_the_rim_is_that_of_the_kernel_in_them(projection, worst):
+    """The oracle: how much of the sources, spread by the kernel at random, is in each pixel."""
+    rng = np.random.default_rng(3)
+    wcs = WCS({"CTYPE1": f"RA---{projection}", "CTYPE2": f"DEC--{projection}"})
+    wcs.wcs.cdelt, wcs.wcs.crpix, wcs.wcs.crval = [-6, 6], [32.8, 17.7], [0, 0]
+    lon = np.repeat(rng.uniform(150, 210, 40), 20_000)
+    lat = np.repeat(np.degrees(np.arcsin(rng.uniform(-1, 1, 40))), 20_000)
+    sources = SkyCoord(lon, lat, unit="deg")
+    made = sky_map(sources[::20_000], wcs=wcs, shape=(35, 64), kernel="1.2 deg", geometry="sphere",
+                   unit="sr-1")  # fmt: skip
+    away = np.radians(1.2) * np.sqrt(-2 * np.log(1 - (1 - np.exp(-12.5)) * rng.random(len(lon))))
+    spread = sources.directional_offset_by(rng.uniform(0, 360, len(lon)) * u.deg, away * u.rad)
+    column, row = (np.floor(np.array(v) + 0.5).astype(int) for v in wcs.world_to_pixel(spread))
+    share = np.zeros(made.data.shape)
+    np.add.at(share, (row, column), 1 / 20_000)
+    y, x = np.nonzero(made.solid_angle.value > 0.01 * np.radians(6) ** 2)
+    off = ~np.isfinite(wcs.wcs_pix2world(x, y, 0)[0])
+    y, x = y[off], x[off]
+    assert len(x) > 30
+    expected = share[y, x] / made.solid_angle.value[y, x]
+    # (Counts of the oracle scatter by a percent.)
+    np.testing.assert_allclose(made.data[y, x], expected, atol=worst * np.nanmax(made.data))

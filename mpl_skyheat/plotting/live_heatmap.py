@@ -108,6 +108,10 @@ class LiveHeatmap(SkyHeatmap):
         drawn = copy(self)
         values, drawn.drawn_extent = reading
         drawn.set_data(values)
+        if isinstance(self.live, LiveField):
+            # Pixels are those of the screen. By rounding, "auto" may take a filter in which what is
+            # masked hides its neighbours.
+            drawn.set_interpolation("nearest")
         return drawn
 
     def _key(self, magnification: float) -> Key | None:

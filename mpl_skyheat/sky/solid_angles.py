@@ -97,10 +97,28 @@ def polygon_area(corners: FloatArray) -> FloatArray:
     Strackee 1983, IEEE Trans. Biomed. Eng. 30, 125). Differences of corners keep it exact for tiny
     pixels.
     """
+    return np.asarray(np.abs(_triangles(corners).sum(axis=0)))
+
+
+def _triangles(corners: FloatArray) -> FloatArray:
+    """Signed solid angles (sr; m - 2, …) of the triangles from a polygon's first corner."""
     a, b, c = corners[0], corners[1:-1], corners[2:]
     triple = np.einsum("...i,...i", a, np.cross(b - a, c - a))
     dots = (np.einsum("...i,...i", p, q) for p, q in ((a, b), (b, c), (c, a)))
-    return np.asarray(np.abs(np.sum(2 * np.arctan2(triple, 1 + sum(dots)), axis=0)))
+    return np.asarray(2 * np.arctan2(triple, 1 + sum(dots)))
+
+
+def _area_and_centroid(corners: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Solid angles (sr) of small polygons, and vectors (…, 3) to their centroids.
+
+    The mean of their corners would be drawn to where these are many, as along the sky's edge.
+    """
+    triangles = _triangles(corners)
+    area = triangles.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = (triangles / area)[..., np.newaxis]
+    centroid = (shares * (corners[0] + corners[1:-1] + corners[2:])).sum(axis=0) / 3
+    return np.abs(area), centroid
 
 
 def solid_angles(
@@ -352,7 +370,7 @@ def _of_cells(
     """
     nodes = cell_corners(on_sky)
     corners = cell_corners(np.where(on_sky[..., np.newaxis], sky.vectors(x, y), np.nan))
-    areas, middles = polygon_area(corners), corners.mean(axis=0)
+    areas, middles = _area_and_centroid(corners)
     is_followed = np.isnan(areas)
     if bent is not None:
         # Of two cells that share a bent side, both follow it.
@@ -362,7 +380,7 @@ def _of_cells(
     is_followed &= nodes.any(axis=0)
     x, y = (cell_corners(v)[:, is_followed] for v in (x, y))
     polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_followed], sky, steps, along))
-    areas[is_followed], middles[is_followed] = polygon_area(polygons), polygons.mean(axis=0)
+    areas[is_followed], middles[is_followed] = _area_and_centroid(polygons)
     return areas, middles, corners
 
 

@@ -168,7 +168,7 @@ class _Band:
         rows, columns = np.divmod(self._flat[wanted], self._grid.x.count)
         length = np.maximum(_lengths(sky, rows, columns), np.sqrt(self._areas[wanted]))
         per_length = CELLS_PER_WIDTH / kernel.resolution_length
-        cells = np.clip(np.ceil(per_length * length), FEWEST_CELLS, MOST_CELLS).astype(int)
+        cells = np.ceil(per_length * length).astype(int)
         if not kernel.has_steps:
             per_length = NODES_PER_BIN / kernel.bin_size
         nodes = np.clip(np.ceil(per_length * length), FEWEST_NODES, MOST_NODES).astype(int)
@@ -179,6 +179,9 @@ class _Band:
             places = rows[some], columns[some], areas[some]
             means[some] = self._smooth_means(sky, smooth, *places, int(number))
         is_edge = np.isnan(means)
+        # Cells divide all of a pixel, of which a sliver may show sky.
+        shown = _shown(sky, rows[is_edge], columns[is_edge])
+        cells[is_edge] = np.clip(np.ceil(cells[is_edge] / shown), FEWEST_CELLS, MOST_CELLS)
         for number in np.unique(cells[is_edge]):
             some = is_edge & (cells == number)
             means[some] = self._cell_means(sky, smooth, rows[some], columns[some], int(number))
@@ -260,6 +263,13 @@ def _slopes(t: FloatArray) -> FloatArray:
         axis=1,
     )
     return np.asarray(slopes @ np.linalg.inv(terms))
+
+
+def _shown(sky: SkyTest, rows: IntArray, columns: IntArray) -> FloatArray:
+    """The fraction of pixels' sides, the lesser of both, along which there is sky."""
+    on_sky = sky(*lattice_in_pixels(sky.grid, rows, columns, CELLS_OF_SLIVER))
+    along = [np.maximum(on_sky.any(axis=axis).mean(axis=1), 1 / CELLS_OF_SLIVER) for axis in (1, 2)]
+    return np.asarray(np.minimum(*along))
 
 
 def _lengths(sky: SkyTest, rows: IntArray, columns: IntArray) -> FloatArray:
