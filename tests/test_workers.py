@@ -91,19 +91,22 @@ def test_nothing_is_computed_on_the_client(monkeypatch):
 
 @pytest.mark.parametrize("how", ["auto", "randoms"])
 def test_widths_and_randoms_are_found_by_the_workers(how, monkeypatch):
-    table = rows().dropna()
-    table["ra"] *= 0.05
-    density = len(table) / (18 * u.deg * 2 * u.rad)
-    frame, header = dd.from_pandas(table, npartitions=5), {**TAN, "CRVAL1": 9.0, "CRVAL2": 0.0}
-    expected, found = (
-        {"kernel": "auto"}
-        if how == "auto"
-        else {"kernel": "2 deg", "coverage": Randoms(data=data, density=density)}
-        for data in (table, frame)
-    )
-    expected = sky_map(data=table, wcs=WCS(header), **expected)
+    x, y = np.random.default_rng(6).normal(0, 4, (2, NUMBER))
+    table = pd.DataFrame({"ra": 20 + x, "dec": y})
+    frame = dd.from_pandas(table, npartitions=5)
+    asked = {"wcs": WCS({**TAN, "CRVAL1": 20.0, "CRVAL2": 0.0}), "pixel_size": "0.1 deg"}
+
+    def made(data):
+        density = 200 / u.deg**2
+        if how == "auto":
+            return sky_map(data=data, kernel="auto", **asked)
+        return sky_map(
+            data=data, kernel="2 deg", coverage=Randoms(data=data, density=density), **asked
+        )
+
+    expected = made(table)
     monkeypatch.setattr(Partitions, "read", lambda *_: pytest.fail("read on the client"))
-    found = sky_map(data=frame, wcs=WCS(header), **found)
+    found = made(frame)
     assert found.kernel == expected.kernel
     check_equal(found, expected)
 
@@ -135,8 +138,9 @@ def test_widths_of_maps_by_cross_validation_are_those_in_memory():
     rng = np.random.default_rng(2)
     table = pd.DataFrame({"ra": rng.normal(0, 20, 3000) % 360, "dec": rng.normal(85, 1.5, 3000)})
     table = table[table.dec < 90]
-    expected = sky_map(data=table, wcs=WCS(TAN), kernel="auto")
-    found = sky_map(data=dd.from_pandas(table, npartitions=3), wcs=WCS(TAN), kernel="auto")
+    asked = {"wcs": WCS(TAN), "kernel": "auto", "pixel_size": "0.1 deg"}
+    expected = sky_map(data=table, **asked)
+    found = sky_map(data=dd.from_pandas(table, npartitions=3), **asked)
     assert found.kernel == expected.kernel
     check_equal(found, expected)
 
