@@ -197,3 +197,19 @@ def test_narrowest_width_is_warned_of():
 def test_one_of_kernel_and_pixels_must_have_a_size():
     with pytest.raises(ValueError, match="give the size of one of them"):
         sky_map([359.5], [30.0], kernel="auto", pixel_size="auto", **field())
+
+
+@pytest.mark.parametrize("weight", [1e-100, 1e150])
+def test_width_does_not_depend_on_the_unit_of_weights(weight):
+    lon, lat = field()["wcs"].wcs_pix2world(*clusters(7)[0], 0)
+    plain = sky_map(lon, lat, kernel="auto", **field()).kernel.sigma.to_value("deg")
+    weights = np.full(len(lon), weight)
+    made = sky_map(lon, lat, weights=weights, kernel="auto", **field())
+    assert made.kernel.sigma.to_value("deg") == pytest.approx(plain, rel=0.05)
+
+
+@pytest.mark.parametrize("weight", [1e-200, 1e200])
+def test_weights_whose_squares_are_no_numbers_are_named(weight):
+    lon, lat = field()["wcs"].wcs_pix2world(*clusters(7)[0], 0)
+    with pytest.raises(ValueError, match="weights must have squares that are finite and not 0"):
+        sky_map(lon, lat, weights=np.full(len(lon), weight), kernel="auto", **field())

@@ -300,7 +300,15 @@ def _binned(
         area = next(iter(randoms.pixels.values())) / request.randoms.per_sr
     elif observed is not None:
         area = area * observed.pixels.fractions
-    weight, squared, area = (np.asarray(image, float) for image in (weight, squared, area))
+    # The width does not depend on the unit of weights, but squares of extreme ones are no numbers.
+    largest = float(np.max(weight, initial=0.0)) or 1.0
+    weight, squared = np.asarray(weight / largest, float), squared / largest / largest
+    if weight.any() and not 0 < squared.max() < np.inf:
+        raise ValueError(
+            "weights must have squares that are finite and not 0 with kernel='auto'; got some that "
+            f"add up to {largest:g} in a pixel"
+        )
+    area = np.asarray(area, float)
     seen = area > 0
     return Binned(np.where(seen, weight, 0.0), np.where(seen, squared, 0.0), area)
 
