@@ -151,6 +151,7 @@ def test_the_page_of_live_maps_runs(in_folder):
 @pytest.mark.usefixtures("in_folder")
 def test_the_page_of_catalogues_past_memory_runs():
     pytest.importorskip("pyarrow")
+    pytest.importorskip("dask")
     names = {}
     assert run_page(DOCS / "past_memory.md", names) == 6
     dec = names["stars"]["DEC"].value

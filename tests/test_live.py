@@ -3,6 +3,7 @@
 import io
 import pickle
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -526,6 +527,10 @@ def test_corner_marks_can_be_read_on_what_the_screen_shows():
         assert right.circle.get_edgecolor() == color
 
 
+@pytest.mark.skipif(
+    tuple(map(int, mpl.__version__.split(".")[:2])) < (3, 9),
+    reason="matplotlib before 3.9 draws images a device pixel aside where their edges are between two",
+)
 @pytest.mark.parametrize("side", [0.7, 0.8])
 def test_what_is_masked_hides_no_pixel_beside_it(side):
     figure = Figure(figsize=(3.37, 3.11), dpi=57)

@@ -232,7 +232,8 @@ def test_labels_of_the_key_are_in_its_panel(rows, density, text):
     heat.figure.draw(renderer)
     (panel,) = heat.axes.child_axes
     box = key.get_tightbbox(renderer)
-    assert box.x0 >= panel.bbox.x0
+    # (Text is wider by a few pixels with other versions of matplotlib.)
+    assert box.x0 >= panel.bbox.x0 - 4
     assert box.y0 >= panel.bbox.y0
 
 

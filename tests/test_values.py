@@ -603,13 +603,13 @@ def test_errors_of_smoothed_maps_are_found_when_asked_for_also_of_copies(geometr
     copied = deepcopy(made), pickle.loads(pickle.dumps(made)), made[:], made.to(made.unit)
     assert squares == ["n"]
     for other in copied:
-        np.testing.assert_array_equal(other.uncertainty.array, made.uncertainty.array)
-        np.testing.assert_array_equal(other.n_eff, made.n_eff)
+        np.testing.assert_allclose(other.uncertainty.array, made.uncertainty.array, rtol=1e-12)
+        np.testing.assert_allclose(other.n_eff, made.n_eff, rtol=1e-12)
     # What somebody sets is not found anew.
     other = sky_map(ra, dec, **options)
     other.uncertainty = None
     assert other.uncertainty is None
-    np.testing.assert_array_equal(other.n_eff, made.n_eff)
+    np.testing.assert_allclose(other.n_eff, made.n_eff, rtol=1e-12)
 
 
 def test_a_kernel_that_reaches_around_the_map_has_no_number_of_rows():
