@@ -529,7 +529,7 @@ def test_corner_marks_can_be_read_on_what_the_screen_shows():
 
 @pytest.mark.skipif(
     tuple(map(int, mpl.__version__.split(".")[:2])) < (3, 9),
-    reason="matplotlib before 3.9 draws images a device pixel aside where their edges are between two",
+    reason="matplotlib before 3.9 may draw images a device pixel aside",
 )
 @pytest.mark.parametrize("side", [0.7, 0.8])
 def test_what_is_masked_hides_no_pixel_beside_it(side):
