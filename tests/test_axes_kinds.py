@@ -13,7 +13,8 @@ from mpl_skyheat import Gaussian, sky_heatmap
 from mpl_skyheat.catalogue.reading import read_catalogue
 from mpl_skyheat.plotting.axes_planes import view_of_axes
 from mpl_skyheat.sky.frames import find_frame
-from mpl_skyheat.sky.grid import View
+from mpl_skyheat.sky.grid import View, grid_of_bins
+from mpl_skyheat.sky.solid_angles import solid_angles
 
 GEO = ["mollweide", "aitoff", "hammer", "lambert"]
 
@@ -471,3 +472,20 @@ def test_pixels_that_are_nobodys_resolve_the_kernel(kind):
     assert fine == tuple(2 * n for n in coarse)
     assert np.sqrt(area) == pytest.approx(0.5, rel=0.01)
     assert 512 < max(finest) <= 1024
+
+
+@pytest.mark.parametrize("kind", GEO[:1] + GEO[2:])
+def test_equal_areas_are_known_where_the_sky_is_two_rows_of_many(kind):
+    """As with the margin of a kernel in map pixels; the edge was traced in each, for half a minute."""
+    ax, _ = KINDS[kind]()
+    view = view_of_axes(ax, read_catalogue(([1.0], [2.0])), find_frame("icrs"), None)
+    plane, asked = view.plane, []
+
+    def to_sky(x, y):
+        asked.append(np.size(x))
+        return plane.to_sky(x, y)
+
+    grid = grid_of_bins(view.view, 50, 2).grown(70, 70)
+    areas = solid_angles(grid, to_sky, plane.to_plane, is_equal_area=True, outline=plane.shows)
+    assert areas.sum() == pytest.approx(4 * np.pi, rel=1e-3)
+    assert sum(asked) < 3e6

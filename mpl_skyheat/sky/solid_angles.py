@@ -83,6 +83,10 @@ FEW_PIXELS = 20
 # Places along each side of a map over which the median area and shape of pixels are taken.
 PLACES = 16
 
+# Part of a pixel's sides on which its area and shape are taken: whole pixels of a map that has two
+# rows for all of the sky reach beyond it.
+SMALL_PART = 1e-2
+
 # Side (rad) of the squares on which equal areas are measured: straight, and no digits are lost.
 TINY = 1e-5
 
@@ -160,15 +164,16 @@ def solid_angles(
 
 def _whole_area(sky: SkyTest) -> float | None:
     """Solid angle (sr) of every whole pixel on an equal-area projection; None without sky."""
-    grid = sky.grid
-    x, y = places_all_over(grid, PLACES)
-    areas = local_areas(sky.to_sky, x, y, *grid.steps)
-    known = areas > 0
-    if not known.any():
-        return None
-    part = min(TINY / float(np.sqrt(np.median(areas[known]))), 1.0)
-    areas = local_areas(sky.to_sky, x[known], y[known], *(part * step for step in grid.steps))
-    return float(np.nanmedian(areas) / part**2)
+    small = [SMALL_PART * step for step in sky.grid.steps]
+    for number in (PLACES, PLACES**2):  # all of the sky may lie between places
+        x, y = places_all_over(sky.grid, number)
+        areas = local_areas(sky.to_sky, x, y, *small)
+        known = areas > 0
+        if known.any():
+            part = min(TINY / float(np.sqrt(np.median(areas[known]))), 1.0)
+            areas = local_areas(sky.to_sky, x[known], y[known], *(part * step for step in small))
+            return float(np.nanmedian(areas) / (part * SMALL_PART) ** 2)
+    return None
 
 
 def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolArray]:
@@ -238,7 +243,7 @@ def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
 def _elongation(sky: SkyTest) -> int:
     """Length over width of a typical pixel, rounded, at least 1."""
     grid = sky.grid
-    shapes = _shape(sky.vectors(*_corners(grid, *places_all_over(grid, PLACES), 1e-2)))
+    shapes = _shape(sky.vectors(*_corners(grid, *places_all_over(grid, PLACES), SMALL_PART)))
     known = np.isfinite(shapes)
     typical = float(np.median(shapes[known])) if known.any() else 1.0
     return int(np.clip(np.round(typical), 1, max(grid.shape)))
