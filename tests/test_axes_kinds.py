@@ -476,7 +476,7 @@ def test_pixels_that_are_nobodys_resolve_the_kernel(kind):
 
 @pytest.mark.parametrize("kind", GEO[:1] + GEO[2:])
 def test_equal_areas_are_known_where_the_sky_is_two_rows_of_many(kind):
-    """As with the margin of a kernel in map pixels; the edge was traced in each, for half a minute."""
+    """As with the margin of a kernel in map pixels: the edge was traced in each, for long."""
     ax, _ = KINDS[kind]()
     view = view_of_axes(ax, read_catalogue(([1.0], [2.0])), find_frame("icrs"), None)
     plane, asked = view.plane, []
