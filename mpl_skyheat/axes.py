@@ -234,12 +234,7 @@ def sky_heatmap(
     from mpl_skyheat.maps.request import MapRequest
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
-    from mpl_skyheat.plotting.opacity import (
-        check_alpha,
-        check_has_values,
-        density_of,
-        opaque_density,
-    )
+    from mpl_skyheat.plotting.opacity import check_alpha, check_has_values, fading_of
     from mpl_skyheat.plotting.showing import view_on
     from mpl_skyheat.sky.frames import find_frame
 
@@ -261,10 +256,8 @@ def sky_heatmap(
             ax, made.sky_map, made.grid.extent, live=made.live, **drawing
         )
         return _added(heat, on_axes, made.view, bar)
-    heat = SkyHeatmap(ax, made.sky_map, made.grid.extent, **drawing)
-    if fades:
-        density = density_of(made.sky_map)
-        heat.fade(density, opaque_density(density))
+    fading = fading_of(made.sky_map) if fades else None
+    heat = SkyHeatmap(ax, made.sky_map, made.grid.extent, fading=fading, **drawing)
     return _added(heat, on_axes, made.view, bar)
 
 
@@ -440,7 +433,7 @@ def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     """Draw a map that is made already, with the arguments of `sky_heatmap` by name."""
     from mpl_skyheat.maps.resampling import corners_of, frame_of_pixels, resampled
     from mpl_skyheat.plotting.heatmap import SkyHeatmap, check_image_keywords
-    from mpl_skyheat.plotting.opacity import check_alpha, density_of, opaque_density
+    from mpl_skyheat.plotting.opacity import Fading, check_alpha, fading_of
     from mpl_skyheat.plotting.showing import check_left_out, view_on
 
     taken = {"ax", "points", "unit", "label", "colorbar", "center", "image_kwargs"}
@@ -449,13 +442,14 @@ def _draw_map(ax: Axes, sky_map: SkyMap, given: dict[str, Any]) -> SkyHeatmap:
     image_kwargs = given["image_kwargs"]
     check_image_keywords(image_kwargs)
     fades = check_alpha(image_kwargs.get("alpha"))
-    density = density_of(sky_map) if fades else None
+    fading = fading_of(sky_map) if fades else None
     on_axes = view_on(ax, corners_of(sky_map), frame_of_pixels(sky_map), given["center"])
     drawn, grid = resampled(sky_map, on_axes.plane, on_axes.view, given["unit"], given["label"])
-    heat = SkyHeatmap(ax, drawn, grid.extent, **_plain_alpha(image_kwargs, fades=fades))
-    if density is not None:
-        opaque_from = opaque_density(density)
-        heat.fade(resampled(density, on_axes.plane, on_axes.view, None, None)[0], opaque_from)
+    if fading is not None:
+        density, _ = resampled(fading.density, on_axes.plane, on_axes.view, None, None)
+        fading = Fading(density, fading.opaque_from)
+    drawing = _plain_alpha(image_kwargs, fades=fades)
+    heat = SkyHeatmap(ax, drawn, grid.extent, fading=fading, **drawing)
     return _added(heat, on_axes, on_axes.view, bar)
 
 

@@ -225,7 +225,7 @@ def test_the_key_is_in_its_corner_whatever_the_figure(rows):
 )  # fmt: skip
 def test_labels_of_the_key_are_in_its_panel(rows, density, text):
     heat = draw(rows)
-    heat.fade(sky_map(data=rows, wcs=WCS, kernel="0.2 deg", unit="deg-2"), density * u.deg**-2)
+    heat.opaque_from = density * u.deg**-2
     key = heat.add_density_key()
     assert key.get_yticklabels()[1].get_text() == text
     renderer = FigureCanvasAgg(heat.figure).get_renderer()
@@ -277,3 +277,20 @@ def test_a_map_without_a_density_is_refused(rows):
 
 def test_the_public_names_say_it():
     assert 'alpha="density"' in mpl_skyheat.sky_heatmap.__doc__
+
+
+def test_colours_are_scaled_to_what_is_seen():
+    """A lone row far off a cluster, of an extreme value, is nearly transparent."""
+    cluster, lone = WCS.pixel_to_world(20, 25), WCS.pixel_to_world(4, 5)
+    rng = np.random.default_rng(7)
+    spread = rng.normal(0, 0.3, (2, 500))
+    rows = {
+        "ra": np.append(cluster.ra.deg + spread[0], lone.ra.deg),
+        "dec": np.append(cluster.dec.deg + spread[1], lone.dec.deg),
+        "rv": np.append(rng.uniform(-5, 5, 500), 1e4) * u.km / u.s,
+    }
+    heat, plain = draw(rows), draw(rows, alpha=None)
+    assert plain.get_clim()[1] > 1e3
+    seen = heat.sky_map.data[(heat.get_alpha() >= 0.1) & ~heat.sky_map.mask]
+    assert heat.get_clim() == pytest.approx((seen.min(), seen.max()))
+    assert heat.get_clim()[1] < 10

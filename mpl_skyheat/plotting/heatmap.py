@@ -36,7 +36,7 @@ from mpl_skyheat.plotting.contour_sets import (
 from mpl_skyheat.plotting.corner_marks import KernelMark, ScaleBar
 from mpl_skyheat.plotting.density_key import add_density_key
 from mpl_skyheat.plotting.drawn_values import drawn_values, is_whole
-from mpl_skyheat.plotting.opacity import opacity
+from mpl_skyheat.plotting.opacity import FAINT
 from mpl_skyheat.plotting.peak_marks import PeakMarks
 from mpl_skyheat.sky.planes import plane_of_wcs, project
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.maps.sky_map import SkyMap
     from mpl_skyheat.plotting.colour_scale import NormName
+    from mpl_skyheat.plotting.opacity import Fading
 
 # What other packages call arguments of `sky_heatmap`.
 FOREIGN_NAMES = {"gridsize": "bins", "npix": "bins", "binsz": "pixel_size", "bw": "kernel"}
@@ -72,6 +73,8 @@ class SkyHeatmap(AxesImage):
         The map.
     extent : (float, float, float, float)
         Left, right, bottom and top edge of the map in data coordinates.
+    fading : Fading, optional
+        The opacity of the pixels, by the density of rows in them.
     norm, vmin, vmax, **kwargs
         As in `sky_heatmap`.
 
@@ -89,6 +92,7 @@ class SkyHeatmap(AxesImage):
         sky_map: SkyMap,
         extent: tuple[float, float, float, float],
         *,
+        fading: Fading | None = None,
         norm: NormName | Normalize | None = None,
         vmin: float | None = None,
         vmax: float | None = None,
@@ -111,12 +115,16 @@ class SkyHeatmap(AxesImage):
         self.sky_map = sky_map
         # Longitude (deg) in the middle of a geographic Axes of matplotlib, and the map's frame.
         self.sky_in_middle: tuple[float, Any] | None = None
-        self.opaque_from: u.Quantity | None = None
+        self.opaque_from = None if fading is None else fading.opaque_from
         self.set_data(np.ma.masked_invalid(drawn_values(sky_map, ax)))
         unit = sky_map.unit or u.dimensionless_unscaled
         self.set_clim(_plain_limit(vmin, "vmin", unit), _plain_limit(vmax, "vmax", unit))
-        whole = sky_map.data[is_whole(sky_map) & np.isfinite(sky_map.data)]
-        values = self._values_to_scale(whole, stacklevel=5)
+        scaled = is_whole(sky_map) & np.isfinite(sky_map.data)
+        if fading is not None:
+            alpha = fading.opacity(ax)
+            self.set_alpha(alpha)
+            scaled &= alpha >= FAINT
+        values = self._values_to_scale(sky_map.data[scaled], stacklevel=5)
         set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
         if norm == "asinh":
             low, high = self.get_clim()
@@ -171,19 +179,6 @@ class SkyHeatmap(AxesImage):
     def array_extent(self) -> tuple[float, float, float, float]:
         """The extent of ``get_array()``, which of a live map is what the screen shows."""
         return self.get_extent()
-
-    def fade(self, density: SkyMap, opaque_from: u.Quantity) -> None:
-        """Have the density of rows, on the map's pixels, as opacity: see `sky_heatmap`.
-
-        Parameters
-        ----------
-        density : SkyMap
-            The density.
-        opaque_from : `~astropy.units.Quantity`
-            That from which on the map is opaque.
-        """
-        self.set_alpha(opacity(density, opaque_from, self.axes))
-        self.opaque_from = opaque_from
 
     def value_at(self, *position: Any, frame: Any = None, interpolate: bool = False) -> u.Quantity:
         """Return the map's value at positions on the sky; see `SkyMap.value_at`.
@@ -518,7 +513,8 @@ class SkyHeatmap(AxesImage):
 
 def check_image_keywords(keywords: dict[str, Any]) -> None:
     """Raise a TypeError for keywords that the image does not have, or that the map decides."""
-    known = {*signature(AxesImage).parameters, *signature(SkyHeatmap).parameters} - {"self", "ax"}
+    known = {*signature(AxesImage).parameters, *signature(SkyHeatmap).parameters}
+    known -= {"self", "ax", "fading"}
     for name, value in keywords.items():
         if name in ("extent", "origin", "transform", "aspect"):
             raise TypeError(f"{name} must be left out, as it follows from the map; got {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,22 @@ DENSITY = "density"
 # Fraction of a map's pixels with a value that are not opaque. Opacity by the largest density would
 # leave one cluster on an empty map.
 FADED = 0.95
+
+# Opacity below which colours are hardly seen: limits of the colour scale do not follow them.
+FAINT = 0.1
+
+
+@dataclass(frozen=True)
+class Fading:
+    """The density of rows in the pixels of a map, and that from which on these are opaque."""
+
+    density: SkyMap
+    opaque_from: u.Quantity
+
+    def opacity(self, ax: Axes) -> FloatArray:
+        """The opacity (0 … 1) of the pixels of a map that is drawn on an Axes."""
+        full = self.opaque_from.to_value(self.density.unit)
+        return np.asarray(np.clip(np.nan_to_num(drawn_values(self.density, ax)) / full, 0, 1))
 
 
 def check_alpha(alpha: Any, *, live: bool = False) -> bool:
@@ -81,6 +98,12 @@ def density_of(sky_map: SkyMap) -> SkyMap:
     return found
 
 
+def fading_of(sky_map: SkyMap) -> Fading:
+    """How a map of values fades; a ValueError if it does not know the density of its rows."""
+    density = density_of(sky_map)
+    return Fading(density, opaque_density(density))
+
+
 def opaque_density(density: SkyMap) -> u.Quantity:
     """The density from which on a map is opaque, linear from 0: the `FADED` quantile of pixels.
 
@@ -92,9 +115,3 @@ def opaque_density(density: SkyMap) -> u.Quantity:
         return u.Quantity(1.0, density.unit)
     level = float(np.quantile(some, FADED)) or float(some.max()) or 1.0
     return u.Quantity(level, density.unit)
-
-
-def opacity(density: SkyMap, opaque_from: u.Quantity, ax: Axes) -> FloatArray:
-    """The opacity (0 … 1) of the pixels of a map that is drawn on an Axes."""
-    found = np.nan_to_num(drawn_values(density, ax)) / opaque_from.to_value(density.unit)
-    return np.asarray(np.clip(found, 0, 1))
