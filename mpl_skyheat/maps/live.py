@@ -18,7 +18,7 @@ from mpl_skyheat.compute.threads import Team, thread_count
 from mpl_skyheat.counting.sums import COMBINE
 from mpl_skyheat.maps.moments import PixelMoments, field_of
 from mpl_skyheat.maps.statistics import statistic_of
-from mpl_skyheat.maps.summing import found_in, has_too_few, mask_unseen, summed
+from mpl_skyheat.maps.summing import found_in, map_values, summed
 from mpl_skyheat.maps.units import readable_angle
 from mpl_skyheat.maps.where import LIVE_MARGIN, Where, choose_where
 from mpl_skyheat.sky.geometry import MapGeometry
@@ -186,13 +186,17 @@ class LiveField:
         return values
 
     def _values(self, held: HeldField, field: Field, team: Team) -> FloatArray:
-        found = found_in(held.sums, field, held.where, self._request, team)
-        values = self._factor * found.values
-        has_seen = self._request.has_coverage
-        mask_unseen(values, np.ones(()) if has_seen else None, found.seen, self._request)
-        if self._request.min_count is not None:
-            values[has_too_few(found.n_eff(), self._request.min_count, "sphere")] = np.nan
-        return values
+        request, everywhere = self._request, np.ones(())
+        found = found_in(held.sums, field, held.where, request, team)
+        return map_values(
+            found,
+            self._factor,
+            held.where,
+            request,
+            area=everywhere,
+            coverage=everywhere if request.has_coverage else None,
+            rows=None if request.min_count is None else found.n_eff(),
+        )
 
     def _field_for(self, view: View) -> HeldField:
         """A field that reaches a view, made anew if there are rows to make it of and it is small.
@@ -252,13 +256,15 @@ class LiveBins:
         if self._kept is None or self._kept[0] != (k_x, k_y):
             moments = MergedBins(self._sums, k_x, k_y)
             found = statistic_of(self._sums, moments, self._where, self._request)
-            values = self._factor * found.values
-            values[moments.area <= 0] = np.nan
-            coverage = moments.seen() if self._request.has_coverage else None
-            mask_unseen(values, coverage, found.seen, self._request)
-            least = self._request.min_count
-            if least is not None:
-                values[has_too_few(moments.first("n"), least, "plane")] = np.nan
+            values = map_values(
+                found,
+                self._factor,
+                self._where,
+                self._request,
+                area=moments.area,
+                coverage=moments.seen() if self._request.has_coverage else None,
+                rows=None if self._request.min_count is None else moments.first("n"),
+            )
             self._kept = (k_x, k_y), values
         return self._kept[1]
 

@@ -29,8 +29,7 @@ from mpl_skyheat.maps.statistic_table import EXTREMES, OF_ROWS, STATISTICS
 from mpl_skyheat.maps.statistics import statistic_of
 from mpl_skyheat.maps.summing import (
     found_in,
-    has_too_few,
-    mask_unseen,
+    map_values,
     summed,
     summed_by_width,
 )
@@ -142,6 +141,54 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
 
     Sides of the view that are NaN follow the points.
     """
+    _check_points(catalogue, plane, request)
+    frame = _frame_in_meta(request.frame, catalogue.frame)
+    catalogue = catalogue.in_frame(plane.frame)
+    team = Team(thread_count(request.threads))
+    blocks, region, is_closed = None, view, not view.is_known
+    if is_closed:
+        catalogue = catalogue.held()
+        if isinstance(catalogue, Catalogue):
+            blocks = list(project_blocks(catalogue, plane))
+        region = view.filled(_bounds(catalogue, plane, blocks))
+    told: dict[str, Any] = {}
+    if request.is_auto:
+        request, told["autoneff"] = with_best_width(
+            catalogue, blocks, plane, region, request, team, closed=is_closed
+        )
+    finest = _finest(catalogue, request)
+    where = choose_where(request, plane, region, closed=is_closed, finest=finest)
+    if request.live:
+        check_lattice(where, request)
+    if (shared := shared_fraction(request, where)) is not None:
+        told["shared"] = shared
+    _warn_of_smoothing(where, stacklevel=4)
+    where.geometry.measure(team)
+    if request.rows_kernel is not None:
+        sums, ladder = summed_by_width(catalogue, where, request, team, blocks)
+        where, field, randoms = ladder.where, None, None
+        told["planeerr"] = ladder.error
+        _warn_of_smoothing(where, stacklevel=4)
+        found = statistic_of(sums, ladder.moments(), where, request)
+    else:
+        sums, randoms = summed(catalogue, where, request, team, blocks)
+        field = field_of(sums, where, request, team, randoms) if request.terms else None
+        found = found_in(sums, field, where, request, team)
+    warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
+    if randoms is not None:
+        warn_of_density(found.seen, stacklevel=4)
+    in_unit = _unit(catalogue, region, where, request)
+    meta = _meta(sums, where, request, catalogue, frame) | told
+    made = _map_of(sums, found, where, request, catalogue, team, in_unit=in_unit, meta=meta)
+    live = None
+    if request.live:
+        live = live_map(catalogue, region, sums, field, where, request, in_unit[1])
+    team.rest()
+    return Made(made, where.geometry.grid, region, live)
+
+
+def _check_points(catalogue: Catalogue | Stream, plane: Plane, request: MapRequest) -> None:
+    """Raise an error if the points do not fit the plane, or what is asked for."""
     if not request.is_flat == (catalogue.frame is None) == (plane.frame is None):
         raise TypeError("frame='flat' takes plain x, y; got positions on the sky")
     if catalogue.weights is not None and request.statistic in EXTREMES:
@@ -149,60 +196,11 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
             f"weights must be left out with statistic={request.statistic!r}, on which they have no "
             "effect; got some"
         )
-    own_frame = catalogue.frame
-    catalogue = catalogue.in_frame(plane.frame)
-    team = Team(thread_count(request.threads))
-    blocks, region = None, view
-    if not view.is_known:
-        catalogue = catalogue.held()
-        if isinstance(catalogue, Catalogue):
-            blocks = list(project_blocks(catalogue, plane))
-        region = view.filled(_bounds(catalogue, plane, blocks))
-    auto: dict[str, float] = {}
-    is_closed = not view.is_known
-    if request.is_auto:
-        if isinstance(catalogue, Stream) and catalogue.is_read_once:
-            raise ValueError(
-                "points must be arrays or a table, which can be read twice, with kernel='auto', "
-                "whose width comes from them; got an iterator: give a width"
-            )
-        request, auto["autoneff"] = with_best_width(
-            catalogue, blocks, plane, region, request, team, closed=is_closed
+    if request.is_auto and isinstance(catalogue, Stream) and catalogue.is_read_once:
+        raise ValueError(
+            "points must be arrays or a table, which can be read twice, with kernel='auto', "
+            "whose width comes from them; got an iterator: give a width"
         )
-    finest = _finest(catalogue, request)
-    where = choose_where(request, plane, region, closed=is_closed, finest=finest)
-    if request.live:
-        check_lattice(where, request)
-    shared = shared_fraction(request, where)
-    _warn_of_smoothing(where, stacklevel=4)
-    where.geometry.measure(team)
-    field, randoms, ladder = None, None, None
-    if request.rows_kernel is None:
-        sums, randoms = summed(catalogue, where, request, team, blocks)
-        if request.terms:
-            field = field_of(sums, where, request, team, randoms)
-        found = found_in(sums, field, where, request, team)
-    else:
-        sums, ladder = summed_by_width(catalogue, where, request, team, blocks)
-        where = ladder.where
-        _warn_of_smoothing(where, stacklevel=4)
-        found = statistic_of(sums, ladder.moments(), where, request)
-    warn_of_rows(sums, catalogue, where.centre, stacklevel=4)
-    frame = _frame_in_meta(request.frame, own_frame)
-    if randoms is not None:
-        warn_of_density(found.seen, stacklevel=4)
-    made = _map_of(sums, found, where, request, catalogue, team, view=region, frame=frame)
-    made.meta |= auto | ({} if shared is None else {"shared": shared})
-    if isinstance(request.kernel, Adaptive):
-        made.meta["adaptive"] = request.kernel.mode
-    if ladder is not None:
-        made.meta["planeerr"] = ladder.error
-    live = None
-    if request.live:
-        _, factor = _unit(catalogue, region, where, request)
-        live = live_map(catalogue, region, sums, field, where, request, factor)
-    team.rest()
-    return Made(made, where.geometry.grid, region, live)
 
 
 def _warn_of_smoothing(where: Where, *, stacklevel: int) -> None:
@@ -239,25 +237,20 @@ def _map_of(
     catalogue: Catalogue | Stream,
     team: Team,
     *,
-    view: View,
-    frame: Any,
+    in_unit: tuple[u.UnitBase, float],
+    meta: dict[str, Any],
 ) -> SkyMap:
-    """The map of the statistic of sums, in its unit, with the numbers of rows in ``meta``."""
-    geometry = where.geometry
-    unit, factor = _unit(catalogue, view, where, request)
-    values = found.values * factor
-    values[geometry.solid_angles <= 0] = np.nan
+    """The map of the statistic of sums, in a unit, by the factor from theirs."""
+    geometry, (unit, factor) = where.geometry, in_unit
     coverage = _coverage(sums, found, request)
-    mask_unseen(values, coverage, found.seen, request)
-    find_n_eff = found.n_eff
-    if request.min_count is not None:
-        rows: Any = sums.pixels.get("n")
-        if request.kernel is None:
-            rows = rows[geometry.core]
-        else:
-            rows = found.n_eff()
-            find_n_eff = partial(np.asarray, rows)
-        values[has_too_few(rows, request.min_count, where.choice.geometry)] = np.nan
+    rows, find_n_eff = None, found.n_eff
+    if request.min_count is not None and request.kernel is None:
+        rows = sums.pixels["n"][geometry.core]
+    elif request.min_count is not None:
+        rows = found.n_eff()
+        find_n_eff = partial(np.asarray, rows)
+    area = geometry.solid_angles
+    values = map_values(found, factor, where, request, area=area, coverage=coverage, rows=rows)
     later = _left_for_later(found, where, request, catalogue, unit=unit, factor=factor)
     later["n_eff"] = find_n_eff
     is_flat = geometry.plane.frame is None
@@ -274,7 +267,7 @@ def _map_of(
         solid_angle=geometry.solid_angles << (u.dimensionless_unscaled if is_flat else u.sr),
         kernel=request.kernel,
         label=request.label or (catalogue.values.label if catalogue.values is not None else None),
-        meta=_meta(sums, where, request, catalogue, frame),
+        meta=meta,
     )
 
 
@@ -331,6 +324,7 @@ def _meta(
         "geometry": where.choice.geometry,
         "reason": where.choice.reason,
         "planeerr": where.kernels.error,
+        **({"adaptive": request.kernel.mode} if isinstance(request.kernel, Adaptive) else {}),
     }
 
 

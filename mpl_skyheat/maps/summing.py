@@ -106,22 +106,33 @@ def found_in(
     return statistic_of(sums, SmoothMoments(field, request.terms), where, request)
 
 
-def mask_unseen(
-    values: FloatArray, coverage: FloatArray | None, seen: Any, request: MapRequest
-) -> None:
-    """Set values to NaN where nothing was observed, or the kernel sees too little of it."""
+def map_values(
+    found: Found,
+    factor: float,
+    where: Where,
+    request: MapRequest,
+    *,
+    area: FloatArray,
+    coverage: FloatArray | None,
+    rows: Any,
+) -> FloatArray:
+    """A statistic in the unit of the map, NaN where it is masked.
+
+    That is where there is no ``area`` on the sky, where nothing was observed, where the kernel sees
+    too little of it, and where there are too few ``rows``, if ``min_count`` asks for some.
+    """
+    values = np.where(area > 0, factor * found.values, np.nan)
     if coverage is not None:
         least = request.min_coverage if request.kernel is not None else 0.0
-        values[(coverage <= 0) | (seen < least * (1 - ROUNDING))] = np.nan
-
-
-def has_too_few(rows: Any, min_count: float, geometry: str) -> Any:
-    """Which pixels have fewer rows, or fewer under the kernel, than ``min_count``."""
+        values[(coverage <= 0) | (found.seen < least * (1 - ROUNDING))] = np.nan
+    if request.min_count is None:
+        return values
     if rows is None:  # of boundary="wrap", where the kernel reaches around the map
         raise ValueError(
-            f"min_count={min_count:g} needs a number of rows under the kernel, which there is none "
-            "of where it reaches around the map: take boundary='sky' or 'fill'"
+            f"min_count={request.min_count:g} needs a number of rows under the kernel, which there "
+            "is none of where it reaches around the map: take boundary='sky' or 'fill'"
         )
     # The number of rows under a kernel is as exact as smoothing is.
-    slack = 5e-3 if geometry == "sphere" else 1e-6
-    return np.asarray(~(rows >= (1 - slack) * min_count))
+    slack = 5e-3 if where.choice.geometry == "sphere" else 1e-6
+    values[~(rows >= (1 - slack) * request.min_count)] = np.nan
+    return values
