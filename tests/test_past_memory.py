@@ -1,6 +1,5 @@
 """Files and tables that are read part by part: the same maps as of rows in memory, of less."""
 
-import pickle
 from functools import cache
 from pathlib import Path
 
@@ -26,10 +25,7 @@ from mpl_skyheat import (
 from mpl_skyheat.__main__ import main
 from mpl_skyheat.catalogue import streams
 from mpl_skyheat.catalogue.reading import read_points
-from mpl_skyheat.counting.sums import Sums
-from mpl_skyheat.sky.geometry import MapGeometry
-from mpl_skyheat.sky.grid import View, native_grid
-from mpl_skyheat.sky.planes import plane_of_wcs, view_of_shape
+from mpl_skyheat.sky.grid import View
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -692,25 +688,6 @@ def test_live_maps_read_of_a_file_what_comes_into_view(kept, reads):
     assert sum(number for _, number in reads) > before
     np.testing.assert_allclose(made, expected, rtol=1e-9, atol=1e-9)
     assert np.isfinite(made).all()
-
-
-# Parts, as for workers
-
-
-@pytest.mark.parametrize(("name", "number"), [("collection", 12), ("folder", 6)])
-def test_partitions_can_be_added_apart_in_other_processes(name, number, kept):
-    wcs = MAPS["TAN"]
-    geometry = MapGeometry(plane_of_wcs(wcs), native_grid(view_of_shape(wcs)))
-    stream = read_points((), kept / name, "icrs", "w")
-    parts = pickle.loads(pickle.dumps(stream.parts()))
-    assert len(parts) >= number
-    assert sum(len(chunk) for part in parts for chunk in part.chunks()) == ROWS
-    total = Sums(geometry, ("w", "w2"))
-    for part in parts:
-        total = total + Sums(geometry, ("w", "w2")).add(part)
-    expected = Sums(geometry, ("w", "w2")).add(read_points((), SKY, "icrs", "w"))
-    np.testing.assert_allclose(total.pixels["w2"], expected.pixels["w2"], rtol=1e-12)
-    assert total.rows == expected.rows
 
 
 # The command

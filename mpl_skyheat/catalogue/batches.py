@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mpl_skyheat.catalogue.readers import FileTable
     from mpl_skyheat.sky.reach import PlaneReach, SkyReach
 
 
 class Wanted(NamedTuple):
-    """What is wanted of tables: ``columns`` by name, and rows that are in ``reach`` of a map.
+    """Names of the ``columns`` to be read of a table, and the map in whose ``reach`` rows must be.
 
     ``positions`` are the names of the columns of longitude and latitude, with the degrees that are
     one of theirs; none if the positions are SkyCoords, or all rows are wanted.
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
 
 class Batches(ABC):
-    """Tables with the same columns, of which those that are needed are read batch by batch."""
+    """Tables with the same columns, which are read in batches."""
 
     # Whether they can be read once only.
     is_read_once = False
@@ -55,7 +55,3 @@ class Batches(ABC):
     @abstractmethod
     def read(self, wanted: Wanted) -> Iterator[Batch]:
         """Yield batches of any size."""
-
-    def parts(self) -> Sequence[Batches]:
-        """Parts that can be read apart from each other, as by several processes."""
-        return [self]

@@ -64,7 +64,7 @@ class Rows(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Rows from ``start`` on that are those of a file or chunk, from its row ``first`` on."""
+    """Where rows from ``start`` on are from: ``name``, a file or chunk, from row ``first`` on."""
 
     start: int
     name: str

@@ -6,6 +6,7 @@ with their partitions is `counting.workers`'.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,6 @@ import numpy as np
 
 from mpl_skyheat.catalogue.batches import Batch, Batches
 from mpl_skyheat.catalogue.hats import OF_CELLS
-from mpl_skyheat.catalogue.parquet import FINEST
 from mpl_skyheat.catalogue.readers import FileTable
 from mpl_skyheat.sky.reach import SkyReach
 
@@ -24,22 +24,24 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.batches import Wanted
 
 
-class LazyTable(NamedTuple):
-    """A table that is yet to be computed, by a `dask.delayed.Delayed`, and its name in errors."""
+class LazyTables(NamedTuple):
+    """Partitions as `dask.delayed.Delayed`, their names in errors, and the number left out."""
 
-    table: Any
-    name: str
+    tables: list[Any]
+    names: list[str]
+    left_out: int = 0
 
 
 class Partitions(Batches):
-    """Tables that dask computes, each on its own."""
+    """Partitions of a table of dask, which computes each on its own."""
 
-    def lazy(self, wanted: Wanted) -> tuple[list[LazyTable], int]:
-        """The tables that may have rows in reach, and the number of partitions that have none."""
-        raise NotImplementedError
+    @abstractmethod
+    def lazy(self, wanted: Wanted) -> LazyTables:
+        """The partitions that may have rows in reach."""
 
     def read(self, wanted: Wanted) -> Iterator[Batch]:
-        for table, name in self.lazy(wanted)[0]:
+        found = self.lazy(wanted)
+        for table, name in zip(found.tables, found.names, strict=True):
             yield Batch(table.compute(), name)
 
 
@@ -56,9 +58,9 @@ class DaskFrame(Partitions):
         empty = make_meta(self.frame).iloc[:0]
         return FileTable(list(empty.columns), lambda wanted: {n: empty[n] for n in wanted})
 
-    def lazy(self, wanted: Wanted) -> tuple[list[LazyTable], int]:
-        parts = self.frame[list(wanted.columns)].to_delayed()
-        return [LazyTable(part, f"partition {i}") for i, part in enumerate(parts)], 0
+    def lazy(self, wanted: Wanted) -> LazyTables:
+        parts = list(self.frame[list(wanted.columns)].to_delayed())
+        return LazyTables(parts, [f"partition {i}" for i in range(len(parts))])
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,12 @@ class LsdbCatalogue(Partitions):
             positions=pair if set(pair) <= set(names) else (),
         )
 
-    def lazy(self, wanted: Wanted) -> tuple[list[LazyTable], int]:
+    def lazy(self, wanted: Wanted) -> LazyTables:
         cells = self.catalogue.get_ordered_healpix_pixels()
         parts = self.catalogue[list(wanted.columns)].to_delayed()
-        may = self._in_reach(cells, wanted)
-        named = [
-            LazyTable(part, f"Norder={cell.order}, Npix={cell.pixel}")
-            for cell, part, is_wanted in zip(cells, parts, may, strict=True)
-            if is_wanted
-        ]
-        return named, len(cells) - len(named)
+        some = np.flatnonzero(self._in_reach(cells, wanted)).tolist()
+        names = [f"Norder={cells[i].order}, Npix={cells[i].pixel}" for i in some]
+        return LazyTables([parts[i] for i in some], names, len(cells) - len(some))
 
     def _in_reach(self, cells: Sequence[Any], wanted: Wanted) -> Any:
         """Which partitions may have rows in reach, by their cells."""
@@ -101,14 +99,13 @@ class LsdbCatalogue(Partitions):
         own = (self._told.ra_column, self._told.dec_column)
         if kind not in OF_CELLS or names != own or not isinstance(wanted.reach, SkyReach):
             return np.ones(len(cells), bool)
-        shift = 2 * (FINEST - np.array([cell.order for cell in cells], int))
-        pixel = np.array([cell.pixel for cell in cells], np.int64)
-        return wanted.reach.ranges(pixel << shift, ((pixel + 1) << shift) - 1)
+        orders, pixels = np.array([(cell.order, cell.pixel) for cell in cells], np.int64).T
+        return wanted.reach.cells(orders, pixels)
 
 
 @dataclass(frozen=True)
 class Computed(Batches):
-    """Tables that are there, by name: those of a worker's task."""
+    """Partitions that have been computed, as a worker's task has them, and their names."""
 
     tables: tuple[Any, ...]
     names: tuple[str, ...]

@@ -16,10 +16,12 @@ import numpy as np
 
 from mpl_skyheat.catalogue.batches import Batch, Batches
 from mpl_skyheat.catalogue.files import named_errors
-from mpl_skyheat.catalogue.parquet import FINEST, HealpixColumn, Partition
+from mpl_skyheat.catalogue.parquet import HealpixColumn, Partition
+from mpl_skyheat.sky.healpix_cells import FINEST
+from mpl_skyheat.sky.reach import SkyReach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mpl_skyheat.catalogue.batches import Wanted
     from mpl_skyheat.catalogue.places import Place
@@ -64,9 +66,6 @@ class HatsCatalogue(Batches):
     def head(self) -> FileTable:
         return self._partitions_of(0)[0].head
 
-    def parts(self) -> Sequence[Batches]:
-        return [part for i in range(len(self.orders)) for part in self._partitions_of(i)]
-
     def read(self, wanted: Wanted) -> Iterator[Batch]:
         may, seen = self._in_reach(wanted), 0
         for i in np.flatnonzero(may):
@@ -80,13 +79,9 @@ class HatsCatalogue(Batches):
     def _in_reach(self, wanted: Wanted) -> BoolArray:
         """Which partitions may have rows in reach, by their cells."""
         names = tuple(name for name, _ in wanted.positions)
-        if names != self.positions or not hasattr(wanted.reach, "ranges"):
+        if names != self.positions or not isinstance(wanted.reach, SkyReach):
             return np.ones(len(self.orders), bool)
-        shift = 2 * (FINEST - np.array(self.orders))
-        pixel = np.array(self.pixels, np.int64)
-        assert wanted.reach is not None
-        found: BoolArray = wanted.reach.ranges(pixel << shift, ((pixel + 1) << shift) - 1)
-        return found
+        return wanted.reach.cells(np.array(self.orders), np.array(self.pixels, np.int64))
 
     def _others(self, seen: int, may: BoolArray) -> int:
         """The number of rows in partitions that have not been looked into."""

@@ -1,4 +1,4 @@
-"""Parquet by name: which names are those of Parquet, and the catalogue that each stands for."""
+"""Catalogues of Parquet files by the name of a file, folder, pattern, HATS table or address."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from mpl_skyheat.catalogue.batches import Batch, Batches
 from mpl_skyheat.catalogue.blocks import ARRAY_ROWS
 from mpl_skyheat.catalogue.files import named_errors
 from mpl_skyheat.catalogue.readers import ArrowColumns
+from mpl_skyheat.sky.healpix_cells import FINEST
+from mpl_skyheat.sky.reach import SkyReach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from mpl_skyheat.catalogue.readers import FileTable
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
 
-# The order of the HEALPix numbers in statistics, and the last of them.
-FINEST = 29
+# The last of the HEALPix numbers in statistics.
 LAST_NUMBER = 12 * 4**FINEST - 1
 
 
@@ -156,7 +157,11 @@ class RowGroups:
         names = tuple(name for name, _ in wanted.positions)
         if wanted.reach is None or not names:
             return may
-        if healpix is not None and healpix.positions == names and hasattr(wanted.reach, "ranges"):
+        if (
+            healpix is not None
+            and healpix.positions == names
+            and isinstance(wanted.reach, SkyReach)
+        ):
             may &= wanted.reach.ranges(*self._numbers_in(start, stop, healpix))
         bounds = [
             bound * factor
@@ -227,6 +232,3 @@ class ParquetFiles(Batches):
     def read(self, wanted: Wanted) -> Iterator[Batch]:
         for partition in self.partitions:
             yield from partition.read(wanted)
-
-    def parts(self) -> Sequence[Batches]:
-        return self.partitions

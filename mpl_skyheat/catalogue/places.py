@@ -38,7 +38,7 @@ class Place:
         return Place(self.filesystem, f"{self.path.rstrip('/')}/{path}", f"{self.name}/{path}")
 
     def text(self, child: str) -> str | None:
-        """What is written in a small file below this path; None if there is none."""
+        """The text of a small file below this path; None if there is no such file."""
         path = self.child(child).path
         if not self.filesystem.get_file_info(path).is_file:
             return None

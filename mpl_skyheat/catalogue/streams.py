@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpl_skyheat.catalogue.blocks import ARRAY_ROWS, Catalogue, Part
-from mpl_skyheat.catalogue.clusters import Partitions
+from mpl_skyheat.catalogue.clusters import Computed, Partitions
 from mpl_skyheat.catalogue.columns import Column
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mpl_skyheat.catalogue.batches import Batches, Wanted
     from mpl_skyheat.catalogue.blocks import Block
-    from mpl_skyheat.catalogue.clusters import LazyTable
+    from mpl_skyheat.catalogue.clusters import LazyTables
 
 # Attributes of a `Catalogue` that are columns.
 COLUMNS = ("lon", "lat", "weights", "values", "widths")
@@ -33,21 +33,22 @@ MOST_HELD = 2**23
 class Source(ABC):
     """Where the chunks of a stream are from."""
 
-    is_read_once = False
+    @property
+    def is_read_once(self) -> bool:
+        """Whether the chunks are gone once they have been read."""
+        return False
 
     @abstractmethod
     def chunks(self, reach: Any) -> Iterator[Catalogue]:
         """Begin to read; rows out of reach of a map (None: no rows are) may be skipped."""
 
-    def parts(self) -> Sequence[Source]:
-        """Parts that can be read apart from each other."""
-        return [self]
-
 
 class Once(Source):
     """The chunks of an iterator, of which the first is there already."""
 
-    is_read_once = True
+    @property
+    def is_read_once(self) -> bool:
+        return True
 
     def __init__(self, first: Catalogue, rest: Iterator[Catalogue]) -> None:
         self._chunks: Iterator[Catalogue] | None = chain([first], rest)
@@ -88,7 +89,7 @@ class Batched(Source):
     empty: Catalogue
 
     @property
-    def is_read_once(self) -> bool:  # type: ignore[override]
+    def is_read_once(self) -> bool:
         return self.batches.is_read_once
 
     def chunks(self, reach: Any) -> Iterator[Catalogue]:
@@ -103,18 +104,6 @@ class Batched(Source):
                 raise kind(f"in {batch.name}: {error}" if batch.name else str(error)) from error
             part = Part(0, batch.name, batch.first)
             yield replace(chunk, parts=(part,), skipped=batch.skipped)
-
-    def parts(self) -> Sequence[Source]:
-        return [self.of(part) for part in self.batches.parts()]
-
-    def of(self, batches: Batches) -> Batched:
-        """The chunks of other tables with the same columns."""
-        return replace(self, batches=batches)
-
-    def lazy(self, reach: Any) -> tuple[list[LazyTable], int]:
-        """Tables for workers that may have rows in reach, and the number of the others."""
-        assert isinstance(self.batches, Partitions)
-        return self.batches.lazy(self.wanted.within(reach))
 
 
 class Stream:
@@ -181,20 +170,17 @@ class Stream:
     def narrowest(self) -> None:
         """The smallest of the widths, which is not known before all chunks have been read."""
 
-    @property
-    def lazy_source(self) -> Batched | None:
-        """The source of tables that workers compute; None of other streams."""
+    def lazy_tables(self) -> LazyTables | None:
+        """The tables that workers compute, of those with rows in reach; None of other streams."""
         source = self._source
-        is_lazy = isinstance(source, Batched) and isinstance(source.batches, Partitions)
-        return source if is_lazy and isinstance(source, Batched) else None
+        if not isinstance(source, Batched) or not isinstance(source.batches, Partitions):
+            return None
+        return source.batches.lazy(source.wanted.within(self._reach))
 
-    @property
-    def reach(self) -> Any:
-        """What says which rows may be on the map; None if all are read."""
-        return self._reach
-
-    def of(self, source: Source) -> Stream:
-        """A stream of other chunks with the same columns, all of which are read."""
+    def of_tables(self, tables: Sequence[Any], names: Sequence[str]) -> Stream:
+        """A stream of computed tables with the same columns, by their names in errors."""
+        assert isinstance(self._source, Batched)
+        source = replace(self._source, batches=Computed(tuple(tables), tuple(names)))
         return Stream(self._head, source, sky=self._sky)
 
     def typical_value(self) -> float:
@@ -221,11 +207,6 @@ class Stream:
         ``reach`` has methods of `SkyReach`, which are called when rows are about to be read.
         """
         return Stream(self._head, self._source, sky=self._sky, reach=reach)
-
-    def parts(self) -> list[Stream]:
-        """Streams that can be read apart from each other, and add up to this one."""
-        kept: Any = {"sky": self._sky, "reach": self._reach}
-        return [Stream(self._head, source, **kept) for source in self._source.parts()]
 
     def chunks(self) -> Iterator[Catalogue]:
         """Yield the chunks, checked against the first; a ValueError if they are gone."""

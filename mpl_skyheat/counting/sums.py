@@ -142,10 +142,10 @@ class Sums:
         for spread in self.spreads.values():
             spread.settle()
         self._in_core = None
-        return self.told()
+        return self.finish_rows()
 
-    def told(self) -> Sums:
-        """These sums, after the numbers of rows that follow from others are found."""
+    def finish_rows(self) -> Sums:
+        """Find the numbers of rows that follow from others; return the sums."""
         told = self.rows
         if list(self.channels) == ["n"] and self.geometry.margin != (0, 0):
             told["inside"] = int(self.pixels["n"][self.geometry.core].sum())

@@ -16,18 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mpl_skyheat.catalogue.clusters import Computed
 from mpl_skyheat.catalogue.streams import Stream
 from mpl_skyheat.counting.sums import COMBINE, Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from mpl_skyheat.catalogue.blocks import Catalogue
-    from mpl_skyheat.catalogue.clusters import LazyTable
-    from mpl_skyheat.catalogue.streams import Batched
+    from mpl_skyheat.catalogue.clusters import LazyTables
     from mpl_skyheat.compute.progress import Told
     from mpl_skyheat.compute.threads import Team
     from mpl_skyheat.counting.exact_route import ProjectedBlock
@@ -102,23 +100,25 @@ class PartOfSums:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to add up rows: where, which sums, and what was observed."""
+    """What a worker needs to add up rows: where, which sums, what was observed, and the columns.
+
+    ``columns`` is a stream without rows.
+    """
 
     geometry: MapGeometry
     channels: tuple[str, ...]
     offset: float
     observed: ObservedSky | None
-    stream: Stream
-    source: Batched
+    columns: Stream
 
     def empty(self) -> Sums:
         """Sums of no rows."""
         return Sums(self.geometry, self.channels, offset=self.offset, observed=self.observed)
 
-    def part(self, names: tuple[str, ...], *tables: Any) -> PartOfSums:
+    def part(self, names: Sequence[str], *tables: Any) -> PartOfSums:
         """The sums of some tables, by their names in errors."""
-        rows = self.stream.of(self.source.of(Computed(tables, names)))
         # Whether to compile is a matter of the job, not of each of its many parts.
+        rows = self.columns.of_tables(tables, names)
         return PartOfSums.of(self.empty().add(rows, is_large=True))
 
     def total(self, *parts: PartOfSums) -> PartOfSums:
@@ -129,7 +129,7 @@ class Job:
         return PartOfSums.of(sums)
 
 
-def _part(job: Job, names: tuple[str, ...], *tables: Any) -> PartOfSums:
+def _part(job: Job, names: Sequence[str], *tables: Any) -> PartOfSums:
     return job.part(names, *tables)
 
 
@@ -149,15 +149,19 @@ def add_rows(
 
     ``blocks`` are the rows, if they have been projected already.
     """
-    if isinstance(catalogue, Stream) and catalogue.lazy_source is not None:
-        add_by_workers(sums, catalogue, progress)
-        sums.told()
-    else:
+    lazy = catalogue.lazy_tables() if isinstance(catalogue, Stream) else None
+    if lazy is None:
         sums.add(catalogue, team=team, projected=blocks, progress=progress)
+    else:
+        assert isinstance(catalogue, Stream)
+        add_by_workers(sums, catalogue, lazy, progress)
+        sums.finish_rows()
 
 
-def add_by_workers(sums: Sums, stream: Stream, progress: bool | Told = False) -> None:
-    """Add the rows of a stream whose partitions dask computes, on whatever scheduler it has.
+def add_by_workers(
+    sums: Sums, stream: Stream, lazy: LazyTables, progress: bool | Told = False
+) -> None:
+    """Add the rows of the lazy tables of a stream, on whatever scheduler dask has.
 
     ``progress`` shows dask's own bar, or is told the numbers of groups of partitions.
     """
@@ -169,28 +173,18 @@ def add_by_workers(sums: Sums, stream: Stream, progress: bool | Told = False) ->
         )
     from dask.delayed import delayed
 
-    source = stream.lazy_source
-    assert source is not None
-    tables, left_out = source.lazy(stream.reach)
-    sums.parts_skipped += left_out
-    if not tables:
+    sums.parts_skipped += lazy.left_out
+    if not lazy.tables:
         return
-    bare = source.of(Computed((), ()))
     where = sums.geometry, tuple(sums.channels), sums.offset, sums.observed
-    job = delayed(Job(*where, stream.of(bare), bare), traverse=False)
-    parts = [
-        delayed(_part)(job, tuple(table.name for table in some), *(table.table for table in some))
-        for some in _groups(tables)
-    ]
+    job = delayed(Job(*where, stream.of_tables((), ())), traverse=False)
+    # A task has its price, too: many partitions come in groups.
+    size = max(len(lazy.tables) // TASKS, 1)
+    groups = [slice(i, i + size) for i in range(0, len(lazy.tables), size)]
+    parts = [delayed(_part)(job, lazy.names[some], *lazy.tables[some]) for some in groups]
     client = _client()
     found = _by_client(client, job, parts, progress) if client else _here(job, parts, progress)
     found.add_to(sums)
-
-
-def _groups(tables: list[LazyTable]) -> list[list[LazyTable]]:
-    """Tables, some together where there are many: a task has its price, too."""
-    size = max(len(tables) // TASKS, 1)
-    return [tables[i : i + size] for i in range(0, len(tables), size)]
 
 
 def _tree(job: Any, parts: list[Any]) -> Any:

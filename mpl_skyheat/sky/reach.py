@@ -71,6 +71,11 @@ class SkyReach(ABC):
 
     def cells(self, order: IntArray, pixel: IntArray) -> BoolArray:
         """Whether points in HEALPix cells (nested numbers of each order) may count."""
+        shift = 2 * (FINEST - np.asarray(order, np.int64))
+        return self.ranges(pixel << shift, ((pixel + 1) << shift) - 1)
+
+    def _small_cells(self, order: IntArray, pixel: IntArray) -> BoolArray:
+        """As `cells`, of cells that are nearly as small as their surrounding circles."""
         order, pixel = np.broadcast_arrays(order, pixel)
         reached = np.zeros(pixel.shape, bool)
         for some in np.unique(order):
@@ -94,7 +99,7 @@ class SkyReach(ABC):
         # Of order 0, of which there are fewer than `CELLS`, every range is in reach of this.
         reached = np.zeros(numbers.shape, bool)
         orders = np.broadcast_to(order[:, np.newaxis], numbers.shape)
-        reached[is_in] = self.cells(orders[is_in], numbers[is_in])
+        reached[is_in] = self._small_cells(orders[is_in], numbers[is_in])
         return np.asarray(reached.any(axis=1))
 
     def boxes(
