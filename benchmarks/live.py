@@ -97,7 +97,7 @@ def cpu(ax, zoom):
 
 
 def check(ax, where, wcs):
-    """Assert that values at a zoom are those of a map smoothed on the sphere."""
+    """Assert that a zoomed live map has the values of a static one, smoothed on the sphere."""
     (heat,) = ax.images
     made = sky_map(*where, wcs=wcs, shape=(SIDE, SIDE), kernel=KERNEL, geometry="sphere",
                    unit="deg-2")  # fmt: skip

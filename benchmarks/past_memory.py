@@ -11,6 +11,7 @@ which take 2.5 GB in the folder of temporary files.
 
 import subprocess
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -122,9 +123,7 @@ def write_files(folder, rows):
 
 def with_workers(folder, rows, *, quick):
     """Return rows of maps by two workers of dask, beside the same workers only reading."""
-    try:
-        import distributed  # noqa: F401 (the processes import it)
-    except ImportError:
+    if find_spec("distributed") is None:
         print("no distributed: left out")
         return []
     found, base = [], np.nan

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".pdf", ".svg")
 MAPS = (".fits", ".fits.gz")
 
-# What is written if nothing else is asked for.
+# Name of the picture in the current folder, without --output and --show.
 OUTPUT = Path("skyheat.png")
 
 # Backends of matplotlib that open no window.

@@ -7,6 +7,7 @@ in the corner of a TAN of 40° a bar is 11 % too short, on an all-sky map by hal
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ COLORS = {"color", "facecolor", "fc", "edgecolor", "ec"}
 SIGNS = {u.deg: "°", u.arcmin: "′", u.arcsec: "″"}
 
 
-class CornerMark(AnchoredOffsetbox):
+class CornerMark(AnchoredOffsetbox, ABC):
     """What is sized anew, by the scale of the map in its corner, whenever it is drawn.
 
     Subclasses set ``heat``, and ``scale``, the transform of their shape to device pixels.
@@ -61,13 +62,13 @@ class CornerMark(AnchoredOffsetbox):
     pad: float
     has_own_color = False
 
+    @abstractmethod
     def resize(self, middle: Any, renderer: Any) -> None:
         """Set ``scale`` for a shape whose middle is at a place of the screen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def paint(self, color: str, halo: Any) -> None:
         """Draw in a colour that can be read on the map, with a halo of the other."""
-        raise NotImplementedError
 
     def middle(self, box: Bbox, renderer: Any) -> Any:
         """The middle of the shape, in the box that it is drawn in."""
