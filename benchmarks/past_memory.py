@@ -18,7 +18,9 @@ import numpy as np
 from timing import output_of, output_of_file, parser_of, power, write_table
 
 MANY, QUICK_MANY = 10**8, 10**6
-FILE = 10**7  # rows of a file
+# Rows of a file. (Dask holds a partition as a whole: its own read of files of 10⁷ takes 1.5 GiB.)
+FILE = 4 * 10**6
+HATS_FILES = 5  # whose rows are written as a HATS catalogue, too
 GROUP = 2**20  # rows of a row group
 
 # Most CPU time beside pyarrow's, and most memory (MiB).
@@ -64,7 +66,6 @@ assert np.nanmax(np.abs(ours.data - theirs.data)) <= 1e-12 * np.nanmax(theirs.da
 WORKERS = """
 import time
 import numpy as np
-import dask.dataframe as dd
 from astropy.wcs import WCS
 from distributed import Client, LocalCluster
 from mpl_skyheat import sky_map
@@ -75,16 +76,29 @@ wcs.wcs.cdelt, wcs.pixel_shape = [-0.25, 0.25], [1440, 720]
 def spent_by(client):
     return time.process_time() + sum(client.run(time.process_time).values())
 
+def peak():
+    from pathlib import Path
+    status = Path("/proc/self/status").read_text()
+    found = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(found.split()[1]) / 1024
+
 if __name__ == "__main__":
     options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
     with LocalCluster(**options) as cluster, Client(cluster) as client:
-        frame = dd.read_parquet({folder!r}, columns=["ra", "dec"])
+        {opening}
         for turn in range(2):
             start = spent_by(client)
             {job}
             spent = spent_by(client) - start
-    print(1e9 * spent / {rows}, 0)
+        most = max(peak(), *client.run(peak).values())
+    print(1e9 * spent / {rows}, most)
 """
+OPEN = {
+    "dask": """import dask.dataframe as dd
+        frame = dd.read_parquet({folder!r}, columns=["ra", "dec"])""",
+    "lsdb": """import lsdb
+        frame = lsdb.open_catalog({folder!r}, columns=["ra", "dec"])""",
+}
 JUST_READ = "assert len(frame.map_partitions(lambda part: part.iloc[:1]).compute())"
 HEALPIX = """import dask, healpy
             def counted(part):
@@ -97,6 +111,22 @@ DATASHADER = """import datashader
             assert canvas.points(frame, "ra", "dec").sum() == {rows}"""
 WITH_WORKERS = """sky = sky_map(data=frame, wcs=wcs, kernel={kernel!r})
             assert sky.meta["read"] == sky.meta["inside"] == sky.counts.sum() == {rows}"""
+# By the kind of collection: what is asserted of each job, the job, and a kernel.
+JOBS = {
+    "dask": {
+        "dask's read of two columns, two workers": ("", JUST_READ, None),
+        "counts by these": ("counts", WITH_WORKERS, None),
+        "the same, σ = 1°": ("smoothed", WITH_WORKERS, "1 deg"),
+        "HEALPix counts of 0.23° by healpy, in the same partitions": ("peer", HEALPIX, None),
+        "datashader with dask, ra and dec as x and y": ("peer", DATASHADER, None),
+    },
+    "lsdb": {
+        "lsdb's read of two columns, two workers": ("", JUST_READ, None),
+        "counts by these": ("counts", WITH_WORKERS, None),
+        "the same, σ = 1°": ("smoothed", WITH_WORKERS, "1 deg"),
+        "HEALPix counts of 0.23° by healpy, in lsdb's partitions": ("peer", HEALPIX, None),
+    },
+}
 END = """
 status = Path("/proc/self/status").read_text()
 peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
@@ -121,35 +151,38 @@ def write_files(folder, rows):
         parquet.write_table(pa.table(columns), path, compression="zstd", row_group_size=GROUP)
 
 
-def with_workers(folder, rows, *, quick):
-    """Return rows of maps by two workers of dask, beside the same workers only reading."""
-    if find_spec("distributed") is None:
-        print("no distributed: left out")
-        return []
+def write_hats(folder, root):
+    """Write the rows of the first files as a HATS catalogue, by lsdb's own means."""
+    import lsdb
+    from pyarrow import parquet
+
+    rows = parquet.read_table(sorted(Path(folder).iterdir())[:HATS_FILES]).to_pandas()
+    lsdb.from_dataframe(rows, margin_threshold=None).write_catalog(root, as_collection=False)
+    return len(rows)
+
+
+def with_workers(kind, folder, rows, *, quick):
+    """Return rows of maps by two workers, beside the same workers only reading."""
     found, base = [], np.nan
-    for title, (kind, job, kernel) in {
-        "dask's read of two columns, two workers": ("", JUST_READ, None),
-        "counts by these": ("counts", WITH_WORKERS, None),
-        "the same, σ = 1°": ("smoothed", WITH_WORKERS, "1 deg"),
-        "HEALPix counts of 0.23° by healpy, in the same partitions": ("peer", HEALPIX, None),
-        "datashader with dask, ra and dec as x and y": ("peer", DATASHADER, None),
-    }.items():
+    for title, (least, job, kernel) in JOBS[kind].items():
         job = job.format(rows=rows, kernel=kernel)
+        opening = OPEN[kind].format(folder=str(folder))
         with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
             # (Worker processes import the script that starts them.)
-            file.write(WORKERS.format(folder=folder, rows=rows, job=job))
+            file.write(WORKERS.format(opening=opening, rows=rows, job=job))
             file.flush()
             try:
-                spent = float(output_of_file(file.name)[-2])
+                spent, peak = map(float, output_of_file(file.name)[-2:])
             except subprocess.CalledProcessError:
-                if kind == "peer":  # which is not there
+                if least == "peer":  # which is not there
                     continue
                 raise
-        base = base if kind else spent
-        found.append(f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | |")
+        base = base if least else spent
+        found.append(f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | {peak:.0f} MiB |")
         print(found[-1], flush=True)
-        if kind in MOST and not quick:
-            assert spent <= MOST[kind] * base
+        if least in MOST and not quick:
+            assert spent <= MOST[least] * base
+            assert peak <= MOST_MEMORY
     return found
 
 
@@ -160,7 +193,7 @@ def main():
     rows = options.rows or (QUICK_MANY if options.quick else MANY)
     head = f"| {power(rows)} rows, in files of {power(min(rows, FILE))}"
     table = [f"{head} | CPU a row | beside the read | peak of memory |", "|---|---|---|---|"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
         write_files(folder, rows)
         jobs = {
             "pyarrow's read of two columns": ("", READ, None),
@@ -179,7 +212,15 @@ def main():
             if kind and not options.quick:
                 assert spent <= MOST[kind] * base
                 assert peak <= MOST_MEMORY
-        table += with_workers(folder, rows, quick=options.quick)
+        if find_spec("distributed") is None:
+            print("no distributed: workers are left out")
+        else:
+            table += with_workers("dask", folder, rows, quick=options.quick)
+            if find_spec("lsdb") is not None:
+                root = Path(elsewhere) / "catalogue"
+                number = write_hats(folder, root)
+                table.append(f"| **{power(number)} of these, as a HATS catalogue** | | | |")
+                table += with_workers("lsdb", root, number, quick=options.quick)
     if options.write:
         write_table(Path(__file__).name, "\n".join(table))
 
