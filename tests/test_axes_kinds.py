@@ -70,6 +70,8 @@ KINDS = {
 PLACES = {"0h": (0.1, 12.0), "pole": (70.0, 86.0), "rim": (177.5, -20.0)}
 # Kinds that do not show all of the sky, and that rim not.
 PARTS = {"cartopy Orthographic", "skyproj Laea"}
+# Those of cartopy and skyproj that take longest; the others run each time.
+SLOW = {"cartopy Orthographic", "skyproj Mollweide, 150"}
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +134,13 @@ def separation_in_pixels(heat, artist):
 @pytest.mark.parametrize(
     ("kind", "place", "kernel"),
     [
-        pytest.param(kind, place, kernel, id=f"{kind}-{place}-{name}")
+        pytest.param(
+            kind,
+            place,
+            kernel,
+            id=f"{kind}-{place}-{name}",
+            marks=[pytest.mark.slow] if kind in SLOW else [],
+        )
         for kind in KINDS
         for place, kernel, name in (
             ("pole", 1.5 * u.deg, "smoothed"),
@@ -236,6 +244,7 @@ def test_the_frame_and_the_centre_of_geographic_axes_can_be_chosen(name):
         np.testing.assert_array_equal(again.sky_map.counts, heat.sky_map.counts)
 
 
+@pytest.mark.slow
 def test_no_longitude_is_lost_on_cartopys_plate_carree():
     crs = pytest.importorskip("cartopy.crs")
     lon = np.arange(360) + 0.5

@@ -79,7 +79,7 @@ CASES = [
 ]
 CASES += [(kind, "rim", True) for kind in ("mollweide", "cartopy Mollweide", "plain", "WCS AIT")]
 # Axes that take a second or two to draw.
-SLOW = ("cartopy Orthographic", "skyproj Mollweide, 150", "skyproj McBryde", "skyproj Laea")
+SLOW = ("aitoff", *(kind for kind in ALL_KINDS if kind.startswith(("cartopy", "skyproj"))))
 CASES = [pytest.param(*case, marks=pytest.mark.slow) if case[0] in SLOW else case for case in CASES]
 
 

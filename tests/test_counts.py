@@ -150,7 +150,11 @@ def histogram(x, y, shape):
 
 
 @pytest.mark.parametrize("is_rotated", [False, True], ids=["native", "rotated"])
-@pytest.mark.parametrize("projection", PROJECTIONS)
+@pytest.mark.parametrize(
+    "projection",
+    # (wcslib takes long for PCO.)
+    [pytest.param(p, marks=[pytest.mark.slow] if p == "PCO" else []) for p in PROJECTIONS],
+)
 def test_counts_are_astropys_on_every_projection(projection, is_rotated):
     header = {
         "CTYPE1": f"RA---{projection}",

@@ -160,7 +160,8 @@ sys.stdout.buffer.write(pickle.dumps(sums))
 """
 
 
-@pytest.mark.parametrize("is_large", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_large", [False, True])
 def test_parts_that_four_processes_make_give_the_map_of_one_pass(is_large):
     geometry = field_geometry(with_lattice=True)
     stars = SkyCoord(*rows(80_000, whole=True)[:2], unit="deg")

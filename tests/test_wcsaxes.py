@@ -339,6 +339,7 @@ LIGO = {
 
 
 @pytest.mark.usefixtures("ligo_skymap")
+@pytest.mark.slow
 @pytest.mark.parametrize("in_icrs", [False, True], ids=["its own frame", "ICRS"])
 @pytest.mark.parametrize("name", LIGO)
 def test_positions_land_on_their_markers_on_the_axes_of_ligo_skymap(name, in_icrs):
