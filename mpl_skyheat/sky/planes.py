@@ -20,7 +20,7 @@ from mpl_skyheat.sky.grid import UNKNOWN, Axis, SkyGrid, View
 from mpl_skyheat.sky.outlines import outline_of
 from mpl_skyheat.sky.shipping import are_equal, packed, unpacked
 from mpl_skyheat.sky.wcs_frames import celestial_order, claimed_frame, ctypes, true_frame
-from mpl_skyheat.sky.wrapped_wcs import GridWCS, ProjectedWCS, world_to_pixel
+from mpl_skyheat.sky.wrapped_wcs import GridWCS, ProjectedWCS, pixel_to_world, world_to_pixel
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -156,6 +156,7 @@ class WCSPlane(Plane):
         units = [u.Unit(unit) for unit in self.wcs.world_axis_units]
         self._factors = [units[i].to(u.deg) for i in self._order]
         self._world_to_pixel = world_to_pixel(self.wcs)
+        self._pixel_to_world = pixel_to_world(self.wcs)
 
     def to_plane(self, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
         if np.size(lon) == 0:  # gwcs and SIP fail on empty arrays
@@ -167,8 +168,7 @@ class WCSPlane(Plane):
         return np.asarray(x), np.asarray(y)
 
     def to_sky(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-        assert self.wcs is not None
-        world = self.wcs.pixel_to_world_values(x, y)
+        world = self._pixel_to_world(x, y)
         lon, lat = (
             np.asarray(world[axis]) * factor
             for axis, factor in zip(self._order, self._factors, strict=True)

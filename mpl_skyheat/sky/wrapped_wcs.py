@@ -10,7 +10,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS, NoConvergence
 from astropy.wcs.wcsapi import BaseLowLevelWCS, BaseWCSWrapper
 
-from mpl_skyheat.sky.wcs_frames import celestial_order
+from mpl_skyheat.sky.wcs_frames import celestial_order, ctypes
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Distortions are inverted to this many pixels. With astropy's default, 1e-4, the result, and so the
 # pixel of a point near an edge, depends on which other points are inverted in the same call.
 DISTORTION_TOLERANCE = 1e-9
+
+# Projections on faces, of which wcslib loses places in a row.
+ON_FACES = ("TSC", "CSC", "QSC", "HPX")
 
 
 # How astropy takes longitude and latitude (deg) from a SkyCoord.
@@ -90,7 +93,7 @@ class GridWCS(BaseWCSWrapper):
         super().__init__(wcs)
         self._grid, self._swap, self._frame = grid, swap, frame
         self._axes = grid.x, grid.y
-        self._world_to_pixel = world_to_pixel(wcs)
+        self._world_to_pixel, self._pixel_to_world = world_to_pixel(wcs), pixel_to_world(wcs)
 
     @property
     def parts(self) -> tuple[BaseLowLevelWCS, SkyGrid, bool, BaseCoordinateFrame | None]:
@@ -104,7 +107,7 @@ class GridWCS(BaseWCSWrapper):
 
     def pixel_to_world_values(self, *pixel: Any) -> Any:
         x, y = (axis.place(np.asarray(p) + 0.5) for axis, p in zip(self._axes, pixel, strict=True))
-        return self._wcs.pixel_to_world_values(*((y, x) if self._swap else (x, y)))
+        return self._pixel_to_world(*((y, x) if self._swap else (x, y)))
 
     def world_to_pixel_values(self, *world: Any) -> Any:
         x, y = self._world_to_pixel(*world)
@@ -155,6 +158,33 @@ def world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
     """The world_to_pixel_values of a WCS; of a distorted one, with a definite inverse."""
     is_distorted = isinstance(wcs, WCS) and wcs.has_distortion
     return Undistorted(wcs) if is_distorted else wcs.world_to_pixel_values
+
+
+def pixel_to_world(wcs: BaseLowLevelWCS) -> Any:
+    """The pixel_to_world_values of a WCS; of one on faces, right along a row of pixels, too."""
+    is_on_faces = isinstance(wcs, WCS) and any(code[-3:] in ON_FACES for code in ctypes(wcs))
+    return OnFaces(wcs) if is_on_faces else wcs.pixel_to_world_values
+
+
+class OnFaces:
+    """The positions of places on faces, `ON_FACES`, also where all have one y.
+
+    In such a row wcslib (8.6) takes the y of one place, moved to its face, for that of the next:
+    all after the first on another face are wrong, or NaN. One more place, off the row, prevents it.
+    """
+
+    def __init__(self, wcs: WCS) -> None:
+        self._wcs = wcs
+
+    def __call__(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+        if x.size < 2:
+            lon, lat = self._wcs.pixel_to_world_values(x, y)
+            return lon, lat
+        # (Not along a diagonal, which may be a row of a turned WCS.)
+        more = (np.append(v, v.flat[0] + by) for v, by in ((x, 0.25), (y, 1.0)))
+        lon, lat = (np.reshape(v[:-1], x.shape) for v in self._wcs.pixel_to_world_values(*more))
+        return lon, lat
 
 
 class Undistorted:
