@@ -152,6 +152,8 @@ optional
     """
     if any(isinstance(given, Iterator) for given in (*points, data)):
         raise TypeError(READ_ONCE)
+    if figure is not None and not isinstance(figure, FigureBase):
+        raise TypeError(f"figure must be a Figure or SubFigure; got {type(figure).__name__}")
     radius = _parse_angle(radius, "radius")
     if not points and data is None:
         if radius is None and center is not None:
@@ -191,8 +193,6 @@ optional
     is_new = figure is None
     if figure is None:
         figure = _new_figure(region)
-    if not isinstance(figure, FigureBase):
-        raise TypeError(f"figure must be a Figure or SubFigure; got {type(figure).__name__}")
     try:
         return add_sky_axes(figure, wcs, position, has_outline=region.has_outline)
     except (TypeError, ValueError) as error:

@@ -20,6 +20,9 @@ from mpl_skyheat.sky import geometry
 # Points this far (pixels) from an edge may be on either side of it, by rounding.
 ROUNDING = 1e-6
 
+# How far (pixels) beyond an edge of a map it is asked whether the sky goes on.
+BEYOND = 1e-3
+
 # Bytes that a map may take: those of some 2000² pixels.
 MEMORY = 2**29
 
@@ -219,10 +222,10 @@ def bounds(wcs: Any, x: Any, y: Any, weights: Any, shape: Any, margin: float) ->
     is_moved = (off != 0).any(axis=0) & (np.abs(off) <= max(ROUNDING, margin)).all(axis=0)
     is_free = is_moved & (margin > 0)
     if margin == 0:
-        beyond = inner + 0.25 * np.sign(off)
+        beyond = inner + BEYOND * np.sign(off)
         world = wcs.pixel_to_world_values(*beyond)
         back = wcs.world_to_pixel_values(*world)
-        goes_on = (np.hypot(*(back - beyond)) < 0.01) & (np.abs(world[wcs.wcs.lat]) <= 90)
+        goes_on = (np.hypot(*(back - beyond)) < 0.1 * BEYOND) & (np.abs(world[wcs.wcs.lat]) <= 90)
         is_moved &= ~goes_on
     places = np.where(is_moved, inner, places)
     signs = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])[..., np.newaxis]
