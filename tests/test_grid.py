@@ -398,6 +398,16 @@ def test_coarse_pixels_of_equal_area_have_the_solid_angle_of_the_plane(code, nx,
     assert found.max() == pytest.approx(np.radians(330 / nx) ** 2, rel=1e-6)
 
 
+@pytest.mark.parametrize(("nx", "ny"), [(1, 60), (60, 1), (3, 2)])
+@pytest.mark.parametrize("code", ["ARC", "STG", "AIT"])
+def test_pixels_tens_of_degrees_wide_are_the_sums_of_fine_ones(code, nx, ny):
+    wcs = make_wcs(code, crval=(150, 40), crpix=(90.5, 90.5), cdelt=2.0)
+    fine = solid_angles(wcs, (180, 180))
+    found = sky_map([], [], wcs=wcs, shape=(180, 180), bins=(nx, ny)).solid_angle.to_value(u.sr)
+    expected = fine.reshape(ny, 180 // ny, nx, 180 // nx).sum(axis=(1, 3))
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-4 * expected.max())
+
+
 @pytest.mark.parametrize("code", ["CAR", "CEA"])
 def test_a_large_map_that_goes_around_the_sky_more_than_once_shows_it_once(code):
     wcs = make_wcs(code, crval=(0, 0), crpix=(500.5, 260.5), cdelt=0.9)

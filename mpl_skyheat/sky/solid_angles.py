@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpl_skyheat.sky.block_polynomials import interpolated
+from mpl_skyheat.sky.grid import SkyGrid
 from mpl_skyheat.sky.pixel_scale import local_areas
 from mpl_skyheat.sky.sky_edge import (
     HAIR,
@@ -27,10 +28,11 @@ from mpl_skyheat.sky.vectors import separation
 
 if TYPE_CHECKING:
     from mpl_skyheat.compute.arrays import BoolArray, FloatArray, IntArray
-    from mpl_skyheat.sky.grid import Projection, SkyGrid
+    from mpl_skyheat.sky.grid import Projection
     from mpl_skyheat.sky.outlines import Outline
 
     Pixels = tuple[IntArray, IntArray]
+    Places = tuple[FloatArray, FloatArray]
 
 # Largest diagonal (rad) of pixels whose sides pass for great circles.
 SMALL = np.radians(1.5)
@@ -87,6 +89,11 @@ PLACES = 16
 # rows for all of the sky reach beyond it.
 SMALL_PART = 1e-2
 
+# Sides (rad) of typical pixels from which on they are cut, and most parts on a map: wide margins,
+# which show no sky, would have many.
+NARROW = 0.5 * LARGE_CELL
+MOST_PARTS = 2**21
+
 # Side (rad) of the squares on which equal areas are measured: straight, and no digits are lost.
 TINY = 1e-5
 
@@ -133,11 +140,39 @@ def solid_angles(
     is_equal_area: bool = False,
     outline: Outline | None = None,
 ) -> FloatArray:
-    """Solid angle (sr) of every pixel's part on the sky; 0 where it has none."""
+    """Solid angle (sr) of every pixel's part on the sky; 0 where it has none.
+
+    Pixels tens of degrees wide or high are the sums of narrower ones.
+    """
     sky = SkyTest(grid, to_sky, to_plane, outline)
-    whole = _whole_area(sky) if is_equal_area else None
+    places = _places_with_sky(sky)
+    parts_x, parts_y = _parts_of_pixels(sky, places)
+    fine = SkyGrid(grid.x.split(parts_x), grid.y.split(parts_y))
+    areas = _areas(SkyTest(fine, to_sky, to_plane, outline), places, is_equal_area=is_equal_area)
+    if parts_x == parts_y == 1:
+        return areas
+    areas = areas.reshape(grid.y.count, parts_y, grid.x.count, parts_x)
+    return np.asarray(areas.sum(axis=(1, 3)))
+
+
+def _parts_of_pixels(sky: SkyTest, places: Places) -> tuple[int, int]:
+    """In how many parts pixels are cut along x and y, by the median of their sides at places."""
+    a, b, _, d = sky.vectors(*_corners(sky.grid, *places, SMALL_PART))
+    if not a.size:
+        return 1, 1
+    sides = np.array([np.median(separation(a, end)) for end in (b, d)]) / SMALL_PART
+    parts = np.maximum(sides / NARROW, 1.0)
+    parts *= min(np.sqrt(MOST_PARTS / (np.prod(sky.grid.shape) * np.prod(parts))), 1.0)
+    parts_x, parts_y = (int(n) for n in np.maximum(np.ceil(parts), 1))
+    return parts_x, parts_y
+
+
+def _areas(sky: SkyTest, places: Places, *, is_equal_area: bool) -> FloatArray:
+    """Solid angle (sr) of every pixel of a grid, from places that show sky."""
+    grid = sky.grid
+    whole = _whole_area(sky, places) if is_equal_area else None
     if whole is not None and sky.outline is not None:
-        areas, todo = _areas_of_blocks(sky, whole)
+        areas, todo = _areas_of_blocks(sky, whole, _elongation(sky, places))
     else:
         areas, known = smooth_solid_angles(grid, sky)
         todo = ~known
@@ -145,7 +180,7 @@ def solid_angles(
             areas[known] = whole
     if not todo.any():
         return areas
-    inner, at_edge = _inner_and_edge(sky, todo)
+    inner, at_edge = _inner_and_edge(sky, todo, _elongation(sky, places))
     cells = CELLS if max(grid.shape) < LARGE_MAP else CELLS_OF_LARGE
     if whole is not None:
         areas[inner] = whole
@@ -162,18 +197,29 @@ def solid_angles(
     return areas
 
 
-def _whole_area(sky: SkyTest) -> float | None:
-    """Solid angle (sr) of every whole pixel on an equal-area projection; None without sky."""
-    small = [SMALL_PART * step for step in sky.grid.steps]
+def _places_with_sky(sky: SkyTest) -> Places:
+    """The x and y of places all over a map at which `SMALL_PART` of a pixel shows sky.
+
+    None if none does.
+    """
     for number in (PLACES, PLACES**2):  # all of the sky may lie between places
-        x, y = places_all_over(sky.grid, number)
-        areas = local_areas(sky.to_sky, x, y, *small)
-        known = areas > 0
-        if known.any():
-            part = min(TINY / float(np.sqrt(np.median(areas[known]))), 1.0)
-            areas = local_areas(sky.to_sky, x[known], y[known], *(part * step for step in small))
-            return float(np.nanmedian(areas) / (part * SMALL_PART) ** 2)
-    return None
+        x, y = (v.ravel() for v in places_all_over(sky.grid, number))
+        lon, lat = sky.to_sky(*_corners(sky.grid, x, y, SMALL_PART))
+        has_sky = (np.isfinite(lon) & np.isfinite(lat)).all(axis=0)
+        if has_sky.any():
+            break
+    return x[has_sky], y[has_sky]
+
+
+def _whole_area(sky: SkyTest, places: Places) -> float | None:
+    """Solid angle (sr) of every whole pixel on an equal-area projection; None without sky."""
+    corners = sky.vectors(*_corners(sky.grid, *places, SMALL_PART))
+    side = float(np.sqrt(np.median(polygon_area(corners)))) if corners.size else 0.0
+    if side == 0:
+        return None
+    part = SMALL_PART * min(TINY / side, 1.0)
+    areas = local_areas(sky.to_sky, *places, *(part * step for step in sky.grid.steps))
+    return float(np.median(areas) / part**2)
 
 
 def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolArray]:
@@ -188,13 +234,13 @@ def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolAr
     return areas, known
 
 
-def _areas_of_blocks(sky: SkyTest, whole: float) -> tuple[FloatArray, BoolArray]:
+def _areas_of_blocks(sky: SkyTest, whole: float, reach: int) -> tuple[FloatArray, BoolArray]:
     """Areas of pixels in blocks that show sky all over, and pixels of blocks that show some.
 
-    By the corners of all blocks nearby: outlines in closed form have no spikes that are longer than
-    they are wide.
+    By the corners of all blocks within ``reach``, the length over width of pixels: outlines in
+    closed form have no spikes that are longer than they are wide.
     """
-    grid, reach = sky.grid, _elongation(sky)
+    grid = sky.grid
     # A notch in the sky may begin beyond the map.
     along_x, along_y = (
         axis.place(np.arange(-reach * BLOCK, axis.count + (reach + 1) * BLOCK, float(BLOCK)))
@@ -211,8 +257,8 @@ def _areas_of_blocks(sky: SkyTest, whole: float) -> tuple[FloatArray, BoolArray]
     return np.asarray(areas), todo.take(in_column, axis=1).take(in_row, axis=0)
 
 
-def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
-    """Rows and columns of marked pixels amid the sky, and of marked pixels near its edge."""
+def _inner_and_edge(sky: SkyTest, todo: BoolArray, reach: int) -> tuple[Pixels, Pixels]:
+    """Rows and columns of marked pixels amid the sky, and of those within ``reach`` of its edge."""
     grid = sky.grid
     # (np.nonzero is slow in two dimensions.)
     row, column = np.divmod(np.flatnonzero(todo), grid.x.count)
@@ -235,18 +281,17 @@ def _inner_and_edge(sky: SkyTest, todo: BoolArray) -> tuple[Pixels, Pixels]:
     is_cut = ~is_whole & (has_sky | ~has_sky.any() | (min(grid.shape) < FEW_PIXELS))
     near_edge = np.zeros(grid.shape, bool)
     near_edge[row[is_cut], column[is_cut]] = True
-    is_at_edge = grown(near_edge, _elongation(sky))[row, column]
+    is_at_edge = grown(near_edge, reach)[row, column]
     is_inner = is_whole & ~is_at_edge
     return (row[is_inner], column[is_inner]), (row[is_at_edge], column[is_at_edge])
 
 
-def _elongation(sky: SkyTest) -> int:
+def _elongation(sky: SkyTest, places: Places) -> int:
     """Length over width of a typical pixel, rounded, at least 1."""
-    grid = sky.grid
-    shapes = _shape(sky.vectors(*_corners(grid, *places_all_over(grid, PLACES), SMALL_PART)))
+    shapes = _shape(sky.vectors(*_corners(sky.grid, *places, SMALL_PART)))
     known = np.isfinite(shapes)
     typical = float(np.median(shapes[known])) if known.any() else 1.0
-    return int(np.clip(np.round(typical), 1, max(grid.shape)))
+    return int(np.clip(np.round(typical), 1, max(sky.grid.shape)))
 
 
 def _corners(
