@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from astropy.wcs.wcsapi import SlicedLowLevelWCS
 from helpers import make_wcs as wcs_of
 from helpers import plane_and_grid
 from hypothesis import given, settings
@@ -205,9 +206,13 @@ def test_tan_pixels_shrink_as_the_cube_of_the_cosine(cdelt):
 
 @pytest.mark.parametrize("shape", [(4, 5), (30, 40)])
 @pytest.mark.parametrize("crval", [(150.1, 42.2), (0.0, -89.999), (359.9999, 0.0)])
-def test_tiny_pixels_keep_their_area(shape, crval):
-    wcs = make_wcs("TAN", crval=crval, crpix=(3, 2), cdelt=0.01 / 3600)
-    np.testing.assert_allclose(solid_angles(wcs, shape), np.radians(0.01 / 3600) ** 2, rtol=1e-5)
+@pytest.mark.parametrize(("code", "step"), [("TAN", 0.01), ("ZEA", 0.001), ("SFL", 0.001)])
+def test_tiny_pixels_keep_their_area(shape, crval, code, step):
+    wcs = make_wcs(code, crval=crval, crpix=(3, 2), cdelt=step / 3600)
+    found = solid_angles(wcs, shape)
+    np.testing.assert_allclose(
+        found, np.radians(step / 3600) ** 2, rtol=1e-5 if code == "TAN" else 2e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -399,13 +404,13 @@ def test_coarse_pixels_of_equal_area_have_the_solid_angle_of_the_plane(code, nx,
 
 
 @pytest.mark.parametrize(("nx", "ny"), [(1, 60), (60, 1), (3, 2)])
-@pytest.mark.parametrize("code", ["ARC", "STG", "AIT"])
+@pytest.mark.parametrize("code", ["ARC", "AIT"])
 def test_pixels_tens_of_degrees_wide_are_the_sums_of_fine_ones(code, nx, ny):
     wcs = make_wcs(code, crval=(150, 40), crpix=(90.5, 90.5), cdelt=2.0)
     fine = solid_angles(wcs, (180, 180))
     found = sky_map([], [], wcs=wcs, shape=(180, 180), bins=(nx, ny)).solid_angle.to_value(u.sr)
     expected = fine.reshape(ny, 180 // ny, nx, 180 // nx).sum(axis=(1, 3))
-    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-4 * expected.max())
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
 @pytest.mark.parametrize("code", ["CAR", "CEA"])
@@ -414,11 +419,13 @@ def test_a_large_map_that_goes_around_the_sky_more_than_once_shows_it_once(code)
     assert solid_angles(wcs, (520, 1000)).sum() == pytest.approx(4 * np.pi, rel=1e-3)
 
 
-@pytest.mark.parametrize("code", ["TSC", "CSC", "QSC", "HPX"])
-@pytest.mark.parametrize("axes", ["RADEC", "DECRA"])
-def test_places_in_a_row_on_faces_are_where_each_is_alone(code, axes):
+@pytest.mark.parametrize("code", ["TSC", "CSC", "QSC", "HPX", "HPX-SIP"])
+@pytest.mark.parametrize("form", ["RADEC", "DECRA", "slice"])
+def test_places_in_a_row_on_faces_are_where_each_is_alone(code, form):
     """Of a whole row, wcslib takes all after the first on another face for others, or NaN."""
-    plane = plane_of_wcs(wcs_of(code, shape=(360, 360), cdelt=(-1, 1), axes=axes))
+    axes = "RADEC" if form == "slice" else form
+    wcs = wcs_of(code, shape=(360, 360), cdelt=(-1, 1), axes=axes)
+    plane = plane_of_wcs(SlicedLowLevelWCS(wcs, np.s_[::1, 1:]) if form == "slice" else wcs)
     far = np.linspace(0, 359, 47)
     for y in np.linspace(5, 355, 19):
         for row in ((far, y + 0 * far), (y + 0 * far, far)):

@@ -294,3 +294,22 @@ def test_colours_are_scaled_to_what_is_seen():
     seen = heat.sky_map.data[(heat.get_alpha() >= 0.1) & ~heat.sky_map.mask]
     assert heat.get_clim() == pytest.approx((seen.min(), seen.max()))
     assert heat.get_clim()[1] < 10
+
+
+@pytest.mark.parametrize("norm", ["linear", "log"])
+def test_colours_follow_all_values_where_all_are_faint(norm):
+    """As on an Axes that is zoomed on the few rows beside a cluster."""
+    middle, rng = WCS.pixel_to_world(24, 25), np.random.default_rng(8)
+    near, far = rng.normal(0, 0.15, (2, 40000)), rng.uniform(-3, 3, (2, 300))
+    rows = {
+        "ra": middle.ra.deg + np.append(near[0], far[0]),
+        "dec": middle.dec.deg + np.append(near[1], far[1]),
+        "rv": rng.uniform(700, 760, 40300),
+    }
+    made = sky_map(data=rows, wcs=WCS, kernel="0.2 deg", values="rv")
+    ax = Figure().add_subplot(projection=WCS)
+    ax.set_xlim(-0.5, 5.5)
+    heat = ax.sky_heatmap(made, alpha="density", norm=norm)
+    assert 0 < heat.get_alpha().max() < 0.1
+    low, high = heat.get_clim()
+    assert 700 <= low < high <= 760

@@ -290,6 +290,19 @@ def test_lsdb(lsdb_catalogue, header, kernel, cut):
 
 
 @pytest.mark.slow
+def test_a_cone_beside_an_lsdb_catalogue_is_an_empty_map():
+    lsdb = pytest.importorskip("lsdb")
+    table = rows().dropna()
+    table = table[table.dec > 45]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, about lsdb
+        north = lsdb.from_dataframe(table, ra_column="ra", dec_column="dec", lowest_order=3)
+        beside = north.cone_search(200, -60, 3600)
+    found = sky_map(data=beside, wcs=WCS(TAN), kernel="4 deg")
+    assert found.counts.sum() == found.meta["read"] == 0
+
+
+@pytest.mark.slow
 def test_lsdb_names_the_cell_of_a_bad_row(lsdb_catalogue):
     names = "|".join(
         f"Norder={cell.order}, Npix={cell.pixel}"
@@ -315,7 +328,7 @@ def client():
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

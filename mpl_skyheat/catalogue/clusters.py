@@ -88,9 +88,12 @@ class LsdbCatalogue(Partitions):
     def lazy(self, wanted: Wanted) -> LazyTables:
         cells = self.catalogue.get_ordered_healpix_pixels()
         parts = self.catalogue[list(wanted.columns)].to_delayed()
-        some = np.flatnonzero(self._in_reach(cells, wanted)).tolist()
-        names = [f"Norder={cells[i].order}, Npix={cells[i].pixel}" for i in some]
-        return LazyTables([parts[i] for i in some], names, len(cells) - len(some))
+        some, names = [], []
+        for cell, part, may in zip(cells, parts, self._in_reach(cells, wanted), strict=True):
+            if may:
+                some.append(part)
+                names.append(f"Norder={cell.order}, Npix={cell.pixel}")
+        return LazyTables(some, names, len(cells) - len(some))
 
     def _in_reach(self, cells: Sequence[Any], wanted: Wanted) -> Any:
         """Which partitions may have rows in reach, by their cells."""
@@ -99,8 +102,9 @@ class LsdbCatalogue(Partitions):
         own = (self._told.ra_column, self._told.dec_column)
         if kind not in OF_CELLS or names != own or not isinstance(wanted.reach, SkyReach):
             return np.ones(len(cells), bool)
-        orders, pixels = np.array([(cell.order, cell.pixel) for cell in cells], np.int64).T
-        return wanted.reach.cells(orders, pixels)
+        # (A cone beside the catalogue has no cells.)
+        known = np.array([(cell.order, cell.pixel) for cell in cells], np.int64).reshape(-1, 2)
+        return wanted.reach.cells(*known.T)
 
 
 @dataclass(frozen=True)

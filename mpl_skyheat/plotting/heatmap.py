@@ -123,7 +123,7 @@ class SkyHeatmap(AxesImage):
         if fading is not None:
             alpha = fading.opacity(ax)
             self.set_alpha(alpha)
-            scaled &= alpha >= FAINT
+            scaled = self._seen(scaled, alpha)
         values = self._values_to_scale(sky_map.data[scaled], stacklevel=5)
         set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
         if norm == "asinh":
@@ -135,6 +135,13 @@ class SkyHeatmap(AxesImage):
         self.set_transform(ax.transData)
         if kwargs.get("clip_path") is None:
             self.set_clip_path(ax.patch)
+
+    def _seen(self, scaled: NDArray[np.bool_], alpha: NDArray[np.float64]) -> Any:
+        """Those of some pixels that are not faint; all, if on a zoomed Axes no others are left."""
+        seen = scaled & (alpha >= FAINT)
+        values = self.sky_map.data[seen]
+        has_some = (values > 0).any() if isinstance(self.norm, LogNorm) else len(values)
+        return seen if has_some else scaled
 
     def _values_to_scale(
         self, values: NDArray[np.float64], *, stacklevel: int

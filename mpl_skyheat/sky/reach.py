@@ -74,8 +74,11 @@ class SkyReach(ABC):
         shift = 2 * (FINEST - np.asarray(order, np.int64))
         return self.ranges(pixel << shift, ((pixel + 1) << shift) - 1)
 
-    def _small_cells(self, order: IntArray, pixel: IntArray) -> BoolArray:
-        """As `cells`, of cells that are nearly as small as their surrounding circles."""
+    def _circles_reach(self, order: IntArray, pixel: IntArray) -> BoolArray:
+        """Whether the circles around HEALPix cells meet a cap.
+
+        Of large cells, circles reach far beyond: `cells` cuts these first.
+        """
         order, pixel = np.broadcast_arrays(order, pixel)
         reached = np.zeros(pixel.shape, bool)
         for some in np.unique(order):
@@ -99,7 +102,7 @@ class SkyReach(ABC):
         # Of order 0, of which there are fewer than `CELLS`, every range is in reach of this.
         reached = np.zeros(numbers.shape, bool)
         orders = np.broadcast_to(order[:, np.newaxis], numbers.shape)
-        reached[is_in] = self._small_cells(orders[is_in], numbers[is_in])
+        reached[is_in] = self._circles_reach(orders[is_in], numbers[is_in])
         return np.asarray(reached.any(axis=1))
 
     def boxes(

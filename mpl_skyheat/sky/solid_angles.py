@@ -89,8 +89,8 @@ PLACES = 16
 # rows for all of the sky reach beyond it.
 SMALL_PART = 1e-2
 
-# Sides (rad) of typical pixels from which on they are cut, and most parts on a map: wide margins,
-# which show no sky, would have many.
+# Sides (rad) of typical pixels from which on they are cut, and about the most parts of a grid: wide
+# margins, which show no sky, would have many more.
 NARROW = 0.5 * LARGE_CELL
 MOST_PARTS = 2**21
 
@@ -142,7 +142,7 @@ def solid_angles(
 ) -> FloatArray:
     """Solid angle (sr) of every pixel's part on the sky; 0 where it has none.
 
-    Pixels tens of degrees wide or high are the sums of narrower ones.
+    Pixels that are wider or higher than `NARROW` are the sums of their parts.
     """
     sky = SkyTest(grid, to_sky, to_plane, outline)
     places = _places_with_sky(sky)
@@ -162,7 +162,9 @@ def _parts_of_pixels(sky: SkyTest, places: Places) -> tuple[int, int]:
         return 1, 1
     sides = np.array([np.median(separation(a, end)) for end in (b, d)]) / SMALL_PART
     parts = np.maximum(sides / NARROW, 1.0)
-    parts *= min(np.sqrt(MOST_PARTS / (np.prod(sky.grid.shape) * np.prod(parts))), 1.0)
+    shrink = MOST_PARTS / (np.prod(sky.grid.shape) * np.prod(parts))
+    if shrink < 1:
+        parts *= np.sqrt(shrink) if parts.min() > 1 else shrink
     parts_x, parts_y = (int(n) for n in np.maximum(np.ceil(parts), 1))
     return parts_x, parts_y
 
@@ -200,7 +202,7 @@ def _areas(sky: SkyTest, places: Places, *, is_equal_area: bool) -> FloatArray:
 def _places_with_sky(sky: SkyTest) -> Places:
     """The x and y of places all over a map at which `SMALL_PART` of a pixel shows sky.
 
-    None if none does.
+    Empty arrays if none does.
     """
     for number in (PLACES, PLACES**2):  # all of the sky may lie between places
         x, y = (v.ravel() for v in places_all_over(sky.grid, number))
@@ -217,9 +219,9 @@ def _whole_area(sky: SkyTest, places: Places) -> float | None:
     side = float(np.sqrt(np.median(polygon_area(corners)))) if corners.size else 0.0
     if side == 0:
         return None
-    part = SMALL_PART * min(TINY / side, 1.0)
+    part = min(SMALL_PART * TINY / side, 1.0)
     areas = local_areas(sky.to_sky, *places, *(part * step for step in sky.grid.steps))
-    return float(np.median(areas) / part**2)
+    return float(np.nanmedian(areas) / part**2)
 
 
 def smooth_solid_angles(grid: SkyGrid, sky: SkyTest) -> tuple[FloatArray, BoolArray]:

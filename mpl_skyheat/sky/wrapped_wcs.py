@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS, NoConvergence
-from astropy.wcs.wcsapi import BaseLowLevelWCS, BaseWCSWrapper
+from astropy.wcs.wcsapi import BaseLowLevelWCS, BaseWCSWrapper, SlicedLowLevelWCS
 
 from mpl_skyheat.sky.wcs_frames import celestial_order, ctypes
 
@@ -162,7 +162,9 @@ def world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
 
 def pixel_to_world(wcs: BaseLowLevelWCS) -> Any:
     """The pixel_to_world_values of a WCS; of one on faces, right along a row of pixels, too."""
-    is_on_faces = isinstance(wcs, WCS) and any(code[-3:] in ON_FACES for code in ctypes(wcs))
+    # (Of a slice, it is not known what it is of.)
+    may_be = isinstance(wcs, SlicedLowLevelWCS)
+    is_on_faces = may_be or any(code[5:8] in ON_FACES for code in ctypes(wcs))
     return OnFaces(wcs) if is_on_faces else wcs.pixel_to_world_values
 
 
@@ -173,7 +175,7 @@ class OnFaces:
     all after the first on another face are wrong, or NaN. One more place, off the row, prevents it.
     """
 
-    def __init__(self, wcs: WCS) -> None:
+    def __init__(self, wcs: BaseLowLevelWCS) -> None:
         self._wcs = wcs
 
     def __call__(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
