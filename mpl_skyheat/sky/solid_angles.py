@@ -56,11 +56,8 @@ LARGE_MAP = 500
 # Cells along each side of such a pixel of a large map.
 CELLS_OF_LARGE = 4
 
-# Diagonal (rad) above which cells are halved, as in pixels of tens of degrees.
-LARGE_CELL = np.radians(6)
-
-# Most cells along each side of a pixel.
-MOST_CELLS = 64
+# Diagonal (rad) from which on pixels amid the sky are traced, too, as at the limb of a SIN.
+LARGE = np.radians(6)
 
 # Bisections for the sky's edge on the side of a cell on the sphere. Near the limb of a SIN, the
 # angle from it goes as the root of the distance: 2^-24 of a cell is 2^-12 in angle.
@@ -85,13 +82,14 @@ FEW_PIXELS = 20
 # Places along each side of a map over which the median area and shape of pixels are taken.
 PLACES = 16
 
-# Part of a pixel's sides on which its area and shape are taken: whole pixels of a map that has two
-# rows for all of the sky reach beyond it.
+# Fraction of a pixel's sides. Typical areas and shapes are those of so small a part at a pixel's
+# centre: where all of the sky is two rows of pixels high, whole pixels have corners off the sky.
 SMALL_PART = 1e-2
 
-# Sides (rad) of typical pixels from which on they are cut, and about the most parts of a grid: wide
-# margins, which show no sky, would have many more.
-NARROW = 0.5 * LARGE_CELL
+# Median side (rad) of pixels above which all are cut into parts.
+NARROW = 0.5 * LARGE
+
+# Number of parts of all pixels of a grid from which on parts are wider than that.
 MOST_PARTS = 2**21
 
 # Side (rad) of the squares on which equal areas are measured: straight, and no digits are lost.
@@ -156,17 +154,14 @@ def solid_angles(
 
 
 def _parts_of_pixels(sky: SkyTest, places: Places) -> tuple[int, int]:
-    """In how many parts pixels are cut along x and y, by the median of their sides at places."""
-    a, b, _, d = sky.vectors(*_corners(sky.grid, *places, SMALL_PART))
+    """Numbers of parts that pixels are cut into along x and y, by their median sides at places."""
+    a, b, _, d = _small_corners(sky, places)
     if not a.size:
         return 1, 1
-    sides = np.array([np.median(separation(a, end)) for end in (b, d)]) / SMALL_PART
-    parts = np.maximum(sides / NARROW, 1.0)
-    shrink = MOST_PARTS / (np.prod(sky.grid.shape) * np.prod(parts))
-    if shrink < 1:
-        parts *= np.sqrt(shrink) if parts.min() > 1 else shrink
-    parts_x, parts_y = (int(n) for n in np.maximum(np.ceil(parts), 1))
-    return parts_x, parts_y
+    width, height = (float(np.median(separation(a, end))) / SMALL_PART for end in (b, d))
+    # Wider parts of more pixels: a margin without sky is cut, too.
+    narrow = max(NARROW, np.sqrt(width * height * np.prod(sky.grid.shape) / MOST_PARTS))
+    return max(int(np.ceil(width / narrow)), 1), max(int(np.ceil(height / narrow)), 1)
 
 
 def _areas(sky: SkyTest, places: Places, *, is_equal_area: bool) -> FloatArray:
@@ -204,18 +199,22 @@ def _places_with_sky(sky: SkyTest) -> Places:
 
     Empty arrays if none does.
     """
-    for number in (PLACES, PLACES**2):  # all of the sky may lie between places
+    for number in (PLACES, PLACES**2):  # all of the sky may lie between the first
         x, y = (v.ravel() for v in places_all_over(sky.grid, number))
-        lon, lat = sky.to_sky(*_corners(sky.grid, x, y, SMALL_PART))
-        has_sky = (np.isfinite(lon) & np.isfinite(lat)).all(axis=0)
+        has_sky = np.isfinite(_small_corners(sky, (x, y))).all(axis=(0, -1))
         if has_sky.any():
             break
     return x[has_sky], y[has_sky]
 
 
+def _small_corners(sky: SkyTest, places: Places) -> FloatArray:
+    """Vectors (4, n, 3) to the corners of `SMALL_PART` of a pixel around each place."""
+    return sky.vectors(*_corners(sky.grid, *places, SMALL_PART))
+
+
 def _whole_area(sky: SkyTest, places: Places) -> float | None:
     """Solid angle (sr) of every whole pixel on an equal-area projection; None without sky."""
-    corners = sky.vectors(*_corners(sky.grid, *places, SMALL_PART))
+    corners = _small_corners(sky, places)
     side = float(np.sqrt(np.median(polygon_area(corners)))) if corners.size else 0.0
     if side == 0:
         return None
@@ -290,7 +289,7 @@ def _inner_and_edge(sky: SkyTest, todo: BoolArray, reach: int) -> tuple[Pixels, 
 
 def _elongation(sky: SkyTest, places: Places) -> int:
     """Length over width of a typical pixel, rounded, at least 1."""
-    shapes = _shape(sky.vectors(*_corners(sky.grid, *places, SMALL_PART)))
+    shapes = _shape(_small_corners(sky, places))
     known = np.isfinite(shapes)
     typical = float(np.median(shapes[known])) if known.any() else 1.0
     return int(np.clip(np.round(typical), 1, max(sky.grid.shape)))
@@ -318,7 +317,7 @@ def _of_whole(
     x, y = _corners(sky.grid, *centre, 1 - 2 * HAIR)
     corners = sky.vectors(x, y)
     areas, size = polygon_area(corners), _size(corners, sky.vectors(*centre))
-    is_large = ~(size < LARGE_CELL)
+    is_large = ~(size < LARGE)
     is_bent = ~is_large & ~((size < SMALL) & (_turn(corners) < bent))
     on_sky = np.ones((4, np.count_nonzero(is_bent)), bool)
     sides = sky_polygons(x[:, is_bent], y[:, is_bent], on_sky, sky, 0, ALONG)
@@ -365,15 +364,8 @@ def _traced(sky: SkyTest, row: IntArray, column: IntArray, cells: int) -> FloatA
     is_left = np.asarray(on_sky.any(axis=(1, 2)))
     areas[is_whole], is_left[is_whole] = _of_whole(sky, row[is_whole], column[is_whole], 0.0)
     left = np.flatnonzero(is_left)
-    found, _, corners = _of_cells(
-        sky, x[left], y[left], on_sky[left], LITTLE_BENT, SPHERE_STEPS, ALONG
-    )
+    found, _ = _of_cells(sky, x[left], y[left], on_sky[left], LITTLE_BENT, SPHERE_STEPS, ALONG)
     areas[left] = found.sum(axis=(1, 2)) / (1 - 2 * HAIR) ** 2
-    a, b, c, d = corners
-    is_large = np.fmax(separation(a, c), separation(b, d)) > LARGE_CELL
-    again = left[is_large.any(axis=(1, 2))]
-    if len(again) and cells < MOST_CELLS:
-        areas[again] = _traced(sky, row[again], column[again], 2 * cells)
     return areas
 
 
@@ -402,8 +394,7 @@ def cells_with_sky(
     Of what they show of the sky, with straight sides; those that show none have an area of 0.
     """
     x, y = lattice_in_pixels(sky.grid, row, column, cells)
-    areas, middles, _ = _of_cells(sky, x, y, sky(x, y), None, PLANE_STEPS, STRAIGHT)
-    return areas, middles
+    return _of_cells(sky, x, y, sky(x, y), None, PLANE_STEPS, STRAIGHT)
 
 
 def _of_cells(
@@ -414,8 +405,8 @@ def _of_cells(
     bent: float | None,
     steps: int,
     along: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Areas of cells, vectors to their middles, and to their corners, NaN off the sky.
+) -> tuple[FloatArray, FloatArray]:
+    """Areas of cells, and vectors to their middles.
 
     The sky's edge is followed, and sides from ``bent`` on, the angle between opposite ones times
     length over width.
@@ -433,7 +424,7 @@ def _of_cells(
     x, y = (cell_corners(v)[:, is_followed] for v in (x, y))
     polygons = _vectors(sky, *sky_polygons(x, y, nodes[:, is_followed], sky, steps, along))
     areas[is_followed], middles[is_followed] = _area_and_centroid(polygons)
-    return areas, middles, corners
+    return areas, middles
 
 
 def _plane_area(x: FloatArray, y: FloatArray) -> FloatArray:
