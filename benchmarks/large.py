@@ -25,6 +25,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, Sip
 from recipe import field_wcs, points, recipe
 from timing import (
+    PEAK_MEMORY,
     environment,
     median,
     output_of,
@@ -322,13 +323,12 @@ for chunk in chunks({count}):
 made = time.perf_counter()
 sky = sky_map(chunks({count}), wcs=wcs, kernel=SIGMA)
 spent = time.perf_counter() - made - (made - start)
-status = Path("/proc/self/status").read_text()  # of Linux
-peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+peak = peak_memory()
 assert sky.meta["read"] == {count} == sky.meta["inside"] + sky.meta["outside"]
 assert sky.counts.sum() == sky.meta["inside"]
 two = sky_map(*(np.concatenate(both) for both in zip(*chunks(2 * size))), wcs=wcs)
 assert np.array_equal(sky_map(chunks(2 * size), wcs=wcs).counts, two.counts)
-print(1e9 * spent / {count}, int(peak.split()[1]) / 1024)
+print(1e9 * spent / {count}, peak)
 """
 
 
@@ -336,7 +336,7 @@ def growth(options):
     """Time per point and memory, from 10⁶ to 10⁹ points streamed in generated chunks."""
     most = 6 if options.quick else 9 if options.billion else 8
     for exponent in range(6, most + 1):
-        code = GROWTH.format(folder=str(Path(__file__).parent), count=10**exponent)
+        code = PEAK_MEMORY + GROWTH.format(folder=str(Path(__file__).parent), count=10**exponent)
         nanoseconds, peak = map(float, output_of(code))
         print(
             f"{power(10**exponent)} points in chunks: {nanoseconds:.1f} ns a point, "

@@ -14,17 +14,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from timing import output_of, output_of_file, parser_of, power, write_table
+from timing import PEAK_MEMORY, output_of, output_of_file, parser_of, power, write_table
 
 MANY, QUICK_MANY = 10**8, 10**6
 FILE = 4 * 10**6  # rows of a file, which workers hold as a whole
-HATS_FILES = 5  # whose rows are written as a HATS catalogue, too
+HATS_FILES = 5  # number of these files whose rows are a HATS catalogue, too
 GROUP = 2**20  # rows of a row group
 
 # Most CPU time beside pyarrow's, and most memory (MiB).
 MOST = {"counts": 3.0, "smoothed": 4.5}
 MOST_MEMORY = 1024
 
+END = """
+print(1e9 * spent / {rows}, peak_memory())
+"""
 READ = """
 import time
 from pathlib import Path
@@ -74,12 +77,6 @@ wcs.wcs.cdelt, wcs.pixel_shape = [-0.25, 0.25], [1440, 720]
 def spent_by(client):
     return time.process_time() + sum(client.run(time.process_time).values())
 
-def peak():
-    from pathlib import Path
-    status = Path("/proc/self/status").read_text()
-    found = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(found.split()[1]) / 1024
-
 if __name__ == "__main__":
     options = dict(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
     with LocalCluster(**options) as cluster, Client(cluster) as client:
@@ -88,7 +85,7 @@ if __name__ == "__main__":
             start = spent_by(client)
             {job}
             spent = spent_by(client) - start
-        most = max(peak(), *client.run(peak).values())
+        most = max(peak_memory(), *client.run(peak_memory).values())
     print(1e9 * spent / {rows}, most)
 """
 OPEN = {
@@ -97,7 +94,7 @@ OPEN = {
     "lsdb": """import lsdb
         frame = lsdb.open_catalog({folder!r}, columns=["ra", "dec"])""",
 }
-# (Copied: else the first row of a partition would keep all of it.)
+# A slice of a DataFrame keeps all of its partition in memory, a copy does not.
 JUST_READ = "assert len(frame.map_partitions(lambda part: part.iloc[:1].copy()).compute())"
 HEALPIX = """import dask, healpy
             def counted(part):
@@ -110,27 +107,25 @@ DATASHADER = """import datashader
             assert canvas.points(frame, "ra", "dec").sum() == {rows}"""
 WITH_WORKERS = """sky = sky_map(data=frame, wcs=wcs, kernel={kernel!r})
             assert sky.meta["read"] == sky.meta["inside"] == sky.counts.sum() == {rows}"""
-# By engine and title: a kind of `MOST`, or the package of a peer; the job; a kernel.
-JOBS = {
+PLOT_DENSITY = """import matplotlib
+            matplotlib.use("agg")
+            figure, _ = frame.hc_structure.plot_density()
+            figure.canvas.draw()"""
+# By title: the job, a kernel, and a kind of `MOST` or the package of a peer that it needs.
+OURS = {
+    "counts by these": (WITH_WORKERS, None, "counts"),
+    "the same, σ = 1°": (WITH_WORKERS, "1 deg", "smoothed"),
+}
+PEERS = {
     "dask": {
-        "dask's read of two columns, two workers": ("", JUST_READ, None),
-        "counts by these": ("counts", WITH_WORKERS, None),
-        "the same, σ = 1°": ("smoothed", WITH_WORKERS, "1 deg"),
-        "HEALPix counts of 0.23° by healpy, in the same partitions": ("healpy", HEALPIX, None),
-        "datashader with dask, ra and dec as x and y": ("datashader", DATASHADER, None),
+        "HEALPix counts of 0.23° by healpy, in the same partitions": (HEALPIX, None, "healpy"),
+        "datashader with dask, ra and dec as x and y": (DATASHADER, None, "datashader"),
     },
     "lsdb": {
-        "lsdb's read of two columns, two workers": ("", JUST_READ, None),
-        "counts by these": ("counts", WITH_WORKERS, None),
-        "the same, σ = 1°": ("smoothed", WITH_WORKERS, "1 deg"),
-        "HEALPix counts of 0.23° by healpy, in lsdb's partitions": ("healpy", HEALPIX, None),
+        "HEALPix counts of 0.23° by healpy, in lsdb's partitions": (HEALPIX, None, "healpy"),
+        "lsdb's `plot_density`, of counts in the catalogue": (PLOT_DENSITY, None, "lsdb"),
     },
 }
-END = """
-status = Path("/proc/self/status").read_text()
-peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-print(1e9 * spent / {rows}, int(peak.split()[1]) / 1024)
-"""
 
 
 def write_files(folder, rows):
@@ -160,64 +155,72 @@ def write_hats(folder, root):
     return len(rows)
 
 
+def in_one_process(folder, rows, *, quick):
+    """Return the table's rows of maps by one process, beside pyarrow's own read."""
+    jobs = {
+        "pyarrow's read of two columns": (READ + END, None, ""),
+        "counts, all-sky Galactic AIT of 0.25°": (MAP + END + CHECK, None, "counts"),
+        "the same, σ = 1° on the sphere": (MAP + END + CHECK, "1 deg", "smoothed"),
+    }
+
+    def run(job, kernel):
+        return output_of(PEAK_MEMORY + job.format(folder=folder, rows=rows, kernel=kernel))
+
+    return measure(jobs, run, quick=quick)
+
+
 def with_workers(engine, folder, rows, *, quick):
-    """Return rows of maps by two workers, beside the same workers only reading."""
-    found, base = [], np.nan
-    for title, (kind, job, kernel) in JOBS[engine].items():
+    """Return the table's rows of maps by two workers, beside the same workers only reading."""
+    read = {f"{engine}'s read of two columns, two workers": (JUST_READ, None, "")}
+
+    def run(job, kernel):
+        opening = OPEN[engine].format(folder=str(folder))
+        job = job.format(rows=rows, kernel=kernel)
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            # (Worker processes import the script that starts them.)
+            file.write(PEAK_MEMORY + WORKERS.format(opening=opening, rows=rows, job=job))
+            file.flush()
+            return output_of_file(file.name)
+
+    return measure(read | OURS | PEERS[engine], run, quick=quick)
+
+
+def measure(jobs, run, *, quick):
+    """Run jobs; return rows of the table, with CPU time beside that of the first."""
+    table, base = [], None
+    for title, (job, kernel, kind) in jobs.items():
         if kind and kind not in MOST and find_spec(kind) is None:
             print(f"no {kind}: left out")
             continue
-        job = job.format(rows=rows, kernel=kernel)
-        opening = OPEN[engine].format(folder=str(folder))
-        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-            # (Worker processes import the script that starts them.)
-            file.write(WORKERS.format(opening=opening, rows=rows, job=job))
-            file.flush()
-            spent, peak = map(float, output_of_file(file.name)[-2:])
-        base = base if kind else spent
-        found.append(f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | {peak:.0f} MiB |")
-        print(found[-1], flush=True)
+        spent, peak = map(float, run(job, kernel)[-2:])
+        base = base or spent
+        table.append(f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | {peak:.0f} MiB |")
+        print(table[-1], flush=True)
         if kind in MOST and not quick:
             assert spent <= MOST[kind] * base
             assert peak <= MOST_MEMORY
-    return found
+    return table
 
 
 def main():
     parser = parser_of(__doc__)
     parser.add_argument("--rows", type=int, help="rows of all files together")
     options = parser.parse_args()
-    rows = options.rows or (QUICK_MANY if options.quick else MANY)
+    rows, quick = options.rows or (QUICK_MANY if options.quick else MANY), options.quick
     head = f"| {power(rows)} rows, in files of {power(min(rows, FILE))}"
     table = [f"{head} | CPU a row | beside the read | peak of memory |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
         write_files(folder, rows)
-        jobs = {
-            "pyarrow's read of two columns": ("", READ, None),
-            "counts, all-sky Galactic AIT of 0.25°": ("counts", MAP, None),
-            "the same, σ = 1° on the sphere": ("smoothed", MAP, "1 deg"),
-        }
-        base = np.nan
-        for title, (kind, code, kernel) in jobs.items():
-            known = {"folder": folder, "rows": rows, "kernel": kernel}
-            code += END + (CHECK if kind else "")
-            spent, peak = map(float, output_of(code.format(**known)))
-            base = base if kind else spent
-            text = f"| {title} | {spent:.0f} ns | {spent / base:.1f} × | {peak:.0f} MiB |"
-            print(text, flush=True)
-            table.append(text)
-            if kind and not options.quick:
-                assert spent <= MOST[kind] * base
-                assert peak <= MOST_MEMORY
+        table += in_one_process(folder, rows, quick=quick)
         if find_spec("distributed") is None:
             print("no distributed: workers are left out")
         else:
-            table += with_workers("dask", folder, rows, quick=options.quick)
-            if find_spec("lsdb") is not None:
-                root = Path(elsewhere) / "catalogue"
-                number = write_hats(folder, root)
-                table.append(f"| **{power(number)} of these, as a HATS catalogue** | | | |")
-                table += with_workers("lsdb", root, number, quick=options.quick)
+            table += with_workers("dask", folder, rows, quick=quick)
+        if find_spec("distributed") and find_spec("lsdb"):
+            root = Path(elsewhere) / "catalogue"
+            number = write_hats(folder, root)
+            table.append(f"| **{power(number)} of these, as a HATS catalogue** | | | |")
+            table += with_workers("lsdb", root, number, quick=quick)
     if options.write:
         write_table(Path(__file__).name, "\n".join(table))
 

@@ -17,6 +17,14 @@ TABLES["live.py"] = ROOT / "docs" / "live.md"
 TABLES["past_memory.py"] = ROOT / "benchmarks" / "README.md"
 END = "<!-- end -->"
 
+# Code of a new process, whose peak (MiB, of Linux) is that of all it has loaded.
+PEAK_MEMORY = """
+def peak_memory():
+    from pathlib import Path
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
+"""
+
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -70,7 +70,7 @@ KINDS = {
 PLACES = {"0h": (0.1, 12.0), "pole": (70.0, 86.0), "rim": (177.5, -20.0)}
 # Kinds that do not show all of the sky, and that rim not.
 PARTS = {"cartopy Orthographic", "skyproj Laea"}
-# Those of cartopy and skyproj that take longest; the others run each time.
+# Kinds that take about a second to draw, which `make test-slow` does.
 SLOW = {"cartopy Orthographic", "skyproj Mollweide, 150"}
 
 
@@ -485,7 +485,7 @@ def test_pixels_that_are_nobodys_resolve_the_kernel(kind):
 
 @pytest.mark.parametrize("kind", GEO[:1] + GEO[2:])
 def test_equal_areas_are_known_where_the_sky_is_two_rows_of_many(kind):
-    """As with the margin of a kernel in map pixels: the edge was traced in each, for long."""
+    """Rows are those of a kernel's margin in map pixels. No other pixel's edge is traced then."""
     ax, _ = KINDS[kind]()
     view = view_of_axes(ax, read_catalogue(([1.0], [2.0])), find_frame("icrs"), None)
     plane, asked = view.plane, []

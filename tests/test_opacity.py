@@ -298,7 +298,7 @@ def test_colours_are_scaled_to_what_is_seen():
 
 @pytest.mark.parametrize("norm", ["linear", "log"])
 def test_colours_follow_all_values_where_all_are_faint(norm):
-    """As on an Axes that is zoomed on the few rows beside a cluster."""
+    """The Axes shows the few rows beside a cluster that is dense enough to be opaque."""
     middle, rng = WCS.pixel_to_world(24, 25), np.random.default_rng(8)
     near, far = rng.normal(0, 0.15, (2, 40000)), rng.uniform(-3, 3, (2, 300))
     rows = {

@@ -102,7 +102,7 @@ class LsdbCatalogue(Partitions):
         own = (self._told.ra_column, self._told.dec_column)
         if kind not in OF_CELLS or names != own or not isinstance(wanted.reach, SkyReach):
             return np.ones(len(cells), bool)
-        # (A cone beside the catalogue has no cells.)
+        # The shape is that of no cells, too, which a cone that misses the catalogue leaves.
         known = np.array([(cell.order, cell.pixel) for cell in cells], np.int64).reshape(-1, 2)
         return wanted.reach.cells(*known.T)
 

@@ -149,13 +149,11 @@ def add_rows(
 
     ``blocks`` are the rows, if they have been projected already.
     """
-    lazy = catalogue.lazy_tables() if isinstance(catalogue, Stream) else None
-    if lazy is None:
-        sums.add(catalogue, team=team, projected=blocks, progress=progress)
-    else:
-        assert isinstance(catalogue, Stream)
+    if isinstance(catalogue, Stream) and (lazy := catalogue.lazy_tables()) is not None:
         add_by_workers(sums, catalogue, lazy, progress)
         sums.finish_rows()
+    else:
+        sums.add(catalogue, team=team, projected=blocks, progress=progress)
 
 
 def add_by_workers(

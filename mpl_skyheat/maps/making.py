@@ -151,9 +151,9 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
         if isinstance(catalogue, Catalogue):
             blocks = list(project_blocks(catalogue, plane))
         region = view.filled(_bounds(catalogue, plane, blocks))
-    told: dict[str, Any] = {}
+    more_meta: dict[str, Any] = {}
     if request.is_auto:
-        request, told["autoneff"] = with_best_width(
+        request, more_meta["autoneff"] = with_best_width(
             catalogue, blocks, plane, region, request, team, closed=is_closed
         )
     finest = _finest(catalogue, request)
@@ -161,13 +161,13 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
     if request.live:
         check_lattice(where, request)
     if (shared := shared_fraction(request, where)) is not None:
-        told["shared"] = shared
+        more_meta["shared"] = shared
     _warn_of_smoothing(where, stacklevel=4)
     where.geometry.measure(team)
     if request.rows_kernel is not None:
         sums, ladder = summed_by_width(catalogue, where, request, team, blocks)
         where, field, randoms = ladder.where, None, None
-        told["planeerr"] = ladder.error
+        more_meta["planeerr"] = ladder.error
         _warn_of_smoothing(where, stacklevel=4)
         found = statistic_of(sums, ladder.moments(), where, request)
     else:
@@ -178,7 +178,7 @@ def make_map(catalogue: Catalogue | Stream, plane: Plane, view: View, request: M
     if randoms is not None:
         warn_of_density(found.seen, stacklevel=4)
     in_unit = _unit(catalogue, region, where, request)
-    meta = _meta(sums, where, request, catalogue, frame) | told
+    meta = _meta(sums, where, request, catalogue, frame) | more_meta
     made = _map_of(sums, found, where, request, catalogue, team, in_unit=in_unit, meta=meta)
     live = None
     if request.live:

@@ -123,7 +123,7 @@ class SkyHeatmap(AxesImage):
         if fading is not None:
             alpha = fading.opacity(ax)
             self.set_alpha(alpha)
-            scaled = self._seen(scaled, alpha)
+            scaled = self._clearly_seen(scaled, alpha)
         values = self._values_to_scale(sky_map.data[scaled], stacklevel=5)
         set_open_limits(self.norm, values, look, is_smoothed=is_smoothed)
         if norm == "asinh":
@@ -136,12 +136,16 @@ class SkyHeatmap(AxesImage):
         if kwargs.get("clip_path") is None:
             self.set_clip_path(ax.patch)
 
-    def _seen(self, scaled: NDArray[np.bool_], alpha: NDArray[np.float64]) -> Any:
-        """Those of some pixels that are not faint; all, if on a zoomed Axes no others are left."""
-        seen = scaled & (alpha >= FAINT)
+    def _clearly_seen(self, pixels: NDArray[np.bool_], alpha: NDArray[np.float64]) -> Any:
+        """The marked pixels with an opacity of `FAINT` or more.
+
+        All marked pixels if none of these has a value that the norm can show, as on an Axes that is
+        zoomed on the surroundings of a dense cluster.
+        """
+        seen = pixels & (alpha >= FAINT)
         values = self.sky_map.data[seen]
-        has_some = (values > 0).any() if isinstance(self.norm, LogNorm) else len(values)
-        return seen if has_some else scaled
+        can_be_shown = values > 0 if isinstance(self.norm, LogNorm) else np.isfinite(values)
+        return seen if can_be_shown.any() else pixels
 
     def _values_to_scale(
         self, values: NDArray[np.float64], *, stacklevel: int

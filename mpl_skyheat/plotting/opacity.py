@@ -25,7 +25,7 @@ DENSITY = "density"
 # leave one cluster on an empty map.
 FADED = 0.95
 
-# Opacity below which colours are hardly seen: limits of the colour scale do not follow them.
+# Opacity of pixels below which limits of the colour scale do not follow their values.
 FAINT = 0.1
 
 

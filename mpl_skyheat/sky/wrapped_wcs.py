@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 # pixel of a point near an edge, depends on which other points are inverted in the same call.
 DISTORTION_TOLERANCE = 1e-9
 
-# Projections on faces, of which wcslib loses places in a row.
+# FITS codes of projections on several faces, of which wcslib gets places in a row wrong.
 ON_FACES = ("TSC", "CSC", "QSC", "HPX")
-
 
 # How astropy takes longitude and latitude (deg) from a SkyCoord.
 IN_DEGREES = [
@@ -162,10 +161,11 @@ def world_to_pixel(wcs: BaseLowLevelWCS) -> Any:
 
 def pixel_to_world(wcs: BaseLowLevelWCS) -> Any:
     """The pixel_to_world_values of a WCS; of one on faces, right along a row of pixels, too."""
-    # (Of a slice, it is not known what it is of.)
-    may_be = isinstance(wcs, SlicedLowLevelWCS)
-    is_on_faces = may_be or any(code[5:8] in ON_FACES for code in ctypes(wcs))
-    return OnFaces(wcs) if is_on_faces else wcs.pixel_to_world_values
+    is_on_faces = any(ctype[5:8] in ON_FACES for ctype in ctypes(wcs))
+    # A slice does not tell the projection of the WCS in it.
+    if is_on_faces or isinstance(wcs, SlicedLowLevelWCS):
+        return OnFaces(wcs)
+    return wcs.pixel_to_world_values
 
 
 class OnFaces:
@@ -183,8 +183,8 @@ class OnFaces:
         if x.size < 2:
             lon, lat = self._wcs.pixel_to_world_values(x, y)
             return lon, lat
-        # (Not along a diagonal, which may be a row of a turned WCS.)
-        more = (np.append(v, v.flat[0] + by) for v, by in ((x, 0.25), (y, 1.0)))
+        # Steps of 0.25 and 1 pixel: a diagonal is a row of a WCS that is turned by 45°.
+        more = (np.append(v, v.flat[0] + step) for v, step in ((x, 0.25), (y, 1.0)))
         lon, lat = (np.reshape(v[:-1], x.shape) for v in self._wcs.pixel_to_world_values(*more))
         return lon, lat
 
